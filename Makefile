@@ -1,0 +1,38 @@
+# run: the playground. test: everything that has to pass. check: style and
+# mistakes, without running anything. bench: figures beside their baselines.
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shipmate/tools
+GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0/golangci-lint
+DEADCODE := $(TOOLS)/deadcode-v0.48.0/deadcode
+
+.PHONY: run test check bench fuzz build
+
+run:
+	go run ./cmd/playground
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/shipmate ./cmd/shipmate
+
+test:
+	go test -race -timeout 20m ./...
+
+check: $(GOLANGCI) $(DEADCODE)
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	go vet ./...
+	$(GOLANGCI) run ./...
+	@out="$$($(DEADCODE) -test ./...)"; test -z "$$out" || { echo "$$out"; exit 1; }
+
+bench:
+	cd test/bench && go run .
+
+# Every fuzz target for a moment; FUZZTIME=10m make fuzz for longer.
+FUZZTIME ?= 20s
+fuzz:
+	@grep -rl --include='*_test.go' '^func Fuzz' . | while read -r f; do \
+	  for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$f); do \
+	    go test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f) || exit 1; done; done
+
+$(GOLANGCI):
+	GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+$(DEADCODE):
+	GOBIN=$(dir $@) go install golang.org/x/tools/cmd/deadcode@v0.48.0

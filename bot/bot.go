@@ -1,0 +1,336 @@
+// Package bot turns messages into runs and answers. Start reading at
+// [Bot.Handlers]: every kind of message has one method. The edges that make
+// messages and show answers are the packages under bot.
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shipmate/shipmate/commands"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Bot handles messages. All of it runs in workers; whatever it does it does
+// once, however often the same job is handed out.
+type Bot struct {
+	Name       string // how people mention it: "shipmate"
+	Commands   commands.Set
+	Runs       commands.Runs
+	Store      commands.Store
+	Records    Records
+	GitHub     Forge
+	Buttons    Buttons
+	Services   Services
+	Identities Identities
+	Surfaces   map[string]Surface // by Origin.Surface
+	Now        func() time.Time
+	Log        *slog.Logger
+}
+
+// Forge is what the bot asks GitHub besides what commands ask.
+type Forge interface {
+	commands.GitHub
+	Config(ctx context.Context, repo pipeline.Repo) (*pipeline.Config, error)
+	// CommentUnchanged reports whether the comment still stands as it was written.
+	CommentUnchanged(ctx context.Context, repo pipeline.Repo, comment int64, body string) (bool, error)
+	Changed(ctx context.Context, r *pipeline.Run) ([]string, error)
+}
+
+// Handlers are the jobs of the bot, for a Worker.
+func (b *Bot) Handlers() map[string]pipeline.Handler {
+	return map[string]pipeline.Handler{
+		KindSaid:        handle(b.said),
+		KindPressed:     handle(b.pressed),
+		KindPullRequest: handle(b.pullRequest),
+		KindPush:        handle(b.push),
+		KindRerun:       handle(b.rerun),
+		KindInstalled:   handle(b.installed),
+	}
+}
+
+// handle decodes a job's message and gives it to its method, with the job's id
+// as the key of everything done for it.
+func handle[M any](do func(ctx context.Context, key string, m M) error) pipeline.Handler {
+	return func(ctx context.Context, l *pipeline.Lease) error {
+		var m M
+		if err := json.Unmarshal(l.Payload, &m); err != nil {
+			return fmt.Errorf("decode %s message: %w", l.Kind, err)
+		}
+		return do(ctx, l.ID, m)
+	}
+}
+
+// said answers every line of a message that is a command of ours: all are read
+// before any is done, and there is one reply.
+func (b *Bot) said(ctx context.Context, key string, m Said) error {
+	lines, err := b.read(ctx, m)
+	if errors.Is(err, commands.ErrNotOurs) {
+		return b.reply(ctx, m.Repo, m.Origin, m.Actor, key, Answer{Outcome: Ignored})
+	}
+	if err == nil {
+		b.ack(ctx, m.Repo, m.Origin)
+		return b.obey(ctx, key, m, lines)
+	}
+	return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
+}
+
+const maxLines = 5
+
+func (b *Bot) read(ctx context.Context, m Said) ([]commands.Line, error) {
+	var services []Service // only where the repository is not known from the place
+	if m.Repo.ID == 0 {
+		var err error
+		if services, err = b.Services.All(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var lines []commands.Line
+	var problems []string
+	for _, text := range commands.Lines(m.Text, b.Name) {
+		service, text := cutService(text, services)
+		line, err := b.Commands.Parse(text)
+		if service != "" && err == nil {
+			line.Flags["service"] = []string{service}
+		}
+		switch {
+		case errors.Is(err, commands.ErrNotOurs):
+		case err != nil:
+			problems = append(problems, pipeline.Message(err))
+		default:
+			lines = append(lines, line)
+		}
+	}
+	switch {
+	case len(problems) > 0:
+		return nil, pipeline.Refuse("bad_command", "%s", strings.Join(problems, "\n\n")+nothingDone(len(lines)))
+	case len(lines) > maxLines:
+		return nil, pipeline.Refuse("too_many_commands", "That is %d commands, and %d at once is the most. Nothing was done.", len(lines), maxLines)
+	case len(lines) == 0:
+		return nil, commands.ErrNotOurs
+	}
+	return lines, nil
+}
+
+func nothingDone(others int) string {
+	if others == 0 {
+		return ""
+	}
+	return "\n\nNothing of this message was done."
+}
+
+// obey does the lines in order and answers them together.
+func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Line) error {
+	base := commands.Call{Actor: m.Actor, Origin: m.Origin, Repo: m.Repo, PR: m.Origin.PR, Said: m.At, Now: b.Now()}
+	if err := b.place(ctx, &base, lines); err != nil {
+		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
+	}
+	if m.Origin.Comment != 0 {
+		same, err := b.GitHub.CommentUnchanged(ctx, m.Repo, m.Origin.Comment, m.Text)
+		if err != nil {
+			return b.refuse(ctx, base.Repo, m.Origin, m.Actor, key, err)
+		}
+		if !same {
+			err := pipeline.Refuse("comment_changed", "The comment was changed after it was written, so nothing was done. Write a new one.")
+			return b.refuse(ctx, base.Repo, m.Origin, m.Actor, key, err)
+		}
+	}
+	answer := Answer{Outcome: Done}
+	var texts []string
+	for i, line := range lines {
+		call := base
+		call.Line, call.Key = line, key+":"+strconv.Itoa(i)
+		reply, err := b.do(ctx, &call)
+		if pipeline.IsTemporary(err) {
+			return err
+		}
+		if err != nil {
+			b.Log.Info("command refused", "repo", base.Repo.String(), "actor", base.Actor.Login, "command", line.Command.Help().Name, "code", pipeline.Code(err), "err", err)
+			answer.Outcome = Refused
+			reply.Text = refusal(err)
+		}
+		answer.Run = reply.Run
+		if reply.Text != "" {
+			texts = append(texts, reply.Text)
+		}
+	}
+	answer.Text = strings.Join(texts, "\n\n")
+	return b.reply(ctx, base.Repo, m.Origin, base.Actor, key, answer)
+}
+
+// do asks whether this person may say this at all, then does it. What the
+// environment's policy asks for is the command's own business.
+func (b *Bot) do(ctx context.Context, c *commands.Call) (commands.Reply, error) {
+	h := c.Line.Command.Help()
+	if h.Needs > pipeline.NoAccess {
+		who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, nil)
+		if err != nil {
+			return commands.Reply{}, err
+		}
+		if who.Permission < h.Needs && !b.listed(ctx, c) {
+			return commands.Reply{}, pipeline.Refuse("not_allowed", "%s needs %s access to %s; you have %s.", commands.Code(h.Name), h.Needs, c.Repo, who.Permission)
+		}
+	}
+	return c.Line.Command.Do(ctx, c)
+}
+
+// listed: deployers of an environment may deploy without write access.
+func (b *Bot) listed(ctx context.Context, c *commands.Call) bool {
+	env, ok := c.Config.Environment(c.Line.Arg("env"))
+	if !ok || len(env.Deployers) == 0 {
+		return false
+	}
+	who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, teamsOf(env.Deployers))
+	return err == nil && who.In(env.Deployers)
+}
+
+func teamsOf(list []string) []string {
+	var out []string
+	for _, entry := range list {
+		if slug, ok := strings.CutPrefix(entry, "team:"); ok {
+			out = append(out, slug)
+		}
+	}
+	return out
+}
+
+// pressed does what a button means, by the same commands and rules as words.
+func (b *Bot) pressed(ctx context.Context, key string, m Pressed) error {
+	btn, err := b.Buttons.Find(ctx, m.Repo.ID, m.Button)
+	if err != nil {
+		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
+	}
+	r, err := b.Store.Load(ctx, btn.Run)
+	if err != nil {
+		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, pipeline.Refuse("unknown_run", "The run behind this button is gone."))
+	}
+	at := m.Origin
+	if at.Surface == "github" {
+		at.PR = r.PR
+	}
+	line, err := b.Commands.Parse(buttonLine(btn, r, m.Reason))
+	if err != nil {
+		return b.refuse(ctx, r.Repo, at, m.Actor, key, err)
+	}
+	return b.obey(ctx, key, Said{Repo: r.Repo, Actor: m.Actor, Origin: at, At: m.At}, []commands.Line{line})
+}
+
+// buttonLine is the command a button stands for.
+func buttonLine(btn Button, r *pipeline.Run, reason string) string {
+	switch btn.Kind {
+	case ButtonReject:
+		if reason == "" {
+			reason = "rejected by button"
+		}
+		return commands.Paste("/reject", string(r.ID), "--reason", reason)
+	case ButtonRollback:
+		return commands.Paste("/rollback", r.EnvironmentName())
+	}
+	return commands.Paste("/"+string(btn.Kind), string(r.ID))
+}
+
+// rerun does what GitHub's own "Re-run" asks for.
+func (b *Bot) rerun(ctx context.Context, key string, m Rerun) error {
+	q := pipeline.RunQuery{Repo: m.Repo.ID}
+	runs, err := b.Store.Runs(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		if r.SHA != m.SHA || m.Run != "" && r.ID != m.Run || !r.State.Terminal() || r.Environment != nil && m.Run == "" {
+			continue
+		}
+		line, err := b.Commands.Parse(commands.Paste("/retry", string(r.ID)))
+		if err != nil {
+			return err
+		}
+		at := pipeline.Origin{Surface: "github", PR: r.PR}
+		if err := b.obey(ctx, key+":"+string(r.ID), Said{Repo: r.Repo, Actor: m.Actor, Origin: at, At: b.Now()}, []commands.Line{line}); err != nil {
+			return err
+		}
+		if m.Run != "" {
+			break
+		}
+	}
+	return nil
+}
+
+// installed keeps the index of services.
+func (b *Bot) installed(ctx context.Context, _ string, m Installed) error {
+	for _, repo := range m.Removed {
+		if err := b.Services.Remove(ctx, repo.ID); err != nil {
+			return err
+		}
+	}
+	for _, repo := range m.Added {
+		if err := b.index(ctx, repo); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// index reads a repository's file and remembers its service and channels.
+func (b *Bot) index(ctx context.Context, repo pipeline.Repo) error {
+	cfg, err := b.GitHub.Config(ctx, repo)
+	switch code := pipeline.Code(err); {
+	case code == "no_config":
+		return b.Services.Remove(ctx, repo.ID)
+	case code == "bad_config":
+		return nil // what was known before stays; the check on the commit says what is wrong
+	case err != nil:
+		return err
+	}
+	return b.Services.Put(ctx, serviceOf(repo, cfg))
+}
+
+func serviceOf(repo pipeline.Repo, cfg *pipeline.Config) Service {
+	s := Service{Name: cfg.Service, Repo: repo}
+	for _, env := range cfg.Environments {
+		s.Environments = append(s.Environments, env.Name)
+		if env.Slack != "" && !slices.Contains(s.Channels, env.Slack) {
+			s.Channels = append(s.Channels, env.Slack)
+		}
+	}
+	return s
+}
+
+func (b *Bot) ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) {
+	if s, ok := b.Surfaces[at.Surface]; ok {
+		if err := s.Ack(ctx, repo, at); err != nil {
+			b.Log.Warn("ack", "repo", repo.String(), "err", err)
+		}
+	}
+}
+
+// refuse answers with the sentence of err, unless it may go away by itself.
+func (b *Bot) refuse(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, to pipeline.Actor, key string, err error) error {
+	if pipeline.IsTemporary(err) {
+		return err
+	}
+	b.Log.Info("message refused", "repo", repo.String(), "actor", to.Login, "code", pipeline.Code(err), "err", err)
+	return b.reply(ctx, repo, at, to, key, Answer{Outcome: Refused, Text: refusal(err)})
+}
+
+// refusal is a refusal's sentence with its reason code, for people to look up.
+func refusal(err error) string {
+	if code := pipeline.Code(err); code != "" {
+		return fmt.Sprintf("%s (`%s`)", pipeline.Message(err), code)
+	}
+	return pipeline.Message(err)
+}
+
+func (b *Bot) reply(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, to pipeline.Actor, key string, a Answer) error {
+	s, ok := b.Surfaces[at.Surface]
+	if !ok {
+		return nil // nobody to tell: the clock, a push
+	}
+	return s.Reply(ctx, repo, at, to, key, a)
+}

@@ -1,0 +1,77 @@
+package bot
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"time"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Button is what a button on a message means. People hold only its id, which is
+// random; nothing in it is to be trusted but that.
+type Button struct {
+	Run  pipeline.RunID `json:"run"`
+	Kind ButtonKind     `json:"kind"`
+	Gate string         `json:"gate,omitempty"`
+	SHA  string         `json:"sha"`
+}
+
+// Buttons makes ids and finds what they mean.
+type Buttons struct{ Records Records }
+
+// Records are small values under a key, in the shard of a repository.
+type Records interface {
+	// Get returns nil and no error if there is none.
+	Get(ctx context.Context, repo int64, key string) ([]byte, error)
+	Put(ctx context.Context, repo int64, key string, value []byte, keep time.Duration) error
+	// PutNew stores the value unless there is one, and reports whether it did.
+	PutNew(ctx context.Context, repo int64, key string, value []byte, keep time.Duration) (bool, error)
+	// Add, Remove and Members keep a set of small texts.
+	Add(ctx context.Context, repo int64, key, member string, keep time.Duration) error
+	Remove(ctx context.Context, repo int64, key, member string) error
+	Members(ctx context.Context, repo int64, key string) ([]string, error)
+}
+
+const keepButtons = 90 * 24 * time.Hour
+
+// ID returns the id of a button, the same each time: 20 characters, which is
+// all that GitHub takes, with 120 random bits.
+func (b Buttons) ID(ctx context.Context, r *pipeline.Run, kind ButtonKind, gate string) (string, error) {
+	key := "button-of:" + string(r.ID) + ":" + string(kind) + ":" + gate
+	id := []byte(randomID())
+	fresh, err := b.Records.PutNew(ctx, r.Repo.ID, key, id, keepButtons)
+	if err == nil && !fresh {
+		id, err = b.Records.Get(ctx, r.Repo.ID, key)
+	}
+	if err != nil {
+		return "", err
+	}
+	value, err := json.Marshal(Button{Run: r.ID, Kind: kind, Gate: gate, SHA: r.SHA})
+	if err != nil {
+		return "", err
+	}
+	return string(id), b.Records.Put(ctx, r.Repo.ID, "button:"+string(id), value, keepButtons)
+}
+
+// Find returns what a button means.
+func (b Buttons) Find(ctx context.Context, repo int64, id string) (Button, error) {
+	value, err := b.Records.Get(ctx, repo, "button:"+id)
+	if err != nil {
+		return Button{}, err
+	}
+	if value == nil {
+		return Button{}, pipeline.Refuse("unknown_button", "This button is not one of ours, or it is too old. Use the command instead.")
+	}
+	var btn Button
+	err = json.Unmarshal(value, &btn)
+	return btn, err
+}
+
+func randomID() string {
+	var b [15]byte
+	rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}

@@ -1,0 +1,132 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/shipmate/shipmate/commands"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// pullRequest starts the pipelines that are on pull requests when one is
+// opened or moves, and ends what speaks of a commit that is no longer its head.
+func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error {
+	switch m.Action {
+	case "opened", "synchronize", "reopened", "ready_for_review":
+	case "closed":
+		return b.endStale(ctx, m, "closed", "The pull request was closed.")
+	default:
+		return nil
+	}
+	if err := b.endStale(ctx, m, "head_moved", fmt.Sprintf("The pull request moved to `%s`.", m.Head[:7])); err != nil {
+		return err
+	}
+	if m.Fork {
+		return nil // nothing of a fork is run unasked
+	}
+	cfg, err := b.GitHub.Config(ctx, m.Repo)
+	if code := pipeline.Code(err); code == "no_config" || code == "bad_config" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range cfg.Pipelines {
+		if on := p.On.PullRequest; on != nil && matchesAny(on.Branches, m.Base) {
+			req := pipeline.Request{Repo: m.Repo, Service: cfg.Service, Pipeline: *p, ConfigSHA: cfg.SHA, SHA: m.Head, Ref: m.Branch, PR: m.Number, Title: m.Title,
+				Trigger: pipeline.ByPullRequest, Actor: m.Actor, Origin: pipeline.Origin{Surface: "github", PR: m.Number}}
+			if err := b.startUnasked(ctx, key+":"+p.Name, req, on.Paths); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// endStale cancels what is going on for other commits of the pull request.
+// A deploy that has begun is not cut short: what it does was approved.
+func (b *Bot) endStale(ctx context.Context, m PullRequest, code, reason string) error {
+	open, err := b.Store.Runs(ctx, pipeline.RunQuery{Repo: m.Repo.ID, PR: m.Number, Open: true})
+	if err != nil {
+		return err
+	}
+	for _, r := range open {
+		begun := r.Environment != nil && r.Admitted
+		if begun || code == "head_moved" && r.SHA == m.Head || r.Trigger == pipeline.ByRollback || r.Created.After(m.At.Add(time.Minute)) {
+			continue
+		}
+		_, err := b.Runs.Cancel(ctx, r.ID, pipeline.Cancellation{By: pipeline.Bot(), Code: code, Reason: reason})
+		if err != nil && pipeline.Code(err) == "" {
+			return err
+		}
+	}
+	return nil
+}
+
+// push starts the pipelines that are on pushes, and reads the file again when
+// the default branch moved.
+func (b *Bot) push(ctx context.Context, key string, m Push) error {
+	if m.Deleted {
+		return nil
+	}
+	if m.Default {
+		if err := b.index(ctx, m.Repo); err != nil {
+			return err
+		}
+	}
+	cfg, err := b.GitHub.Config(ctx, m.Repo)
+	if code := pipeline.Code(err); code == "no_config" || code == "bad_config" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range cfg.Pipelines {
+		on := p.On.Push
+		if on == nil || !matchesAny(on.Branches, m.Branch) {
+			continue
+		}
+		req := pipeline.Request{Repo: m.Repo, Service: cfg.Service, Pipeline: *p, ConfigSHA: cfg.SHA, SHA: m.After, Ref: m.Branch, Title: m.Title,
+			Trigger: pipeline.ByPush, Actor: pipeline.Bot(), Reason: "push by " + m.Actor.Login}
+		if on.Environment != "" {
+			req.Environment, _ = cfg.Environment(on.Environment)
+		}
+		if req.Params, err = p.ParseParams(nil); err != nil {
+			return err
+		}
+		if err := b.startUnasked(ctx, key+":"+p.Name, req, on.Paths); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startUnasked starts a run nobody asked for by word, once per key, if it
+// changes one of the paths.
+func (b *Bot) startUnasked(ctx context.Context, key string, req pipeline.Request, paths []string) error {
+	if len(paths) > 0 {
+		changed, err := b.GitHub.Changed(ctx, &pipeline.Run{Request: req})
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(changed, func(file string) bool { return matchesAny(paths, file) }) {
+			return nil
+		}
+	}
+	var err error
+	if req.ID, err = commands.ChooseRunID(ctx, b.Records, b.Store, req.Repo.ID, key); err != nil {
+		return err
+	}
+	_, err = b.Runs.Start(ctx, req)
+	return err
+}
+
+// matchesAny: no patterns match everything.
+func matchesAny(globs []string, name string) bool {
+	return len(globs) == 0 || slices.ContainsFunc(globs, func(g string) bool {
+		ok, err := pipeline.MatchGlob(g, name) // the patterns were checked at load
+		return ok && err == nil
+	})
+}

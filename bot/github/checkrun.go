@@ -1,0 +1,265 @@
+package github
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/go-github/v60/github"
+	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// checkSink shows a run as a check run, with steps, summaries, annotations and
+// buttons. One run, one check run: its external id is the run's id.
+type checkSink struct{ ReportConfig }
+
+type shownCheck struct {
+	ID        int64  `json:"id"`
+	Digest    string `json:"digest"`
+	Annotated int    `json:"annotated,omitempty"`
+}
+
+// Limits of the checks API. Source: docs.github.com, "Create a check run".
+const (
+	maxActions     = 3
+	maxAnnotations = 50  // in one request; further ones are added by updates
+	allAnnotations = 500 // ten requests; what is left is said
+)
+
+func (s *checkSink) Name() string                   { return "github-check" }
+func (s *checkSink) Subject(r *pipeline.Run) string { return string(r.ID) }
+
+func (s *checkSink) Show(ctx context.Context, r *pipeline.Run, shown json.RawMessage) (json.RawMessage, error) {
+	was := decodeShown[shownCheck](shown)
+	want, err := s.check(ctx, r)
+	if err != nil {
+		return shown, err
+	}
+	notes := annotations(r)
+	if was.Digest == digest(want) && was.Annotated >= len(notes) {
+		return shown, nil
+	}
+	if was.ID == 0 {
+		if was, err = s.find(ctx, r); err != nil {
+			return s.gone(r, shown, err)
+		}
+	}
+	return s.bring(ctx, r, was, want, notes)
+}
+
+// bring creates or updates the check run, with a batch of annotations each time.
+func (s *checkSink) bring(ctx context.Context, r *pipeline.Run, now shownCheck, want checkRequest, notes []*github.CheckRunAnnotation) (json.RawMessage, error) {
+	d := digest(want)
+	for now.ID == 0 || now.Digest != d || now.Annotated < len(notes) {
+		batch := notes[min(now.Annotated, len(notes)):]
+		batch = batch[:min(len(batch), maxAnnotations)]
+		full := want
+		output := *want.Output
+		output.Annotations = batch
+		full.Output = &output
+		id, err := s.send(ctx, r, now.ID, full)
+		if err != nil {
+			state, saveErr := save(now, nil)
+			if saveErr != nil {
+				return nil, saveErr
+			}
+			return s.gone(r, state, err)
+		}
+		now.ID, now.Digest, now.Annotated = id, d, now.Annotated+len(batch)
+	}
+	return save(now, nil)
+}
+
+// gone ends the showing of a run whose commit GitHub does not have any more.
+func (s *checkSink) gone(r *pipeline.Run, shown json.RawMessage, err error) (json.RawMessage, error) {
+	if !unreachable(err) {
+		return shown, err
+	}
+	s.Client.cfg.Log.Warn("no commit to show a check on", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
+	return shown, nil
+}
+
+// checkRequest is the body of both requests. go-github's own types lack
+// started_at in an update and cannot take buttons away.
+type checkRequest struct {
+	Name        string                   `json:"name,omitempty"`
+	HeadSHA     string                   `json:"head_sha,omitempty"`
+	ExternalID  string                   `json:"external_id"`
+	DetailsURL  string                   `json:"details_url,omitempty"`
+	Status      string                   `json:"status,omitempty"`
+	Conclusion  string                   `json:"conclusion,omitempty"`
+	StartedAt   *time.Time               `json:"started_at,omitempty"`
+	CompletedAt *time.Time               `json:"completed_at,omitempty"`
+	Output      *github.CheckRunOutput   `json:"output"`
+	Actions     []*github.CheckRunAction `json:"actions"`
+}
+
+func (s *checkSink) send(ctx context.Context, r *pipeline.Run, id int64, body checkRequest) (int64, error) {
+	gh := s.Client.as(r.Repo, forChecks)
+	method, path := http.MethodPost, repoPath(r.Repo, "check-runs")
+	if id != 0 {
+		method, path = http.MethodPatch, repoPath(r.Repo, "check-runs", fmt.Sprint(id))
+		body.HeadSHA = ""
+	}
+	req, err := gh.NewRequest(method, path, body)
+	if err != nil {
+		return 0, err
+	}
+	var made struct {
+		ID int64 `json:"id"`
+	}
+	_, err = gh.Do(ctx, req, &made)
+	return made.ID, fail(fmt.Sprintf("check run of %.7s in %s", r.SHA, r.Repo), err)
+}
+
+// find looks for the check run made before its id was saved.
+func (s *checkSink) find(ctx context.Context, r *pipeline.Run) (shownCheck, error) {
+	gh := s.Client.as(r.Repo, forReading)
+	list, err := pages(func(o github.ListOptions) ([]*github.CheckRun, *github.Response, error) {
+		query := url.Values{"check_name": {checkName(r)}, "filter": {"all"}, "app_id": {fmt.Sprint(s.Client.cfg.AppID)}}
+		path := fmt.Sprintf("%s?%s&per_page=%d&page=%d", repoPath(r.Repo, "commits", r.SHA, "check-runs"), query.Encode(), o.PerPage, max(o.Page, 1))
+		req, err := gh.NewRequest(http.MethodGet, path, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		var page github.ListCheckRunsResults
+		resp, err := gh.Do(ctx, req, &page)
+		return page.CheckRuns, resp, err
+	})
+	if err != nil {
+		return shownCheck{}, fail(fmt.Sprintf("list check runs of %.7s in %s", r.SHA, r.Repo), err)
+	}
+	for _, run := range list {
+		if run.GetExternalID() == string(r.ID) && run.GetApp().GetID() == s.Client.cfg.AppID {
+			return shownCheck{ID: run.GetID(), Annotated: run.GetOutput().GetAnnotationsCount()}, nil
+		}
+	}
+	return shownCheck{}, nil
+}
+
+// check is the check run as it should be, but for annotations.
+func (s *checkSink) check(ctx context.Context, r *pipeline.Run) (checkRequest, error) {
+	v := bot.Show(r)
+	c := checkRequest{
+		Name: checkName(r), HeadSHA: r.SHA, ExternalID: string(r.ID), DetailsURL: s.runURL(r),
+		Output:  s.output(r, v),
+		Actions: []*github.CheckRunAction{},
+	}
+	c.Status, c.Conclusion = checkState(r)
+	c.StartedAt = second(r.Started)
+	if c.Conclusion != "" {
+		c.CompletedAt = second(r.Ended)
+	}
+	if s.Buttons == nil {
+		return c, nil
+	}
+	for _, kind := range v.Buttons[:min(len(v.Buttons), maxActions)] {
+		gate := ""
+		if kind == bot.ButtonApprove || kind == bot.ButtonReject {
+			gate = v.Gate
+		}
+		id, err := s.Buttons.ID(ctx, r, kind, gate)
+		if err != nil {
+			return c, pipeline.Temporary(fmt.Errorf("button %s of run %s: %w", kind, r.ID, err))
+		}
+		c.Actions = append(c.Actions, &github.CheckRunAction{Label: kind.Label(), Description: describe(kind), Identifier: id})
+	}
+	return c, nil
+}
+
+// second is a time as GitHub keeps it, nil for none.
+func second(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
+
+// describe is what a button does, at most 40 characters.
+func describe(kind bot.ButtonKind) string {
+	return map[bot.ButtonKind]string{
+		bot.ButtonApprove: "Say yes to this run", bot.ButtonReject: "Say no: the run is cancelled", bot.ButtonCancel: "Stop this run",
+		bot.ButtonRetry: "Start it again", bot.ButtonRollback: "Bring the previous revision back",
+	}[kind]
+}
+
+// checkState is a run's state in GitHub's words.
+func checkState(r *pipeline.Run) (status, conclusion string) {
+	switch verdictOf(r) {
+	case waits:
+		return "queued", ""
+	case works:
+		return "in_progress", ""
+	case good:
+		return "completed", "success"
+	case bad:
+		return "completed", "failure"
+	case asks:
+		return "completed", "action_required"
+	}
+	if r.Code == "deadline" || r.Cancel != nil && r.Cancel.Code == "deadline" {
+		return "completed", "timed_out"
+	}
+	return "completed", "cancelled"
+}
+
+func (s *checkSink) output(r *pipeline.Run, v bot.View) *github.CheckRunOutput {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s **%s** of `%s`", v.Icon, inline(v.Title), r.ShortSHA())
+	if r.Ref != "" {
+		fmt.Fprintf(&b, " (%s)", codeSpan(r.Ref))
+	}
+	fmt.Fprintf(&b, ", run `%s`, asked for by %s.\n\n", r.ID, codeSpan(cmp.Or(r.Actor.Login, "shipmate")))
+	if v.Note != "" {
+		b.WriteString(inline(v.Note) + "\n\n")
+	}
+	b.WriteString(stepList(v))
+	if extra := len(allNotes(r)) - allAnnotations; extra > 0 {
+		fmt.Fprintf(&b, "\n%d more annotations are not shown.\n", extra)
+	}
+	out := &github.CheckRunOutput{Title: github.String(cutRunes(statusLine(r), 250)), Summary: github.String(cutMiddle(b.String(), maxText))}
+	if text := summaries(r, maxText/2); text != "" {
+		out.Text = github.String(cutMiddle(text, maxText))
+	}
+	return out
+}
+
+// annotations are sent when the run has ended: GitHub only ever adds to them.
+func annotations(r *pipeline.Run) []*github.CheckRunAnnotation {
+	if !r.State.Terminal() {
+		return nil
+	}
+	all := allNotes(r)
+	return all[:min(len(all), allAnnotations)]
+}
+
+func allNotes(r *pipeline.Run) []*github.CheckRunAnnotation {
+	var all []*github.CheckRunAnnotation
+	for _, s := range r.Steps {
+		for _, a := range s.Annotations {
+			all = append(all, note(s.Name, a))
+		}
+	}
+	return all
+}
+
+func note(step string, a pipeline.Annotation) *github.CheckRunAnnotation {
+	level := a.Level
+	if level != "notice" && level != "warning" {
+		level = "failure"
+	}
+	line := max(a.Line, 1)
+	return &github.CheckRunAnnotation{
+		Path:      github.String(cmp.Or(oneLine(a.Path), ConfigFile)),
+		StartLine: &line, EndLine: &line, AnnotationLevel: &level,
+		Title:   github.String(cutRunes(oneLine(step), 255)),
+		Message: github.String(cmp.Or(cutAt(clean(a.Message), 8<<10), "(no message)")),
+	}
+}

@@ -1,0 +1,98 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/go-github/v60/github"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// marker is how we find a comment of ours again. It counts only in comments
+// that our App wrote.
+func marker(what string) string {
+	return "<!-- shipmate:" + strings.Map(func(r rune) rune {
+		if r == '-' || r < ' ' || r > '~' || r == '<' || r == '>' {
+			return '_'
+		}
+		return r
+	}, what) + " -->"
+}
+
+// post is a comment as it should stand on a pull request.
+type post struct {
+	repo   pipeline.Repo
+	pr     int
+	marker string
+	since  time.Time // when it may have been written first
+	body   string
+	id     int64 // if known
+}
+
+// write brings the comment to what it should be and returns its id. It never
+// writes a second one: it looks for the marker first.
+func (c *Client) write(ctx context.Context, p post) (int64, error) {
+	if p.id != 0 {
+		err := c.edit(ctx, p, p.id)
+		if !errors.Is(err, errMissing) {
+			return p.id, err
+		}
+	}
+	id, body, err := c.findComment(ctx, p)
+	switch {
+	case err != nil:
+		return 0, err
+	case id != 0 && body == p.body:
+		return id, nil
+	case id != 0:
+		return id, c.edit(ctx, p, id)
+	}
+	made, _, err := c.as(p.repo, forTalking).Issues.CreateComment(ctx, p.repo.Owner, p.repo.Name, p.pr, &github.IssueComment{Body: &p.body})
+	return made.GetID(), fail(fmt.Sprintf("comment on %s#%d", p.repo, p.pr), err)
+}
+
+func (c *Client) edit(ctx context.Context, p post, id int64) error {
+	_, _, err := c.as(p.repo, forTalking).Issues.EditComment(ctx, p.repo.Owner, p.repo.Name, id, &github.IssueComment{Body: &p.body})
+	return fail(fmt.Sprintf("edit comment %d on %s#%d", id, p.repo, p.pr), err)
+}
+
+// authored is a comment with the App that wrote it, which go-github leaves out.
+type authored struct {
+	github.IssueComment
+	Via struct {
+		ID int64 `json:"id"`
+	} `json:"performed_via_github_app"`
+}
+
+func (c *Client) findComment(ctx context.Context, p post) (id int64, body string, err error) {
+	gh := c.as(p.repo, forReading)
+	query := url.Values{"per_page": {"100"}}
+	if !p.since.IsZero() {
+		query.Set("since", p.since.UTC().Format(time.RFC3339))
+	}
+	for page := 1; page != 0 && page <= maxPages; {
+		query.Set("page", strconv.Itoa(page))
+		r, err := gh.NewRequest(http.MethodGet, repoPath(p.repo, "issues", strconv.Itoa(p.pr), "comments")+"?"+query.Encode(), nil)
+		if err != nil {
+			return 0, "", err
+		}
+		var list []authored
+		resp, err := gh.Do(ctx, r, &list)
+		if err != nil {
+			return 0, "", fail(fmt.Sprintf("list comments of %s#%d", p.repo, p.pr), err)
+		}
+		for _, cm := range list {
+			if (cm.Via.ID == c.cfg.AppID || c.isUs(cm.GetUser())) && strings.HasPrefix(cm.GetBody(), p.marker) {
+				return cm.GetID(), cm.GetBody(), nil
+			}
+		}
+		page = resp.NextPage
+	}
+	return 0, "", nil
+}

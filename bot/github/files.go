@@ -1,0 +1,173 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/google/go-github/v60/github"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// ConfigFile is what a team writes.
+const ConfigFile = ".shipmate.yaml"
+
+const (
+	maxConfig     = 256 << 10 // bytes; pipeline.Parse refuses more
+	maxConfigs    = 1000      // parsed files kept, by commit
+	shownProblems = 5
+)
+
+type configKey struct {
+	repo int64
+	sha  string
+}
+
+// parsed is what a commit's file came to. It never changes.
+type parsed struct {
+	config *pipeline.Config
+	err    error
+}
+
+// Config reads the file at the head of the default branch. The commit is in
+// Config.SHA. Errors people see: no_config, bad_config.
+func (c *Client) Config(ctx context.Context, repo pipeline.Repo) (*pipeline.Config, error) {
+	head, err := c.defaultHead(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	return c.ConfigAt(ctx, repo, head.SHA)
+}
+
+// ConfigAt reads the file at a commit. In a bad_config error the problems
+// themselves are a wrapped pipeline.Problems. The Config is shared: read only.
+func (c *Client) ConfigAt(ctx context.Context, repo pipeline.Repo, sha string) (*pipeline.Config, error) {
+	k := configKey{repo.ID, sha}
+	c.mu.Lock()
+	known, ok := c.configs[k]
+	c.mu.Unlock()
+	if ok {
+		return known.config, known.err
+	}
+	src, err := c.file(ctx, repo, ConfigFile, sha)
+	var p parsed
+	switch {
+	case errors.Is(err, errMissing):
+		p.err = &pipeline.Error{Code: "no_config", Err: err, Message: fmt.Sprintf("There is no `%s` on the default branch of %s. Write one first; `shipmate init` makes a start.", ConfigFile, repo)}
+	case err != nil:
+		return nil, err
+	default:
+		p = c.parse(repo, sha, src)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.configs) >= maxConfigs {
+		clear(c.configs)
+	}
+	c.configs[k] = p
+	return p.config, p.err
+}
+
+func (c *Client) parse(repo pipeline.Repo, sha string, src []byte) parsed {
+	cfg, err := pipeline.Parse(ConfigFile, src, c.cfg.Uses)
+	if err != nil {
+		return parsed{err: &pipeline.Error{Code: "bad_config", Err: err, Message: badConfig(repo, sha, err)}}
+	}
+	cfg.SHA = sha
+	if cfg.Service == "" {
+		cfg.Service = repo.Name
+	}
+	return parsed{config: cfg}
+}
+
+// badConfig lists the first problems; the rest is in the check shipmate/config.
+func badConfig(repo pipeline.Repo, sha string, err error) string {
+	lines := strings.Split(err.Error(), "\n")
+	more := ""
+	if len(lines) > shownProblems {
+		more = fmt.Sprintf("\n- and %d more", len(lines)-shownProblems)
+		lines = lines[:shownProblems]
+	}
+	for i, line := range lines {
+		lines[i] = "- " + codeSpan(line)
+	}
+	return fmt.Sprintf("`%s` at `%.7s` of %s has errors; fix them first.\n\n%s%s", ConfigFile, sha, repo, strings.Join(lines, "\n"), more)
+}
+
+// file reads a file at a commit, errMissing if there is none.
+func (c *Client) file(ctx context.Context, repo pipeline.Repo, name, sha string) ([]byte, error) {
+	doing := fmt.Sprintf("read %s of %s at %.7s", name, repo, sha)
+	gh := c.as(repo, forReading)
+	r, err := gh.NewRequest(http.MethodGet, repoPath(repo, "contents", name)+"?ref="+url.QueryEscape(sha), nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Accept", "application/vnd.github.raw+json")
+	resp, err := gh.BareDo(ctx, r)
+	if err != nil {
+		return nil, fail(doing, err)
+	}
+	defer resp.Body.Close()
+	// A directory of that name comes as JSON.
+	if media := resp.Header.Get("Content-Type"); strings.HasPrefix(media, "application/json") {
+		return nil, fmt.Errorf("%s: it is no file: %w", doing, errMissing)
+	}
+	src, err := io.ReadAll(io.LimitReader(resp.Body, maxConfig+1))
+	return src, fail(doing, err)
+}
+
+// defaultHead is the commit at the head of the default branch.
+func (c *Client) defaultHead(ctx context.Context, repo pipeline.Repo) (pipeline.Commit, error) {
+	branch, err := c.defaultBranch(ctx, repo)
+	if err != nil {
+		return pipeline.Commit{}, err
+	}
+	got, found, err := c.branch(ctx, repo, branch)
+	if err == nil && !found {
+		err = pipeline.Refuse("unknown_ref", "%s has no commits yet.", repo)
+	}
+	got.OnDefault = true
+	return got, err
+}
+
+func (c *Client) defaultBranch(ctx context.Context, repo pipeline.Repo) (string, error) {
+	got, _, err := c.as(repo, forReading).Repositories.Get(ctx, repo.Owner, repo.Name)
+	if err != nil {
+		return "", fail("read repository "+repo.String(), err)
+	}
+	if repo.ID != 0 && got.GetID() != repo.ID { // the name belongs to another one now
+		return "", fmt.Errorf("read repository %s: it has the id %d, not %d: %w", repo, got.GetID(), repo.ID, errMissing)
+	}
+	return got.GetDefaultBranch(), nil
+}
+
+func (c *Client) branch(ctx context.Context, repo pipeline.Repo, name string) (commit pipeline.Commit, found bool, err error) {
+	gh := c.as(repo, forReading)
+	r, err := gh.NewRequest(http.MethodGet, repoPath(repo, "branches", name), nil)
+	if err != nil {
+		return commit, false, err
+	}
+	var b github.Branch
+	if _, err = gh.Do(ctx, r, &b); err != nil {
+		err = fail("read branch of "+repo.String(), err)
+		if errors.Is(err, errMissing) {
+			return commit, false, nil
+		}
+		return commit, false, err
+	}
+	return pipeline.Commit{SHA: b.GetCommit().GetSHA(), Title: firstLine(b.GetCommit().GetCommit().GetMessage()), Branch: name}, true, nil
+}
+
+// repoPath is the path of something in a repository, every part escaped but
+// for the slashes in the last one.
+func repoPath(repo pipeline.Repo, parts ...string) string {
+	path := "repos/" + url.PathEscape(repo.Owner) + "/" + url.PathEscape(repo.Name)
+	for _, p := range parts {
+		path += "/" + strings.ReplaceAll(url.PathEscape(p), "%2F", "/")
+	}
+	return path
+}

@@ -1,0 +1,112 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Live asks everything the gates of a run need, now. An answer that will not
+// get better by asking again is in Live.Unverified.
+func (c *Client) Live(ctx context.Context, r *pipeline.Run) (pipeline.Live, error) {
+	l := pipeline.Live{People: map[int64]pipeline.Standing{}, AfterOK: map[string]bool{}}
+	for _, ask := range []func(context.Context, *pipeline.Run, *pipeline.Live) error{c.askPull, c.askPeople, c.askDefault, c.askOrder} {
+		err := ask(ctx, r, &l)
+		if pipeline.IsTemporary(err) {
+			return pipeline.Live{}, err
+		}
+		if err != nil {
+			c.cfg.Log.Warn("gates cannot be verified", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
+			return pipeline.Live{Unverified: reason(err)}, nil
+		}
+	}
+	return l, nil
+}
+
+// reason is a final error in a few words for people.
+func reason(err error) string {
+	var ours *pipeline.Error
+	if errors.As(err, &ours) {
+		return strings.TrimSuffix(ours.Message, ".")
+	}
+	return "it refused to answer"
+}
+
+func (c *Client) askPull(ctx context.Context, r *pipeline.Run, l *pipeline.Live) error {
+	if r.PR == 0 {
+		return nil
+	}
+	pr, err := c.PullRequest(ctx, r.Repo, r.PR)
+	l.PullRequest = &pr
+	return err
+}
+
+func (c *Client) askPeople(ctx context.Context, r *pipeline.Run, l *pipeline.Live) error {
+	if r.Environment == nil {
+		return nil
+	}
+	people := []pipeline.Actor{r.Actor}
+	for _, a := range r.Approvals {
+		people = append(people, a.By)
+	}
+	teams := teamsAsked(r)
+	for _, who := range people {
+		if _, asked := l.People[who.ID]; asked || who.IsBot() {
+			continue
+		}
+		s, err := c.Standing(ctx, r.Repo, who, teams)
+		if err != nil {
+			return err
+		}
+		l.People[who.ID] = s
+	}
+	return nil
+}
+
+// teamsAsked lists the teams that the policies of the run name.
+func teamsAsked(r *pipeline.Run) []string {
+	entries := slices.Clone(r.Environment.Deployers)
+	entries = append(entries, r.ApprovalPolicy(pipeline.EnvironmentGate).By...)
+	for _, s := range r.Pipeline.Steps {
+		if s.Uses == "approval" {
+			entries = append(entries, r.ApprovalPolicy(s.Name).By...)
+		}
+	}
+	var teams []string
+	for _, e := range entries {
+		if slug, ok := strings.CutPrefix(e, "team:"); ok && !slices.Contains(teams, slug) {
+			teams = append(teams, slug)
+		}
+	}
+	return teams
+}
+
+func (c *Client) askDefault(ctx context.Context, r *pipeline.Run, l *pipeline.Live) error {
+	if r.Environment == nil || r.Trigger == pipeline.ByRollback {
+		return nil
+	}
+	main, err := c.defaultHead(ctx, r.Repo)
+	if err != nil {
+		return err
+	}
+	l.OnDefault, err = c.contains(ctx, r.Repo, main.SHA, r.SHA)
+	return err
+}
+
+// askOrder: the very commit must be what runs in the environments before.
+func (c *Client) askOrder(ctx context.Context, r *pipeline.Run, l *pipeline.Live) error {
+	if r.Environment == nil || c.cfg.Environments == nil {
+		return nil
+	}
+	for _, name := range r.Environment.After {
+		env, err := c.cfg.Environments.Environment(ctx, r.Repo.ID, name)
+		if err != nil {
+			return pipeline.Temporary(err)
+		}
+		l.AfterOK[name] = env.Current != nil && env.Current.SHA == r.SHA
+	}
+	return nil
+}

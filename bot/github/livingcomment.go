@@ -1,0 +1,180 @@
+package github
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// commentSink is the living comment: one per pull request, a section per
+// pipeline and environment with its newest run.
+type commentSink struct{ ReportConfig }
+
+type shownComment struct {
+	ID     int64  `json:"id"`
+	Digest string `json:"digest"`
+}
+
+func (s *commentSink) Name() string { return "github-comment" }
+
+func (s *commentSink) Subject(r *pipeline.Run) string {
+	if r.PR == 0 {
+		return ""
+	}
+	return fmt.Sprintf("pr/%d", r.PR)
+}
+
+// maxSections is how many runs of a pull request are looked at.
+const maxSections = 100
+
+func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown json.RawMessage) (json.RawMessage, error) {
+	was := decodeShown[shownComment](shown)
+	all, err := s.Runs.Runs(ctx, pipeline.RunQuery{Repo: r.Repo.ID, PR: r.PR, Limit: maxSections})
+	if err != nil {
+		return shown, pipeline.Temporary(fmt.Errorf("runs of %s#%d: %w", r.Repo, r.PR, err))
+	}
+	p := post{repo: r.Repo, pr: r.PR, marker: marker("pr"), id: was.ID}
+	p.body = p.marker + "\n" + s.render(newestOfEach(append(all, r)))
+	now := shownComment{ID: was.ID, Digest: digest(p.body)}
+	if now.ID != 0 && now.Digest == was.Digest {
+		return shown, nil
+	}
+	now.ID, err = s.Client.write(ctx, p)
+	if unreachable(err) {
+		s.Client.cfg.Log.Warn("no pull request to comment on", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
+		return shown, nil
+	}
+	if err != nil {
+		return shown, err
+	}
+	return save(now, nil)
+}
+
+// newestOfEach keeps the newest run of each pipeline and environment: checks
+// first, then environments by name.
+func newestOfEach(all []*pipeline.Run) []*pipeline.Run {
+	newest := map[string]*pipeline.Run{}
+	for _, r := range all {
+		have := newest[checkName(r)]
+		if have == nil || r.Created.After(have.Created) || r.ID == have.ID && r.Version > have.Version {
+			newest[checkName(r)] = r
+		}
+	}
+	var list []*pipeline.Run
+	for _, r := range newest {
+		list = append(list, r)
+	}
+	slices.SortFunc(list, func(a, b *pipeline.Run) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(checkName(a), checkName(b)))
+	})
+	return list
+}
+
+func rank(r *pipeline.Run) int {
+	if r.Environment == nil {
+		return 0
+	}
+	return 1
+}
+
+// detail is how much of each run is told; the most that fits is taken.
+type detail int
+
+const (
+	headlines detail = iota
+	steps
+	everything
+)
+
+func (s *commentSink) render(list []*pipeline.Run) string {
+	room := maxText - 200 // marker, and what is said when runs are left out
+	for d := everything; d >= headlines; d-- {
+		var b strings.Builder
+		for _, r := range list {
+			b.WriteString(s.section(r, d, room/max(len(list), 1)/2))
+		}
+		if b.Len() <= room {
+			return b.String()
+		}
+	}
+	var b strings.Builder
+	for i, r := range list {
+		text := s.section(r, headlines, 0)
+		if b.Len()+len(text) > room {
+			fmt.Fprintf(&b, "\n...and %d more.\n", len(list)-i)
+			break
+		}
+		b.WriteString(text)
+	}
+	return b.String()
+}
+
+// section tells of one run: verdict, commit and approvers first.
+func (s *commentSink) section(r *pipeline.Run, d detail, summaryRoom int) string {
+	v := bot.Show(r)
+	var b strings.Builder
+	fmt.Fprintf(&b, "### %s %s\n", v.Icon, inline(cutRunes(v.Title, 200)))
+	fmt.Fprintf(&b, "**%s** · `%s` · run %s · by %s\n", inline(cutRunes(v.Headline, 300)), r.ShortSHA(), s.runLink(r), codeSpan(cmp.Or(r.Actor.Login, "shipmate")))
+	if v.Note != "" {
+		fmt.Fprintf(&b, "\n%s\n", inline(cutRunes(v.Note, 1000)))
+	}
+	if r.Reason != "" {
+		fmt.Fprintf(&b, "\nReason: %s\n", codeSpan(cutRunes(oneLine(r.Reason), 300)))
+	}
+	b.WriteString(answers(r))
+	if d >= steps && len(v.Steps) > 0 {
+		b.WriteString("\n" + stepList(v))
+	}
+	if d >= everything {
+		if text := summaries(r, max(summaryRoom, 500)); text != "" {
+			b.WriteString("\n" + text)
+		}
+	}
+	if len(v.Paste) > 0 {
+		b.WriteString("\n" + pasteBlock(v.Paste))
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+func (s *commentSink) runLink(r *pipeline.Run) string {
+	if u := s.runURL(r); u != "" {
+		return fmt.Sprintf("[`%s`](%s)", r.ID, u)
+	}
+	return fmt.Sprintf("`%s`", r.ID)
+}
+
+// answers lists who said yes and no, by gate.
+func answers(r *pipeline.Run) string {
+	var b strings.Builder
+	for _, a := range r.Approvals {
+		word := "✔️ approved"
+		if !a.Yes {
+			word = "✖️ rejected"
+		}
+		fmt.Fprintf(&b, "\n- %s by %s for %s", word, codeSpan(a.By.Login), codeSpan(a.Gate))
+		if a.Reason != "" {
+			fmt.Fprintf(&b, ": %s", codeSpan(cutRunes(oneLine(a.Reason), 200)))
+		}
+	}
+	if b.Len() > 0 {
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// pasteBlock is the commands that make sense now, one a line. A block of code is
+// not read for commands, so our comment never commands anybody.
+func pasteBlock(lines []string) string {
+	var b strings.Builder
+	for _, line := range lines {
+		b.WriteString(oneLine(line) + "\n")
+	}
+	return codeBlock(b.String())
+}

@@ -1,0 +1,112 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/google/go-github/v60/github"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// PullRequest reads one, as gates need it.
+func (c *Client) PullRequest(ctx context.Context, repo pipeline.Repo, number int) (pipeline.PullRequest, error) {
+	p, err := c.pull(ctx, repo, number)
+	if err != nil {
+		return pipeline.PullRequest{}, err
+	}
+	return pipeline.PullRequest{
+		Number: p.GetNumber(), Title: p.GetTitle(), Branch: p.GetHead().GetRef(),
+		Head: p.GetHead().GetSHA(), Base: p.GetBase().GetSHA(), Author: p.GetUser().GetID(),
+		Open: p.GetState() == "open", Merged: p.GetMerged(), Draft: p.GetDraft(),
+		// By id: a fork may have a branch of the same name, or be gone.
+		Fork: p.GetHead().GetRepo().GetID() != p.GetBase().GetRepo().GetID(),
+	}, nil
+}
+
+func (c *Client) pull(ctx context.Context, repo pipeline.Repo, number int) (*github.PullRequest, error) {
+	p, _, err := c.as(repo, forReading).PullRequests.Get(ctx, repo.Owner, repo.Name, number)
+	if err = fail(fmt.Sprintf("read %s#%d", repo, number), err); errors.Is(err, errMissing) {
+		return nil, &pipeline.Error{Code: "unknown_pull_request", Message: fmt.Sprintf("There is no pull request %d in %s.", number, repo), Err: err}
+	}
+	if err == nil && (p.Head == nil || p.Base == nil || !isSHA(p.GetHead().GetSHA())) {
+		err = fmt.Errorf("read %s#%d: it has no head", repo, number)
+	}
+	return p, err
+}
+
+// CommentUnchanged reports whether a comment still says what it said when it
+// was written. A comment that is gone or was ever edited has changed.
+func (c *Client) CommentUnchanged(ctx context.Context, repo pipeline.Repo, comment int64, body string) (bool, error) {
+	got, _, err := c.as(repo, forReading).Issues.GetComment(ctx, repo.Owner, repo.Name, comment)
+	if err = fail(fmt.Sprintf("read comment %d of %s", comment, repo), err); errors.Is(err, errMissing) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return got.GetBody() == body && got.GetUpdatedAt().Equal(got.GetCreatedAt()), nil
+}
+
+// move is one movement of a branch, by the clock of GitHub.
+type move struct {
+	After     string    `json:"after"`
+	Ref       string    `json:"ref"`
+	Timestamp time.Time `json:"timestamp"`
+	Actor     struct {
+		ID int64 `json:"id"`
+	} `json:"actor"`
+}
+
+// activity lists the last movements of a branch, newest first. Where the server
+// has no such list (Enterprise Server before 3.9) it is empty.
+// Source: docs.github.com, "List repository activities".
+func (c *Client) activity(ctx context.Context, repo pipeline.Repo, branch string) ([]move, error) {
+	gh := c.as(repo, forReading)
+	ref := "refs/heads/" + branch
+	r, err := gh.NewRequest(http.MethodGet, repoPath(repo, "activity")+"?per_page=100&ref="+url.QueryEscape(ref), nil)
+	if err != nil {
+		return nil, err
+	}
+	var list []move
+	_, err = gh.Do(ctx, r, &list)
+	if err = fail("list activity of "+repo.String(), err); err != nil && !errors.Is(err, errMissing) {
+		return nil, err
+	}
+	var moves []move
+	for _, m := range list {
+		if m.Ref == ref {
+			moves = append(moves, m)
+		}
+	}
+	return moves, nil
+}
+
+// WasHead reports whether GitHub shows that the commit was the head of the pull
+// request strictly before a time and did not move since. Unknown is no: times in
+// commits are chosen by whoever makes them, so only the list of branch
+// movements counts. Its seconds are whole; what happened in the same second
+// may have happened after.
+func (c *Client) WasHead(ctx context.Context, repo pipeline.Repo, pr int, sha string, before time.Time) (bool, error) {
+	p, err := c.pull(ctx, repo, pr)
+	if err != nil {
+		return false, err
+	}
+	if p.GetHead().GetSHA() != sha || p.GetHead().GetRepo().GetID() != repo.ID || !p.GetCreatedAt().Before(before) {
+		return false, nil
+	}
+	moves, err := c.activity(ctx, repo, p.GetHead().GetRef())
+	if err != nil || len(moves) == 0 {
+		return false, err
+	}
+	last := moves[0]
+	for _, m := range moves {
+		if m.Timestamp.After(last.Timestamp) {
+			last = m
+		}
+	}
+	return last.After == sha && last.Timestamp.Before(before.Truncate(time.Second)), nil
+}

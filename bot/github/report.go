@@ -1,0 +1,206 @@
+package github
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"slices"
+	"strings"
+
+	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// ReportConfig says what is shown of runs, and how.
+type ReportConfig struct {
+	Client  *Client
+	Runs    runs
+	Buttons buttons // nil: check runs have none
+	BaseURL string  // of the dashboard; "": no links to it
+	Report  Report  // default Both
+}
+
+// Report says which of the two kinds of checks show a run on its commit.
+type Report string
+
+const (
+	Both     Report = "both"
+	Checks   Report = "checks"
+	Statuses Report = "statuses"
+)
+
+// runs finds the other runs of a pull request.
+type runs interface {
+	Runs(ctx context.Context, q pipeline.RunQuery) ([]*pipeline.Run, error)
+}
+
+// buttons makes the ids behind buttons.
+type buttons interface {
+	ID(ctx context.Context, r *pipeline.Run, kind bot.ButtonKind, gate string) (string, error)
+}
+
+// Sinks are the places on GitHub that show runs.
+func Sinks(c ReportConfig) []pipeline.Sink {
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	var sinks []pipeline.Sink
+	if c.Report != Checks {
+		sinks = append(sinks, &statusSink{c})
+	}
+	if c.Report != Statuses {
+		sinks = append(sinks, &checkSink{c})
+	}
+	return append(sinks, &deploymentSink{c}, &commentSink{c})
+}
+
+// runURL is the page of a run, "" without a dashboard.
+func (c ReportConfig) runURL(r *pipeline.Run) string {
+	if c.BaseURL == "" {
+		return ""
+	}
+	return c.BaseURL + "/runs/" + string(r.ID)
+}
+
+// maxContext is the length of a check's name. GitHub takes 255.
+const maxContext = 100
+
+// checkName is what the check of a run is called on its commit.
+func checkName(r *pipeline.Run) string {
+	name := "shipmate/" + r.Pipeline.Name
+	if r.Environment != nil {
+		name += "/" + r.Environment.Name
+	}
+	return cutRunes(name, maxContext)
+}
+
+// verdict is a run's state in the few words that GitHub has for it.
+type verdict int
+
+const (
+	waits verdict = iota // queued, or for somebody
+	works
+	good
+	bad
+	ended // cancelled
+	asks  // nobody knows how it ended
+)
+
+// verdictOf: a run that was asked to undo another one is good when it has.
+func verdictOf(r *pipeline.Run) verdict {
+	switch r.State {
+	case pipeline.Queued, pipeline.Waiting:
+		return waits
+	case pipeline.Running, pipeline.RollingBack:
+		return works
+	case pipeline.Succeeded:
+		return good
+	case pipeline.RolledBack:
+		if r.Reverts != "" {
+			return good
+		}
+		return bad
+	case pipeline.Failed:
+		return bad
+	case pipeline.Unknown:
+		return asks
+	}
+	return ended
+}
+
+// digest tells whether what stands there is what should.
+func digest(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("digest: " + err.Error()) // our own structs always encode
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// decodeShown reads what a sink saved. What cannot be read counts as lost.
+func decodeShown[T any](shown json.RawMessage) (s T) {
+	if json.Unmarshal(shown, &s) != nil {
+		var none T
+		return none
+	}
+	return s
+}
+
+// save is what a sink returns: the state to keep and the error, if any.
+func save(s any, err error) (json.RawMessage, error) {
+	b, encodeErr := json.Marshal(s)
+	return b, errors.Join(err, encodeErr)
+}
+
+// unreachable: the commit, the pull request or the installation is gone, so
+// there is nothing to show the run on.
+func unreachable(err error) bool {
+	if err == nil || pipeline.IsTemporary(err) {
+		return false
+	}
+	return errors.Is(err, errMissing) || pipeline.Code(err) == "not_installed" ||
+		strings.Contains(err.Error(), "No commit found for SHA") || strings.Contains(err.Error(), "No ref found for")
+}
+
+// statusLine is how a run stands in one line of plain text.
+func statusLine(r *pipeline.Run) string {
+	v := bot.Show(r)
+	line := v.Headline
+	if v.Note != "" {
+		line += ": " + v.Note
+	}
+	return oneLine(line)
+}
+
+// stepList is a table of the steps. Names come from the file, the rest from programs.
+func stepList(v bot.View) string {
+	if len(v.Steps) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("| | step | |\n|---|---|---|\n")
+	for _, s := range v.Steps {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.Icon, codeCell(s.Name), inline(cutRunes(oneLine(s.Text), 300)))
+	}
+	return b.String()
+}
+
+// codeCell is a code span in a table.
+func codeCell(s string) string { return strings.ReplaceAll(codeSpan(s), "|", "¦") }
+
+// summaries are what steps wrote for people. It is Markdown by whoever wrote
+// the step's program, so it is shown as text.
+func summaries(r *pipeline.Run, limit int) string {
+	var b strings.Builder
+	for _, s := range r.Steps {
+		if strings.TrimSpace(s.Summary) == "" {
+			continue
+		}
+		fmt.Fprintf(&b, "<details><summary>%s</summary>\n\n%s\n</details>\n\n", htmlText(s.Name), codeBlock(cutMiddle(s.Summary, limit)))
+	}
+	return b.String()
+}
+
+// htmlText is text inside an HTML element, where Markdown is not read.
+func htmlText(s string) string {
+	return strings.NewReplacer("@", "@"+zeroWidth, "#", "#"+zeroWidth).Replace(html.EscapeString(oneLine(s)))
+}
+
+// newest reports whether no newer run shows itself under the same name on the
+// same commit. Statuses have no owner: an older run must not write over it.
+func (c ReportConfig) newest(ctx context.Context, r *pipeline.Run) (bool, error) {
+	if c.Runs == nil {
+		return true, nil
+	}
+	const recent = 10
+	list, err := c.Runs.Runs(ctx, pipeline.RunQuery{Repo: r.Repo.ID, PR: r.PR, Environment: r.EnvironmentName(), Limit: recent})
+	if err != nil {
+		return false, pipeline.Temporary(fmt.Errorf("find newer runs: %w", err))
+	}
+	return !slices.ContainsFunc(list, func(o *pipeline.Run) bool {
+		return o.ID != r.ID && o.SHA == r.SHA && o.Created.After(r.Created) && checkName(o) == checkName(r)
+	}), nil
+}

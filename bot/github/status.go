@@ -1,0 +1,73 @@
+package github
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/go-github/v60/github"
+	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// statusSink shows a run as a commit status.
+type statusSink struct{ ReportConfig }
+
+// shownStatus: a status has no id to keep, a new one covers the old.
+type shownStatus struct {
+	Digest string `json:"digest"`
+	Count  int    `json:"count"`
+}
+
+// maxStatuses of one run on one commit; GitHub refuses the 1,001st of a context
+// for ever. The end of the run is always shown.
+const maxStatuses = 200
+
+const maxDescription = 140 // runes, for statuses and deployments
+
+func (s *statusSink) Name() string                   { return "github-status" }
+func (s *statusSink) Subject(r *pipeline.Run) string { return string(r.ID) }
+
+func (s *statusSink) Show(ctx context.Context, r *pipeline.Run, shown json.RawMessage) (json.RawMessage, error) {
+	was := decodeShown[shownStatus](shown)
+	want := s.status(r)
+	now := shownStatus{Digest: digest(want), Count: was.Count + 1}
+	if now.Digest == was.Digest || was.Count >= maxStatuses && !r.State.Terminal() {
+		return shown, nil
+	}
+	first, err := s.newest(ctx, r)
+	if err != nil || !first {
+		return shown, err
+	}
+	_, _, err = s.Client.as(r.Repo, forStatuses).Repositories.CreateStatus(ctx, r.Repo.Owner, r.Repo.Name, r.SHA, want)
+	err = fail(fmt.Sprintf("status of %.7s in %s", r.SHA, r.Repo), err)
+	if unreachable(err) {
+		s.Client.cfg.Log.Warn("no commit to show a status on", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
+		err = nil
+	}
+	if err != nil {
+		return shown, err
+	}
+	return save(now, nil)
+}
+
+// status leaves out which step runs: every status is a thing created, and
+// GitHub counts those. The check run and the comment tell.
+func (s *statusSink) status(r *pipeline.Run) *github.RepoStatus {
+	line := statusLine(r)
+	if verdictOf(r) == works {
+		line = bot.Words(r.State)
+		if len(r.OpenGates()) > 0 {
+			line += ", waiting for approval"
+		}
+	}
+	st := &github.RepoStatus{
+		State:       github.String([]string{waits: "pending", works: "pending", good: "success", bad: "failure", ended: "error", asks: "error"}[verdictOf(r)]),
+		Description: github.String(cutRunes(line, maxDescription)),
+		Context:     github.String(checkName(r)),
+	}
+	if u := s.runURL(r); u != "" {
+		st.TargetURL = &u
+	}
+	return st
+}

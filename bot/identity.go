@@ -1,0 +1,78 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Identities says which GitHub user a Slack person acts as.
+type Identities interface {
+	// GitHub returns the actor with both sides filled in, or a refusal.
+	GitHub(ctx context.Context, slack pipeline.Actor) (pipeline.Actor, error)
+}
+
+// IdentityFile is the operator's list. Names and addresses play no part in it:
+// they can be chosen freely, ids cannot.
+type IdentityFile struct {
+	people map[slackPerson]Identity
+	person func(ctx context.Context, team, user string) error
+}
+
+type slackPerson struct{ team, user string }
+
+// Identity is one entry of the file.
+type Identity struct {
+	SlackTeam   string `yaml:"slack_team"`
+	SlackUser   string `yaml:"slack_user"`
+	GitHubID    int64  `yaml:"github_id"`
+	GitHubLogin string `yaml:"github_login"`
+}
+
+// LoadIdentities reads the file; without one nobody is linked. active is asked
+// about every person before they act, and refuses guests, strangers and people
+// who left.
+func LoadIdentities(path string, active func(ctx context.Context, team, user string) error) (*IdentityFile, error) {
+	f := &IdentityFile{people: map[slackPerson]Identity{}, person: active}
+	if path == "" {
+		return f, nil
+	}
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var list []Identity
+	if err := yaml.UnmarshalWithOptions(src, &list, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for i, id := range list {
+		key := slackPerson{id.SlackTeam, id.SlackUser}
+		_, twice := f.people[key]
+		switch {
+		case id.SlackTeam == "" || id.SlackUser == "" || id.GitHubID <= 0 || id.GitHubLogin == "":
+			return nil, fmt.Errorf("%s: entry %d: slack_team, slack_user, github_id and github_login are all needed", path, i+1)
+		case twice:
+			return nil, fmt.Errorf("%s: entry %d: Slack user %s of team %s is listed twice", path, i+1, id.SlackUser, id.SlackTeam)
+		}
+		f.people[key] = id
+	}
+	return f, nil
+}
+
+func (f *IdentityFile) GitHub(ctx context.Context, who pipeline.Actor) (pipeline.Actor, error) {
+	id, ok := f.people[slackPerson{who.SlackTeam, who.SlackUser}]
+	if !ok {
+		return who, pipeline.Refuse("not_linked", "Your Slack account is not linked to a GitHub account, so shipmate cannot know what you may do. Ask the operator to add Slack user `%s` of team `%s` to the identities file.", who.SlackUser, who.SlackTeam)
+	}
+	if f.person != nil {
+		if err := f.person(ctx, who.SlackTeam, who.SlackUser); err != nil {
+			return who, err
+		}
+	}
+	who.ID, who.Login = id.GitHubID, id.GitHubLogin
+	return who, nil
+}

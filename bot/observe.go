@@ -1,0 +1,48 @@
+package bot
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Transport counts the calls of an API, and notes the budget that GitHub's
+// answers tell.
+func (m *Metrics) Transport(api string, next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(req *http.Request) (*http.Response, error) {
+		res, err := next.RoundTrip(req)
+		if err != nil {
+			m.Called(api, "error")
+			return res, err
+		}
+		m.Called(api, strconv.Itoa(res.StatusCode))
+		if left, err := strconv.Atoi(res.Header.Get("X-Ratelimit-Remaining")); err == nil {
+			m.Budget(api, left)
+		}
+		return res, nil
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// Acks measures how long a platform waits for its answer.
+func (m *Metrics) Acks(source string, next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		began := time.Now()
+		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		next(status, req)
+		m.Acked(source, strconv.Itoa(status.status), time.Since(began))
+	})
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}

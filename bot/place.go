@@ -1,0 +1,140 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/shipmate/shipmate/commands"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// place finds out who speaks and which repository is meant, and reads its
+// file. On GitHub both are known; on Slack the person is looked up, and the
+// repository follows from the words, the thread or the channel.
+func (b *Bot) place(ctx context.Context, c *commands.Call, lines []commands.Line) error {
+	if c.Actor.ID == 0 && c.Actor.SlackUser != "" {
+		who, err := b.Identities.GitHub(ctx, c.Actor)
+		if err != nil {
+			return err
+		}
+		c.Actor = who
+	}
+	if c.Repo.ID == 0 {
+		if err := b.placeBySlack(ctx, c, lines); err != nil {
+			return err
+		}
+	}
+	cfg, err := b.GitHub.Config(ctx, c.Repo)
+	if err != nil {
+		return err
+	}
+	c.Config = cfg
+	return nil
+}
+
+// placeBySlack: a service may be named; a run id leads to its repository; a
+// channel that one repository alone names belongs to it.
+func (b *Bot) placeBySlack(ctx context.Context, c *commands.Call, lines []commands.Line) error {
+	services, err := b.Services.All(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range lines {
+		repo, err := b.serviceFor(ctx, c, lines[i], services)
+		if err != nil {
+			return err
+		}
+		if c.Repo.ID != 0 && c.Repo.ID != repo.ID {
+			return pipeline.Refuse("several_repositories", "These commands are for different repositories. Send them one by one.")
+		}
+		c.Repo = repo
+	}
+	return nil
+}
+
+func (b *Bot) serviceFor(ctx context.Context, c *commands.Call, l commands.Line, all []Service) (pipeline.Repo, error) {
+	if name := l.Flag("service"); name != "" {
+		return named(all, name)
+	}
+	if id := l.Arg("run"); strings.HasPrefix(id, "r-") {
+		r, err := b.Store.Load(ctx, pipeline.RunID(id))
+		if err == nil {
+			return r.Repo, nil
+		}
+	}
+	here := slices.DeleteFunc(slices.Clone(all), func(s Service) bool {
+		return !slices.Contains(s.Channels, c.Origin.Channel) && !slices.Contains(s.Channels, "#"+c.Origin.ChannelName)
+	})
+	switch {
+	case len(here) == 1:
+		return here[0].Repo, nil
+	case len(here) == 0 && len(all) == 1:
+		return all[0].Repo, nil
+	case len(here) > 1:
+		all = here
+	}
+	if len(all) == 0 {
+		return pipeline.Repo{}, pipeline.Refuse("no_services", "No repository with a `.shipmate.yaml` is known yet. Install the GitHub App on one, and push the file to its default branch.")
+	}
+	if near, ok := pipeline.Nearest(firstArg(l), serviceNames(all)); ok {
+		return pipeline.Repo{}, pipeline.Refuse("unknown_service", "There is no service %s. Did you mean %s?", commands.Code(firstArg(l)), commands.Code(strings.Replace(l.Text, firstArg(l), near, 1)))
+	}
+	return pipeline.Repo{}, pipeline.Refuse("which_service", "Say which service is meant, for example %s. There is: %s.",
+		commands.Code(fmt.Sprintf("%s %s ...", l.Command.Help().Name, all[0].Name)), strings.Join(serviceNames(all), ", "))
+}
+
+// named finds a service by its name or its repository.
+func named(all []Service, name string) (pipeline.Repo, error) {
+	var hits []Service
+	for _, s := range all {
+		if strings.EqualFold(s.Repo.String(), name) {
+			return s.Repo, nil
+		}
+		if strings.EqualFold(s.Name, name) {
+			hits = append(hits, s)
+		}
+	}
+	switch len(hits) {
+	case 1:
+		return hits[0].Repo, nil
+	case 0:
+		return pipeline.Repo{}, pipeline.Refuse("unknown_service", "There is no service %s. There is: %s.", commands.Code(name), strings.Join(serviceNames(all), ", "))
+	}
+	var repos []string
+	for _, s := range hits {
+		repos = append(repos, s.Repo.String())
+	}
+	return pipeline.Repo{}, pipeline.Refuse("ambiguous_service", "Several repositories call their service %s. Name the repository: %s.", commands.Code(name), strings.Join(repos, ", "))
+}
+
+func firstArg(l commands.Line) string {
+	args := l.Command.Help().Args
+	if len(args) == 0 {
+		return ""
+	}
+	return l.Arg(args[0].Name)
+}
+
+// cutService takes the service out of "/deploy shop prod": what is left is the
+// command as it is said on the service's own pull requests.
+func cutService(text string, all []Service) (service, rest string) {
+	verb, args, _ := strings.Cut(text, " ")
+	first, args, _ := strings.Cut(strings.TrimLeft(args, " "), " ")
+	known := slices.ContainsFunc(all, func(s Service) bool {
+		return strings.EqualFold(s.Name, first) || strings.EqualFold(s.Repo.String(), first)
+	})
+	if !known {
+		return "", text
+	}
+	return first, strings.TrimSpace(verb + " " + args)
+}
+
+func serviceNames(all []Service) []string {
+	var names []string
+	for _, s := range all {
+		names = append(names, s.Name)
+	}
+	return names
+}

@@ -1,0 +1,93 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Service is a repository under the name people deploy it by.
+type Service struct {
+	Name         string        `json:"name"`
+	Repo         pipeline.Repo `json:"repo"`
+	Environments []string      `json:"environments,omitempty"`
+	Channels     []string      `json:"channels,omitempty"` // Slack channels its environments name, with "#"
+}
+
+// Services is the index from service to repository. It is filled when the App
+// is installed, at start, and when a default branch moves.
+type Services struct{ Records Records }
+
+// The index belongs to no repository: a set of repository ids, and a record each.
+const (
+	nowhere     = 0
+	servicesKey = "services"
+	forever     = 0
+)
+
+func serviceKey(repo string) string { return "service:" + repo }
+
+// Put remembers a service.
+func (s Services) Put(ctx context.Context, svc Service) error {
+	value, err := json.Marshal(svc)
+	if err != nil {
+		return err
+	}
+	id := strconv.FormatInt(svc.Repo.ID, 10)
+	if err := s.Records.Put(ctx, nowhere, serviceKey(id), value, forever); err != nil {
+		return err
+	}
+	return s.Records.Add(ctx, nowhere, servicesKey, id, forever)
+}
+
+// Remove forgets a repository's service.
+func (s Services) Remove(ctx context.Context, repo int64) error {
+	return s.Records.Remove(ctx, nowhere, servicesKey, strconv.FormatInt(repo, 10))
+}
+
+// All lists the services by name.
+func (s Services) All(ctx context.Context) ([]Service, error) {
+	ids, err := s.Records.Members(ctx, nowhere, servicesKey)
+	if err != nil {
+		return nil, err
+	}
+	var all []Service
+	for _, id := range ids {
+		value, err := s.Records.Get(ctx, nowhere, serviceKey(id))
+		if err != nil {
+			return nil, err
+		}
+		var svc Service
+		if err := json.Unmarshal(value, &svc); err != nil {
+			return nil, fmt.Errorf("service of repository %s: %w", id, err)
+		}
+		all = append(all, svc)
+	}
+	slices.SortFunc(all, func(a, b Service) int { return strings.Compare(a.Name+a.Repo.String(), b.Name+b.Repo.String()) })
+	return all, nil
+}
+
+// IndexAll reads the files of all repositories the App is installed on, once.
+func (b *Bot) IndexAll(ctx context.Context, list func(ctx context.Context) ([]Installed, error)) error {
+	if list == nil {
+		return nil
+	}
+	all, err := list(ctx)
+	if err != nil {
+		b.Log.Warn("list installations; services are known as soon as their repositories are pushed to", "err", err)
+		return nil
+	}
+	for _, in := range all {
+		for _, repo := range in.Added {
+			if err := b.index(ctx, repo); err != nil {
+				b.Log.Warn("index repository", "repo", repo.String(), "err", err)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package slack
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Setup is what the app's manifest depends on.
+type Setup struct {
+	BaseURL  string // public address of the bot; not needed with Socket Mode
+	Socket   bool
+	Commands []SlashCommand
+}
+
+// SlashCommand is one command in Slack's list.
+type SlashCommand struct {
+	Name    string // with its slash
+	Summary string
+	Usage   string // the words after the name
+}
+
+// reserved are names that Slack keeps for itself: one of them makes it refuse
+// the whole manifest ("invalid name", seen in github.com/NousResearch/hermes-agent/issues/17054).
+// They are said as "/shipmate status".
+var reserved = []string{
+	"/away", "/collapse", "/dnd", "/expand", "/feed", "/help", "/invite", "/join", "/leave", "/me", "/msg", "/mute",
+	"/open", "/remind", "/remove", "/rename", "/search", "/shrug", "/star", "/status", "/topic", "/who",
+}
+
+// Manifest is the app's configuration as JSON, for "Create from manifest" on
+// api.slack.com/apps.
+func Manifest(s Setup) []byte {
+	base := strings.TrimSuffix(s.BaseURL, "/")
+	slash := []any{}
+	command := func(name, summary, usage string) {
+		c := map[string]any{"command": name, "description": short(summary, 140), "usage_hint": short(usage, 140), "should_escape": false}
+		if usage == "" {
+			delete(c, "usage_hint")
+		}
+		if !s.Socket {
+			c["url"] = base + "/slack/commands"
+		}
+		slash = append(slash, c)
+	}
+	command("/"+botName, "All commands, also those whose names Slack keeps for itself", "status shop prod")
+	for _, c := range s.Commands {
+		if !slices.Contains(reserved, c.Name) && c.Name != "/"+botName {
+			command(c.Name, c.Summary, c.Usage)
+		}
+	}
+	interactivity := map[string]any{"is_enabled": true}
+	events := map[string]any{"bot_events": []string{"app_mention", "message.im"}}
+	if !s.Socket {
+		interactivity["request_url"] = base + "/slack/interactions"
+		events["request_url"] = base + "/slack/events"
+	}
+	manifest := map[string]any{
+		"display_information": map[string]any{"name": botName, "description": "Deploys, approvals and rollbacks where the team talks", "background_color": "#1f2937"},
+		"features": map[string]any{
+			"bot_user":       map[string]any{"display_name": botName, "always_online": true},
+			"slash_commands": slash,
+			"shortcuts": []any{
+				map[string]any{"name": "Deploy", "type": "global", "callback_id": deployForm, "description": "Deploy a service"},
+				map[string]any{"name": "Roll back", "type": "message", "callback_id": rollbackForm, "description": "Bring the previous good revision back"},
+			},
+			"app_home": map[string]any{"home_tab_enabled": false, "messages_tab_enabled": true, "messages_tab_read_only_enabled": false},
+		},
+		"oauth_config": map[string]any{"scopes": map[string]any{"bot": Scopes()}},
+		"settings": map[string]any{
+			"event_subscriptions":    events,
+			"interactivity":          interactivity,
+			"org_deploy_enabled":     false,
+			"socket_mode_enabled":    s.Socket,
+			"token_rotation_enabled": false,
+		},
+	}
+	out, err := json.MarshalIndent(manifest, "", "  ")
+	if err != nil {
+		panic(err) // it holds nothing that has no JSON
+	}
+	return append(out, '\n')
+}
+
+// Scopes are what the bot token needs, and nothing more.
+func Scopes() []string {
+	return []string{
+		"app_mentions:read", "channels:history", "channels:join", "channels:read", "chat:write", "commands",
+		"groups:history", "groups:read", "im:history", "users:read",
+	}
+}

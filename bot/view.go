@@ -1,0 +1,156 @@
+package bot
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// View is what every surface shows of a run: the same facts and words, each in
+// its own markup. It is made by Show, which is pure.
+type View struct {
+	Title    string // "Deploy of shop to prod", "checks"
+	State    pipeline.State
+	Icon     string // one emoji for the state
+	Headline string // one sentence: how it stands
+	Note     string // what is to do or why it ended so; "" if there is nothing to say
+	Steps    []StepView
+	Buttons  []ButtonKind
+	Gate     string   // what the approve and reject buttons are about
+	Paste    []string // commands to paste that make sense now
+}
+
+// StepView is one line of the list of steps.
+type StepView struct {
+	Name  string
+	Icon  string
+	Text  string // "succeeded in 12s", "exit code 2"
+	Since time.Time
+}
+
+// ButtonKind is what a button does.
+type ButtonKind string
+
+const (
+	ButtonApprove  ButtonKind = "approve"
+	ButtonReject   ButtonKind = "reject"
+	ButtonCancel   ButtonKind = "cancel"
+	ButtonRetry    ButtonKind = "retry"
+	ButtonRollback ButtonKind = "rollback"
+)
+
+// Label is what stands on the button, at most 20 characters (GitHub's limit).
+func (k ButtonKind) Label() string {
+	return map[ButtonKind]string{ButtonApprove: "Approve", ButtonReject: "Reject", ButtonCancel: "Cancel", ButtonRetry: "Re-run", ButtonRollback: "Roll back"}[k]
+}
+
+// Show describes a run.
+func Show(r *pipeline.Run) View {
+	v := View{Title: Title(r), State: r.State, Icon: Icon(r.State), Headline: headline(r), Note: r.Message}
+	for _, s := range r.Steps {
+		v.Steps = append(v.Steps, stepView(s))
+	}
+	if open := r.OpenGates(); len(open) > 0 {
+		v.Gate = open[0]
+		v.Buttons = append(v.Buttons, ButtonApprove, ButtonReject)
+		v.Paste = append(v.Paste, "/approve "+string(r.ID), "/reject "+string(r.ID)+` --reason "..."`)
+	}
+	switch {
+	case r.State == pipeline.Unknown:
+		for _, s := range r.Steps {
+			if s.State == pipeline.Unknown {
+				v.Paste = append(v.Paste, fmt.Sprintf(`/resolve %s %s succeeded --reason "..."`, r.ID, s.Name))
+			}
+		}
+	case !r.State.Terminal() && r.Cancel == nil && r.State != pipeline.RollingBack:
+		v.Buttons = append(v.Buttons, ButtonCancel)
+		v.Paste = append(v.Paste, "/cancel "+string(r.ID))
+	case r.State == pipeline.Succeeded && r.Environment != nil && r.Trigger != pipeline.ByRollback && !r.DryRun:
+		v.Buttons = append(v.Buttons, ButtonRollback)
+		v.Paste = append(v.Paste, "/rollback "+r.Environment.Name)
+	case r.State == pipeline.Failed, r.State == pipeline.Cancelled:
+		v.Buttons = append(v.Buttons, ButtonRetry)
+		v.Paste = append(v.Paste, "/retry "+string(r.ID))
+	}
+	return v
+}
+
+// Title names what the run does.
+func Title(r *pipeline.Run) string {
+	if r.Environment == nil {
+		return r.Pipeline.Name
+	}
+	what := "Deploy"
+	if r.Trigger == pipeline.ByRollback {
+		what = "Rollback"
+	}
+	if r.DryRun {
+		what = "Dry run"
+	}
+	return fmt.Sprintf("%s of %s to %s", what, r.Service, r.Environment.Name)
+}
+
+// Icon is the emoji of a state.
+func Icon(s pipeline.State) string {
+	return map[pipeline.State]string{
+		pipeline.Queued: "⏳", pipeline.Waiting: "⏸️", pipeline.Running: "🔄", pipeline.Succeeded: "✅", pipeline.Failed: "❌",
+		pipeline.Cancelled: "🚫", pipeline.Skipped: "⏭️", pipeline.RollingBack: "↩️", pipeline.RolledBack: "↩️", pipeline.Unknown: "❓",
+	}[s]
+}
+
+// Words is a state as people say it.
+func Words(s pipeline.State) string { return strings.ReplaceAll(string(s), "_", " ") }
+
+func headline(r *pipeline.Run) string {
+	done := 0
+	running := ""
+	for _, s := range r.Steps {
+		if s.State.Terminal() {
+			done++
+		} else if running == "" && s.State != pipeline.Queued {
+			running = s.Name
+		}
+	}
+	switch {
+	case r.State == pipeline.Running && running != "":
+		return fmt.Sprintf("%s: step %d of %d", running, done+1, len(r.Steps))
+	case r.State.Terminal() && !r.Started.IsZero():
+		return fmt.Sprintf("%s after %s", Words(r.State), Took(r.Started, r.Ended))
+	}
+	return Words(r.State)
+}
+
+func stepView(s pipeline.StepRun) StepView {
+	v := StepView{Name: s.Name, Icon: Icon(s.State), Since: s.Started}
+	var parts []string
+	if s.State != pipeline.Queued {
+		parts = append(parts, Words(s.State))
+	}
+	if !s.Ended.IsZero() && !s.Started.IsZero() {
+		parts = append(parts, "in "+Took(s.Started, s.Ended))
+	}
+	if s.Attempt > 1 {
+		parts = append(parts, fmt.Sprintf("(attempt %d)", s.Attempt))
+	}
+	v.Text = strings.Join(parts, " ")
+	if s.Message != "" {
+		v.Text = strings.Join(slices.DeleteFunc([]string{v.Text, s.Message}, func(t string) bool { return t == "" }), ": ")
+	}
+	return v
+}
+
+// Took is a duration as people say it: "850ms", "12s", "3m5s", "2h10m".
+func Took(from, to time.Time) string {
+	d := to.Sub(from)
+	switch {
+	case d < time.Second:
+		return cmp.Or(d.Round(10*time.Millisecond), 10*time.Millisecond).String()
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	}
+	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+}

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"cmp"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Config is everything the operator can set: keys of the file and, see
+// environment below, variables, which win. Secrets come by variable or file only.
+type Config struct {
+	Addr        string   `yaml:"addr"`
+	BaseURL     string   `yaml:"base_url"`
+	DataDir     string   `yaml:"data_dir"`
+	MetricsAddr string   `yaml:"metrics_addr"`
+	RedisURL    string   `yaml:"redis_url"`
+	Insecure    bool     `yaml:"insecure_redis"`
+	Durability  string   `yaml:"durability"`
+	Roles       []string `yaml:"roles"`
+	Runner      string   `yaml:"runner"`
+	LogLevel    string   `yaml:"log_level"`
+	LogFormat   string   `yaml:"log_format"`
+	Identities  string   `yaml:"identities_file"`
+	GitHub      GitHub   `yaml:"github"`
+	Slack       Slack    `yaml:"slack"`
+	Secrets     Secrets  `yaml:"secrets"`
+	Workers     Workers  `yaml:"workers"`
+}
+
+// GitHub is the GitHub App.
+type GitHub struct {
+	AppID          int64           `yaml:"app_id"`
+	PrivateKey     pipeline.Secret `yaml:"-"`
+	PrivateKeyFile string          `yaml:"private_key_file"`
+	WebhookSecret  pipeline.Secret `yaml:"-"`
+	PreviousSecret pipeline.Secret `yaml:"-"`
+	APIURL         string          `yaml:"api_url"`
+	CloneURL       string          `yaml:"clone_url"`
+	Slug           string          `yaml:"slug"`   // the App's name in its URL; people mention it as @slug
+	Report         string          `yaml:"report"` // both, checks, statuses
+}
+
+// On reports whether the GitHub App is configured at all.
+func (g GitHub) On() bool { return g.AppID != 0 }
+
+// Slack is the Slack app.
+type Slack struct {
+	BotToken       pipeline.Secret `yaml:"-"`
+	SigningSecret  pipeline.Secret `yaml:"-"`
+	PreviousSecret pipeline.Secret `yaml:"-"`
+	AppToken       pipeline.Secret `yaml:"-"`
+	APIURL         string          `yaml:"api_url"`
+}
+
+// On reports whether the Slack app is configured at all.
+func (s Slack) On() bool { return s.BotToken.Reveal() != "" }
+
+// Workers says how many jobs run at once in this process.
+type Workers struct {
+	Control int `yaml:"control"`
+	Steps   int `yaml:"steps"`
+}
+
+// Secrets says which repository and environment may use which references.
+type Secrets struct {
+	Allow []SecretRule `yaml:"allow"`
+}
+
+// SecretRule allows references; all three lists are globs matched whole.
+type SecretRule struct {
+	Repo         string   `yaml:"repo"`
+	Environments []string `yaml:"environments"`
+	Refs         []string `yaml:"refs"`
+}
+
+// loadConfig reads the file, if any, then the environment. Every error names
+// the setting.
+func loadConfig(path string, getenv func(string) (string, bool)) (Config, error) {
+	c := Config{Addr: ":8080", MetricsAddr: "127.0.0.1:9090", Durability: "normal", Runner: "local", LogLevel: "info", Roles: []string{"ingest", "worker", "web"}}
+	c.GitHub.APIURL, c.Slack.APIURL, c.GitHub.Report = "https://api.github.com", "https://slack.com/api/", "both"
+	c.GitHub.Slug = "shipmate"
+	c.Workers = Workers{Control: 32, Steps: 16}
+	if path != "" {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return c, err
+		}
+		if err := yaml.UnmarshalWithOptions(src, &c, yaml.Strict()); err != nil {
+			return c, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	if err := c.environment(getenv); err != nil {
+		return c, err
+	}
+	if c.DataDir == "" {
+		c.DataDir = defaultDataDir()
+	}
+	return c, c.check()
+}
+
+func defaultDataDir() string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return filepath.Join(os.TempDir(), "shipmate")
+	}
+	return filepath.Join(home, ".local", "share", "shipmate")
+}
+
+// environment lets the variables win over the file.
+func (c *Config) environment(getenv func(string) (string, bool)) error {
+	texts := map[string]*string{
+		"SHIPMATE_ADDR": &c.Addr, "SHIPMATE_BASE_URL": &c.BaseURL, "SHIPMATE_DATA_DIR": &c.DataDir, "SHIPMATE_METRICS_ADDR": &c.MetricsAddr,
+		"SHIPMATE_REDIS_URL": &c.RedisURL, "SHIPMATE_DURABILITY": &c.Durability, "SHIPMATE_RUNNER": &c.Runner,
+		"SHIPMATE_LOG_LEVEL": &c.LogLevel, "SHIPMATE_LOG_FORMAT": &c.LogFormat, "SHIPMATE_IDENTITIES_FILE": &c.Identities,
+		"SHIPMATE_GITHUB_PRIVATE_KEY_FILE": &c.GitHub.PrivateKeyFile, "SHIPMATE_GITHUB_API_URL": &c.GitHub.APIURL,
+		"SHIPMATE_GITHUB_CLONE_URL": &c.GitHub.CloneURL, "SHIPMATE_SLACK_API_URL": &c.Slack.APIURL,
+	}
+	for name, field := range texts {
+		if v, ok := getenv(name); ok {
+			*field = v
+		}
+	}
+	secrets := map[string]*pipeline.Secret{
+		"SHIPMATE_GITHUB_PRIVATE_KEY": &c.GitHub.PrivateKey, "SHIPMATE_GITHUB_WEBHOOK_SECRET": &c.GitHub.WebhookSecret,
+		"SHIPMATE_GITHUB_WEBHOOK_SECRET_PREVIOUS": &c.GitHub.PreviousSecret, "SHIPMATE_SLACK_BOT_TOKEN": &c.Slack.BotToken,
+		"SHIPMATE_SLACK_SIGNING_SECRET": &c.Slack.SigningSecret, "SHIPMATE_SLACK_SIGNING_SECRET_PREVIOUS": &c.Slack.PreviousSecret,
+		"SHIPMATE_SLACK_APP_TOKEN": &c.Slack.AppToken,
+	}
+	for name, field := range secrets {
+		if v, ok := getenv(name); ok {
+			*field = pipeline.NewSecret(strings.TrimSpace(v))
+		}
+	}
+	if v, ok := getenv("SHIPMATE_ROLES"); ok {
+		c.Roles = strings.Split(v, ",")
+	}
+	if v, ok := getenv("SHIPMATE_GITHUB_APP_ID"); ok {
+		id, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return fmt.Errorf("SHIPMATE_GITHUB_APP_ID: %q is not a number; it is on the App's settings page", v)
+		}
+		c.GitHub.AppID = id
+	}
+	return nil
+}
+
+const minSecret = 32 // bytes of a webhook secret
+
+func (c *Config) check() error {
+	return errors.Join(c.checkGitHub(), c.checkSlack(), c.checkRest())
+}
+
+func (c *Config) checkGitHub() error {
+	if !c.GitHub.On() {
+		return nil
+	}
+	if c.GitHub.PrivateKeyFile != "" && c.GitHub.PrivateKey.Reveal() == "" {
+		pem, err := os.ReadFile(c.GitHub.PrivateKeyFile)
+		if err != nil {
+			return fmt.Errorf("SHIPMATE_GITHUB_PRIVATE_KEY_FILE: %w", err)
+		}
+		c.GitHub.PrivateKey = pipeline.NewSecret(string(pem))
+	}
+	key := c.GitHub.PrivateKey.Reveal()
+	if key != "" && !strings.Contains(key, "-----BEGIN") {
+		pem, err := base64.StdEncoding.DecodeString(key)
+		if err != nil {
+			return errors.New("SHIPMATE_GITHUB_PRIVATE_KEY is neither PEM nor base64 of PEM; download a new key from the App's settings page")
+		}
+		c.GitHub.PrivateKey = pipeline.NewSecret(string(pem))
+	}
+	var errs []error
+	if key == "" {
+		errs = append(errs, errors.New("SHIPMATE_GITHUB_PRIVATE_KEY is missing; SHIPMATE_GITHUB_APP_ID is set, so the App's private key is needed too"))
+	}
+	errs = append(errs, longEnough("SHIPMATE_GITHUB_WEBHOOK_SECRET", c.GitHub.WebhookSecret, true),
+		longEnough("SHIPMATE_GITHUB_WEBHOOK_SECRET_PREVIOUS", c.GitHub.PreviousSecret, false),
+		oneOf("github.report", c.GitHub.Report, "both", "checks", "statuses"), isURL("SHIPMATE_GITHUB_API_URL", c.GitHub.APIURL))
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkSlack() error {
+	if !c.Slack.On() {
+		return nil
+	}
+	// In Socket Mode nothing comes by HTTP, so nothing needs to be verified.
+	needed := c.Slack.AppToken.Reveal() == ""
+	return errors.Join(longEnough("SHIPMATE_SLACK_SIGNING_SECRET", c.Slack.SigningSecret, needed),
+		longEnough("SHIPMATE_SLACK_SIGNING_SECRET_PREVIOUS", c.Slack.PreviousSecret, false), isURL("SHIPMATE_SLACK_API_URL", c.Slack.APIURL))
+}
+
+func (c *Config) checkRest() error {
+	var errs []error
+	for _, role := range c.Roles {
+		errs = append(errs, oneOf("SHIPMATE_ROLES", role, "ingest", "worker", "web"))
+	}
+	errs = append(errs, oneOf("SHIPMATE_DURABILITY", c.Durability, "strict", "normal", "relaxed"), oneOf("SHIPMATE_RUNNER", c.Runner, "local"),
+		oneOf("SHIPMATE_LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"), oneOf("SHIPMATE_LOG_FORMAT", cmp.Or(c.LogFormat, "json"), "json", "text"))
+	if c.BaseURL != "" {
+		errs = append(errs, isURL("SHIPMATE_BASE_URL", c.BaseURL))
+	}
+	if c.Identities != "" {
+		if _, err := os.Stat(c.Identities); errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("SHIPMATE_IDENTITIES_FILE: there is no file %s", c.Identities))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func longEnough(name string, s pipeline.Secret, needed bool) error {
+	n := len(strings.TrimSpace(s.Reveal()))
+	if n >= minSecret || n == 0 && !needed {
+		return nil
+	}
+	return fmt.Errorf("%s has %d characters and needs at least %d; without a good one anybody could give commands. Make one with: openssl rand -hex 32", name, n, minSecret)
+}
+
+func oneOf(name, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	if near, ok := pipeline.Nearest(value, allowed); ok {
+		return fmt.Errorf("%s: %q is not one of %s; did you mean %q?", name, value, strings.Join(allowed, ", "), near)
+	}
+	return fmt.Errorf("%s: %q is not one of %s", name, value, strings.Join(allowed, ", "))
+}
+
+func isURL(name, value string) error {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%s: %q is not a URL like https://host/path", name, value)
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+// Command shipmate is the deployment bot and the tools around it. "serve" runs
+// the bot; all of its wiring is in run.go.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shipmate/shipmate/integrations/shell"
+)
+
+// version is set when a release is built.
+var version = "dev"
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "shim" {
+		os.Exit(shell.ShimMain(os.Args[2:])) // stands between the bot and a script, see package shell
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	err := root().ExecuteContext(ctx)
+	var usage *usageError
+	switch {
+	case err == nil:
+	case errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "shipmate: "+err.Error())
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "shipmate: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "shipmate",
+		Short:         "A deployment bot that lives where teams already talk",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version,
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	cmd.AddCommand(serveCommand(), validateCommand(), schemaCommand(), versionCommand())
+	return cmd
+}
+
+// usageError is a setting or an argument that is wrong: exit code 2.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "shipmate "+version)
+			return err
+		},
+	}
+}

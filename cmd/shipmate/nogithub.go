@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// noGitHub answers for a GitHub that is not configured: everything is refused
+// with a sentence, nothing panics.
+type noGitHub struct{}
+
+var errNoGitHub = pipeline.Refuse("no_github", "This shipmate is not connected to GitHub, so it knows no repositories. The operator sets SHIPMATE_GITHUB_APP_ID and its key and secret.")
+
+func (noGitHub) Config(context.Context, pipeline.Repo) (*pipeline.Config, error) {
+	return nil, errNoGitHub
+}
+
+func (noGitHub) Commit(context.Context, pipeline.Repo, string) (pipeline.Commit, error) {
+	return pipeline.Commit{}, errNoGitHub
+}
+
+func (noGitHub) PullRequest(context.Context, pipeline.Repo, int) (pipeline.PullRequest, error) {
+	return pipeline.PullRequest{}, errNoGitHub
+}
+
+func (noGitHub) Standing(context.Context, pipeline.Repo, pipeline.Actor, []string) (pipeline.Standing, error) {
+	return pipeline.Standing{}, errNoGitHub
+}
+
+func (noGitHub) WasHead(context.Context, pipeline.Repo, int, string, time.Time) (bool, error) {
+	return false, errNoGitHub
+}
+
+func (noGitHub) Contributors(context.Context, pipeline.Repo, string, string, int) ([]int64, error) {
+	return nil, errNoGitHub
+}
+
+func (noGitHub) CommentUnchanged(context.Context, pipeline.Repo, int64, string) (bool, error) {
+	return false, errNoGitHub
+}
+
+func (noGitHub) Live(context.Context, *pipeline.Run) (pipeline.Live, error) {
+	return pipeline.Live{Unverified: "it is not configured"}, nil
+}
+
+func (noGitHub) Changed(context.Context, *pipeline.Run) ([]string, error) { return nil, errNoGitHub }
+
+func (noGitHub) Checkout(context.Context, pipeline.Repo, string, string) error { return errNoGitHub }

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"gocloud.dev/blob/fileblob"
+
+	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/commands"
+	"github.com/shipmate/shipmate/integrations"
+	"github.com/shipmate/shipmate/integrations/shell"
+	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/logstore"
+	"github.com/shipmate/shipmate/pipeline/redisstore"
+	"github.com/shipmate/shipmate/pipeline/redisstore/embedded"
+)
+
+// serve wires the whole bot, top to bottom, and runs it until ctx ends.
+func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return &usageError{fmt.Errorf("SHIPMATE_DATA_DIR: %w", err)}
+	}
+
+	// Redis: the operator's, or one of our own that ends after us.
+	if cfg.RedisURL == "" {
+		redis, err := embedded.Start(ctx, embedded.Config{Dir: filepath.Join(cfg.DataDir, "redis"), AllowMemory: cfg.Durability == "relaxed", Logger: log})
+		if err != nil {
+			return err
+		}
+		defer stopEmbedded(redis, log)
+		cfg.RedisURL = redis.URL()
+	}
+	store, err := redisstore.Open(ctx, redisstore.Config{URL: cfg.RedisURL, Durability: redisstore.Durability(cfg.Durability), Insecure: cfg.Insecure, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	metrics := bot.NewMetrics(store.Stats)
+
+	// Logs of steps.
+	bucket, err := fileblob.OpenBucket(filepath.Join(cfg.DataDir, "logs"), &fileblob.Options{CreateDir: true})
+	if err != nil {
+		return err
+	}
+	defer bucket.Close()
+	logs, err := logstore.New(logstore.Config{Redis: store.Client(), KeyPrefix: store.KeyPrefix, Bucket: bucket, Log: log})
+	if err != nil {
+		return err
+	}
+
+	// GitHub and Slack, where they are configured.
+	buttons := bot.Buttons{Records: store}
+	services := bot.Services{Records: store}
+	gh, err := openGitHub(cfg, store, buttons, metrics, log)
+	if err != nil {
+		return err
+	}
+	sl, err := openSlack(cfg, store, buttons, services, metrics, log)
+	if err != nil {
+		return err
+	}
+	identities, err := bot.LoadIdentities(cfg.Identities, sl.active)
+	if err != nil {
+		return &usageError{err}
+	}
+
+	// Runners and secret stores.
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	scripts, err := shell.New(shell.Config{Dir: cfg.DataDir, Source: gh.source, Shim: []string{self, "shim"}, BaseURL: cfg.BaseURL, Logger: log, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	runners, secrets := map[string]pipeline.Uses{}, map[string]pipeline.SecretStore{}
+	for _, i := range integrations.All(integrations.Needs{Shell: scripts}) {
+		for _, u := range i.Runners {
+			runners[u.Name] = u
+		}
+		for scheme, s := range i.Secrets {
+			secrets[scheme] = s
+		}
+	}
+
+	// The heart.
+	engine := &pipeline.Engine{
+		Store:   store,
+		Queue:   store,
+		Runners: runners,
+		Sinks:   slices.Concat(gh.sinks, sl.sinks),
+		GitHub:  gh.forge,
+		Secrets: pipeline.Vault{Stores: secrets, Allow: cfg.Secrets.rules()},
+		Logs:    logstore.Steps{Store: logs},
+		Now:     time.Now,
+		Log:     log,
+		Observe: metrics.Observer(),
+	}
+	crew := &bot.Bot{
+		Name:       gh.name,
+		Commands:   commands.All(commands.Desk{Runs: engine, Store: store, GitHub: gh.forge, Logs: logs, Records: store}),
+		Runs:       engine,
+		Store:      store,
+		Records:    store,
+		GitHub:     gh.forge,
+		Buttons:    buttons,
+		Services:   services,
+		Identities: identities,
+		Surfaces:   surfaces(gh, sl),
+		Now:        time.Now,
+		Log:        log,
+	}
+	worker := &pipeline.Worker{
+		Queue:    store,
+		Handlers: merge(engine.Handlers(), crew.Handlers()),
+		Pools:    map[pipeline.Pool]int{pipeline.Control: cfg.Workers.Control, pipeline.Steps: cfg.Workers.Steps},
+		Log:      log,
+		Now:      time.Now,
+		Observe:  metrics.Job,
+	}
+	routes := bot.Routes{Ready: store.Ping}
+	if slices.Contains(cfg.Roles, "ingest") {
+		routes.GitHubWebhook, routes.SlackCommands, routes.SlackInteractions, routes.SlackEvents = gh.webhook, sl.commands, sl.interactions, sl.events
+	}
+
+	// Everything that runs, until ctx ends or one of them fails.
+	public, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return &usageError{fmt.Errorf("SHIPMATE_ADDR: %w", err)}
+	}
+	private, err := net.Listen("tcp", cfg.MetricsAddr)
+	if err != nil {
+		return &usageError{fmt.Errorf("SHIPMATE_METRICS_ADDR: %w", err)}
+	}
+	log.Info("shipmate is ready", "version", version, "addr", public.Addr().String(), "metrics", private.Addr().String(), "github", cfg.GitHub.On(), "slack", cfg.Slack.On(), "redis", redisstore.Redacted(cfg.RedisURL))
+	var all group
+	ctx, all.stop = context.WithCancelCause(ctx)
+	all.run(func() error { return bot.Serve(ctx, public, routes.Handler(), log) })
+	all.run(func() error { return bot.Serve(ctx, private, bot.Internal(metrics), log) })
+	all.run(func() error { sl.socket(ctx); return nil })
+	if slices.Contains(cfg.Roles, "worker") {
+		all.run(func() error { worker.Run(ctx, drain); return nil })
+		all.run(func() error { engine.Watch(ctx, store.Signals(ctx)); return nil })
+		all.run(func() error { return crew.IndexAll(ctx, gh.installations) })
+		all.run(func() error { return scripts.Clean(ctx, stillOpen(ctx, store)) })
+	}
+	err = all.wait()
+	log.Info("shipmate has stopped")
+	return err
+}
+
+// drain is how long jobs in hand may take to end after SIGTERM; then they are
+// handed over. With the server's own patience it stays under 30 seconds.
+const drain = 20 * time.Second
+
+// group runs functions until all have returned; the first error stops all.
+type group struct {
+	work sync.WaitGroup
+	stop context.CancelCauseFunc
+	mu   sync.Mutex
+	errs []error
+}
+
+func (g *group) run(f func() error) {
+	g.work.Go(func() {
+		if err := f(); err != nil && !errors.Is(err, context.Canceled) {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.errs = append(g.errs, err)
+			g.stop(err)
+		}
+	})
+}
+
+func (g *group) wait() error {
+	g.work.Wait()
+	return errors.Join(g.errs...)
+}
+
+func stopEmbedded(r *embedded.Server, log *slog.Logger) {
+	const patience = 5 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := r.Stop(ctx); err != nil {
+		log.Error("stop embedded redis", "err", err)
+	}
+}
+
+func merge(a, b map[string]pipeline.Handler) map[string]pipeline.Handler {
+	for k, h := range b {
+		a[k] = h
+	}
+	return a
+}
+
+func (s Secrets) rules() []pipeline.SecretRule {
+	var rules []pipeline.SecretRule
+	for _, r := range s.Allow {
+		rules = append(rules, pipeline.SecretRule(r))
+	}
+	return rules
+}
+
+// stillOpen tells the script runner which workspaces are still needed.
+func stillOpen(ctx context.Context, store *redisstore.Store) func(pipeline.RunID) bool {
+	return func(id pipeline.RunID) bool {
+		r, err := store.Load(ctx, id)
+		return err == nil && !r.State.Terminal() || err != nil && !errors.Is(err, pipeline.ErrNotFound)
+	}
+}

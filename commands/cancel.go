@@ -1,0 +1,86 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Cancel ends a run before its end.
+type Cancel struct {
+	Runs   Runs
+	GitHub GitHub
+	Store  Store
+}
+
+func (Cancel) Help() Help {
+	return Help{
+		Name:     "/cancel",
+		Args:     []Arg{{Name: "run", Optional: true}},
+		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}},
+		Summary:  "Stops a run, by its id or its environment.",
+		Needs:    pipeline.Write,
+		Examples: []string{"/cancel r-1a2b3c4d", "/cancel staging"},
+	}
+}
+
+func (x Cancel) Do(ctx context.Context, c *Call) (Reply, error) {
+	r, err := x.which(ctx, c)
+	if err != nil {
+		return Reply{}, err
+	}
+	if r.Actor.ID != c.Actor.ID {
+		who, err := x.GitHub.Standing(ctx, c.Repo, c.Actor, nil)
+		if err != nil {
+			return Reply{}, err
+		}
+		if who.Permission < pipeline.Maintain && !r.Actor.IsBot() {
+			return Reply{}, pipeline.Refuse("not_yours", "Run %s is %s's, and to cancel somebody else's run you need maintain; you have %s. Ask %s.", r.ID, r.Actor.Login, who.Permission, r.Actor.Login)
+		}
+	}
+	if r, err = x.Runs.Cancel(ctx, r.ID, pipeline.Cancellation{By: c.Actor, Code: "cancelled", Reason: prose(c.Line.Flag("reason"))}); err != nil {
+		return Reply{}, err
+	}
+	return Reply{Run: r.ID, Text: fmt.Sprintf("Cancelling run %s.", r.ID)}, nil
+}
+
+// which finds the run by its id, by its environment, or as the only open one
+// of the pull request.
+func (x Cancel) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
+	name := c.Line.Arg("run")
+	q := pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR, Open: true}
+	if env, ok := c.Config.Environment(name); ok {
+		state, err := x.Store.Environment(ctx, c.Repo.ID, env.Name)
+		if err != nil {
+			return nil, err
+		}
+		if state.Active != "" {
+			return x.Store.Load(ctx, state.Active)
+		}
+		q = pipeline.RunQuery{Repo: c.Repo.ID, Environment: env.Name, Open: true}
+	} else if name != "" {
+		return known(ctx, x.Store, c, name)
+	}
+	open, err := x.Store.Runs(ctx, q)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(open) == 0:
+		return nil, pipeline.Refuse("nothing_open", "Nothing is running here that could be cancelled.")
+	case len(open) > 1:
+		return nil, pipeline.Refuse("several_open", "Several runs are open: %s. Say which: `/cancel <run>`.", list(open))
+	}
+	return open[0], nil
+}
+
+func list(runs []*pipeline.Run) string {
+	text := ""
+	for i, r := range runs {
+		if i > 0 {
+			text += ", "
+		}
+		text += string(r.ID)
+	}
+	return text
+}

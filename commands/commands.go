@@ -1,0 +1,141 @@
+// Package commands is what people can say to shipmate. [All] is the table of
+// contents; every command is one file with its help beside it and interfaces
+// of exactly the calls it makes. One grammar serves comments, Slack, buttons
+// and the command line: [Lines] finds commands in a text, [Set.Parse] reads one.
+package commands
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Command is one verb.
+type Command interface {
+	Help() Help
+	// Do carries the command out. An error is a refusal; its sentence goes to
+	// the person. A Temporary one has the whole message tried again, so what
+	// Do does it must do once however often it is called with the same Call.
+	Do(ctx context.Context, c *Call) (Reply, error)
+}
+
+// Help describes a command to people and to the parser.
+type Help struct {
+	Name     string // with its slash
+	Args     []Arg
+	Flags    []Flag
+	Summary  string
+	Needs    pipeline.Permission // who may say it at all; the environment's policy may ask for more
+	Examples []string
+}
+
+// Arg is a word by its position.
+type Arg struct {
+	Name     string // "env", "run", "step", "ref"
+	Optional bool
+}
+
+// Flag is "--name value", or "--name" alone if Value is "".
+type Flag struct {
+	Name   string
+	Value  string // what the value is, for the usage line
+	Repeat bool   // may be given more than once
+	Prose  bool   // free text: any letters, not only ASCII
+}
+
+// Usage is the command's line in the manual.
+func (h Help) Usage() string {
+	var b strings.Builder
+	b.WriteString(h.Name)
+	for _, a := range h.Args {
+		if a.Optional {
+			fmt.Fprintf(&b, " [<%s>]", a.Name)
+		} else {
+			fmt.Fprintf(&b, " <%s>", a.Name)
+		}
+	}
+	for _, f := range h.Flags {
+		value := f.Value
+		if value != "" {
+			value = " " + value
+		}
+		fmt.Fprintf(&b, " [--%s%s]", f.Name, value)
+	}
+	return b.String()
+}
+
+// Call is one command somebody said, with everything around it.
+type Call struct {
+	Line   Line
+	Key    string // the same each time this very command is tried; different for every other
+	Actor  pipeline.Actor
+	Origin pipeline.Origin
+	Repo   pipeline.Repo
+	Config *pipeline.Config // of the repository's default branch
+	PR     int              // zero: not said on a pull request
+	Said   time.Time        // by the platform's clock
+	Now    time.Time
+}
+
+// Reply is what a command says back, in the Markdown of bot.Answer.
+type Reply struct {
+	Text string
+	Run  pipeline.RunID
+}
+
+// Set is the commands that are switched on, in the order of the manual.
+type Set []Command
+
+// All is the table of contents.
+func All(d Desk) Set {
+	set := Set{
+		Deploy{d.Runs, d.GitHub, d.Store, d.Records},
+		Rollback{d.Runs, d.GitHub, d.Store, d.Records},
+		Approve{d.Runs, d.GitHub, d.Store},
+		Reject{d.Runs, d.GitHub, d.Store},
+		Cancel{d.Runs, d.GitHub, d.Store},
+		Retry{d.Runs, d.GitHub, d.Store, d.Records},
+		Status{d.Store},
+		Logs{d.Store, d.Logs},
+		Resolve{d.Runs, d.Store},
+		Lock{d.Store, d.GitHub},
+		Unlock{d.Store, d.GitHub},
+	}
+	return append(set, &HelpCommand{Set: set})
+}
+
+// Find returns the command with this name, with or without its slash, in any case.
+func (s Set) Find(name string) (Command, bool) {
+	for _, c := range s {
+		if strings.EqualFold(strings.TrimPrefix(c.Help().Name, "/"), strings.TrimPrefix(name, "/")) {
+			return c, true
+		}
+	}
+	return nil, false
+}
+
+// Names lists the verbs without their slash.
+func (s Set) Names() []string {
+	var names []string
+	for _, c := range s {
+		names = append(names, strings.TrimPrefix(c.Help().Name, "/"))
+	}
+	return names
+}
+
+// Code puts what somebody typed into a code span that it cannot leave.
+func Code(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case r == '`':
+			return '\''
+		case r < ' ', r == 0x7f:
+			return ' '
+		}
+		return r
+	}, text)
+	return "`" + text + "`"
+}

@@ -1,0 +1,72 @@
+package commands
+
+import (
+	"context"
+	"time"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Desk is everything commands work with. Each command takes the parts it needs.
+type Desk struct {
+	Runs    Runs
+	Store   Store
+	GitHub  GitHub
+	Logs    Tailer
+	Records Records
+}
+
+// Runs changes runs; pipeline.Engine does it.
+type Runs interface {
+	Start(ctx context.Context, req pipeline.Request) (*pipeline.Run, error)
+	Approve(ctx context.Context, id pipeline.RunID, a pipeline.Approval) (*pipeline.Run, error)
+	Cancel(ctx context.Context, id pipeline.RunID, c pipeline.Cancellation) (*pipeline.Run, error)
+	Resolve(ctx context.Context, id pipeline.RunID, step string, succeeded bool, by pipeline.Actor, reason string) (*pipeline.Run, error)
+}
+
+// Store reads what there is, and locks.
+type Store interface {
+	NewRunID(repo int64) pipeline.RunID
+	Load(ctx context.Context, id pipeline.RunID) (*pipeline.Run, error)
+	Runs(ctx context.Context, q pipeline.RunQuery) ([]*pipeline.Run, error)
+	Environment(ctx context.Context, repo int64, name string) (*pipeline.EnvironmentState, error)
+	Deployments(ctx context.Context, repo int64, environment string, limit int) ([]pipeline.Deployment, error)
+	Commit(ctx context.Context, c pipeline.Change) error
+}
+
+// GitHub answers what only GitHub knows.
+type GitHub interface {
+	Commit(ctx context.Context, repo pipeline.Repo, ref string) (pipeline.Commit, error)
+	PullRequest(ctx context.Context, repo pipeline.Repo, number int) (pipeline.PullRequest, error)
+	Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, teams []string) (pipeline.Standing, error)
+	WasHead(ctx context.Context, repo pipeline.Repo, pr int, sha string, before time.Time) (bool, error)
+	Contributors(ctx context.Context, repo pipeline.Repo, base, sha string, pr int) ([]int64, error)
+	Live(ctx context.Context, r *pipeline.Run) (pipeline.Live, error)
+}
+
+// Tailer reads the end of a step's log.
+type Tailer interface {
+	Tail(ctx context.Context, run pipeline.RunID, step string, attempt, lines int) ([]string, error)
+}
+
+// Records keep a small value under a key.
+type Records interface {
+	// PutNew stores the value unless there is one, and reports whether it did.
+	PutNew(ctx context.Context, repo int64, key string, value []byte, keep time.Duration) (bool, error)
+	Get(ctx context.Context, repo int64, key string) ([]byte, error)
+}
+
+// ChooseRunID returns the id of the run that a key stands for: a new one the
+// first time, the same one ever after. So a command that is tried again starts
+// the run it has started already.
+func ChooseRunID(ctx context.Context, records Records, store Store, repo int64, key string) (pipeline.RunID, error) {
+	const keep = 7 * 24 * time.Hour
+	id := store.NewRunID(repo)
+	key = "run-of:" + key
+	fresh, err := records.PutNew(ctx, repo, key, []byte(id), keep)
+	if fresh || err != nil {
+		return id, err
+	}
+	old, err := records.Get(ctx, repo, key)
+	return pipeline.RunID(old), err
+}

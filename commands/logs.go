@@ -1,0 +1,79 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Logs shows the end of a step's log.
+type Logs struct {
+	Store Store
+	Logs  Tailer
+}
+
+func (Logs) Help() Help {
+	return Help{
+		Name:     "/logs",
+		Args:     []Arg{{Name: "run"}, {Name: "step", Optional: true}},
+		Summary:  "Shows the last lines of a step, by default of the one that failed or runs.",
+		Needs:    pipeline.Read,
+		Examples: []string{"/logs r-1a2b3c4d", "/logs r-1a2b3c4d build"},
+	}
+}
+
+func (g Logs) Do(ctx context.Context, c *Call) (Reply, error) {
+	r, err := known(ctx, g.Store, c, c.Line.Arg("run"))
+	if err != nil {
+		return Reply{}, err
+	}
+	step, err := stepOf(r, c.Line.Arg("step"))
+	if err != nil {
+		return Reply{}, err
+	}
+	const shown = 60
+	lines, err := g.Logs.Tail(ctx, r.ID, step.Name, max(1, step.Attempt), shown)
+	if err != nil {
+		return Reply{}, err
+	}
+	if len(lines) == 0 {
+		return Reply{Run: r.ID, Text: fmt.Sprintf("Step %s of run %s has written nothing.", step.Name, r.ID)}, nil
+	}
+	return Reply{Run: r.ID, Text: fmt.Sprintf("The last lines of step %s of run %s:\n%s", step.Name, r.ID, Fence(lines))}, nil
+}
+
+// stepOf is the named step, else the one that went wrong or runs, else the last that began.
+func stepOf(r *pipeline.Run, name string) (*pipeline.StepRun, error) {
+	var names []string
+	var best *pipeline.StepRun
+	rank := map[pipeline.State]int{pipeline.Failed: 4, pipeline.Unknown: 4, pipeline.Running: 3, pipeline.Waiting: 2, pipeline.Succeeded: 1, pipeline.Cancelled: 1, pipeline.RolledBack: 1}
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		names = append(names, s.Name)
+		if strings.EqualFold(s.Name, name) {
+			return s, nil
+		}
+		if best == nil || rank[s.State] >= rank[best.State] && rank[s.State] > 0 {
+			best = s
+		}
+	}
+	if name == "" && best != nil {
+		return best, nil
+	}
+	if near, ok := pipeline.Nearest(name, names); ok {
+		return nil, pipeline.Refuse("unknown_step", "Run %s has no step %s. Did you mean `/logs %s %s`?", r.ID, Code(name), r.ID, near)
+	}
+	return nil, pipeline.Refuse("unknown_step", "Run %s has no step %s. It has: %s.", r.ID, Code(name), strings.Join(names, ", "))
+}
+
+// Fence puts lines into a code block that none of them can close.
+func Fence(lines []string) string {
+	text := strings.Join(lines, "\n")
+	mark := "```"
+	for strings.Contains(text, mark) {
+		mark += "`"
+	}
+	return mark + "\n" + text + "\n" + mark
+}

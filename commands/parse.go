@@ -1,0 +1,212 @@
+package commands
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Line is a command that was understood.
+type Line struct {
+	Command Command
+	Args    map[string]string   // by Arg.Name; what was left out is not there
+	Flags   map[string][]string // by Flag.Name; a switch has one empty value
+	Text    string              // as it was typed
+}
+
+// Arg returns an argument, "" if it was left out.
+func (l Line) Arg(name string) string { return l.Args[name] }
+
+// Flag returns the first value of a flag, "" if it was not given.
+func (l Line) Flag(name string) string {
+	if len(l.Flags[name]) == 0 {
+		return ""
+	}
+	return l.Flags[name][0]
+}
+
+// Has reports whether a flag was given.
+func (l Line) Has(name string) bool { return len(l.Flags[name]) > 0 }
+
+// ErrNotOurs: the line is somebody else's command, and left alone.
+var ErrNotOurs = pipeline.Refuse("not_ours", "This is not a command of shipmate.")
+
+// Parse reads one line. ErrNotOurs: its verb is none of ours nor close to one.
+// Any other error says what is wrong and what to type instead.
+func (s Set) Parse(text string) (Line, error) {
+	verb, rest, _ := strings.Cut(strings.TrimPrefix(text, "/"), " ")
+	cmd, known := s.Find(verb)
+	if !known {
+		return Line{}, s.unknown(verb, rest)
+	}
+	words, err := split(rest)
+	if err != nil {
+		return Line{}, err
+	}
+	l := Line{Command: cmd, Args: map[string]string{}, Flags: map[string][]string{}, Text: text}
+	return l, l.fill(cmd.Help(), words)
+}
+
+// unknown answers a verb that is close to one of ours; others are left alone.
+func (s Set) unknown(verb, rest string) error {
+	typed := strings.Map(func(r rune) rune {
+		if r > unicodeASCII {
+			return '?'
+		}
+		return r
+	}, strings.ToLower(verb))
+	near, ok := pipeline.Nearest(typed, s.Names())
+	if !ok || len(verb) > 2*len(near) {
+		return ErrNotOurs
+	}
+	if typed != strings.ToLower(verb) {
+		return pipeline.Refuse("not_ascii", "%s is not written in plain letters, so nothing was done. Type it by hand: `/%s`.", Code("/"+verb), near)
+	}
+	return pipeline.Refuse("unknown_command", "There is no command %s. Did you mean %s?", Code("/"+verb), Code(strings.TrimSpace("/"+near+" "+rest)))
+}
+
+const unicodeASCII = 0x7e
+
+// fill sorts words into arguments and flags, as the command declares them.
+func (l *Line) fill(h Help, words []word) error {
+	for len(words) > 0 {
+		w := words[0]
+		words = words[1:]
+		if w.quoted || !strings.HasPrefix(w.text, "-") {
+			if err := l.addArg(h, w); err != nil {
+				return err
+			}
+			continue
+		}
+		var err error
+		if words, err = l.addFlag(h, w, words); err != nil {
+			return err
+		}
+	}
+	for _, a := range h.Args {
+		if _, given := l.Args[a.Name]; !given && !a.Optional {
+			return pipeline.Refuse("missing_argument", "`%s` needs <%s>. The whole of it: `%s`.", h.Name, a.Name, h.Usage())
+		}
+	}
+	return nil
+}
+
+func (l *Line) addArg(h Help, w word) error {
+	if len(l.Args) == len(h.Args) {
+		return pipeline.Refuse("extra_argument", "%s is one word too many. The whole of it: `%s`.", Code(w.text), h.Usage())
+	}
+	if err := plain(w.text); err != nil {
+		return err
+	}
+	l.Args[h.Args[len(l.Args)].Name] = w.text
+	return nil
+}
+
+func (l *Line) addFlag(h Help, w word, rest []word) ([]word, error) {
+	name, value, inline := strings.Cut(strings.TrimPrefix(w.text, "--"), "=")
+	i := slices.IndexFunc(h.Flags, func(f Flag) bool { return f.Name == name })
+	if i < 0 || !strings.HasPrefix(w.text, "--") {
+		return nil, unknownFlag(h, w.text)
+	}
+	f := h.Flags[i]
+	switch {
+	case len(l.Flags[name]) > 0 && !f.Repeat:
+		return nil, pipeline.Refuse("duplicate_flag", "`--%s` is given twice. Say it once.", name)
+	case f.Value == "" && inline:
+		return nil, pipeline.Refuse("bad_flag", "`--%s` takes no value.", name)
+	case f.Value == "":
+		l.Flags[name] = []string{""}
+		return rest, nil
+	case !inline && len(rest) == 0, !inline && !rest[0].quoted && strings.HasPrefix(rest[0].text, "--"):
+		return nil, pipeline.Refuse("bad_flag", "`--%s` needs a value: `--%s %s`.", name, name, f.Value)
+	case !inline:
+		value, rest = rest[0].text, rest[1:]
+	}
+	if !f.Prose {
+		if err := plain(value); err != nil {
+			return nil, err
+		}
+	}
+	l.Flags[name] = append(l.Flags[name], value)
+	return rest, nil
+}
+
+func unknownFlag(h Help, text string) error {
+	var known []string
+	for _, f := range h.Flags {
+		known = append(known, "--"+f.Name)
+	}
+	name, _, _ := strings.Cut(text, "=")
+	if near, ok := pipeline.Nearest(name, known); ok {
+		return pipeline.Refuse("unknown_flag", "`%s` knows no %s. Did you mean `%s`?", h.Name, Code(name), near)
+	}
+	return pipeline.Refuse("unknown_flag", "`%s` knows no %s. The whole of it: `%s`.", h.Name, Code(name), h.Usage())
+}
+
+// plain refuses everything but printable ASCII: letters that look alike must
+// never name another environment than the one people read.
+func plain(text string) error {
+	for _, r := range text {
+		if r < ' ' || r > unicodeASCII {
+			return pipeline.Refuse("not_ascii", "%s holds the character U+%04X, so nothing was done. Type it by hand in plain letters.", Code(text), r)
+		}
+	}
+	return nil
+}
+
+// word is one word of a line; a quoted one is never a flag.
+type word struct {
+	text   string
+	quoted bool
+}
+
+// split cuts a line at blanks. Double quotes hold blanks; inside them a
+// backslash makes the next character ordinary. Phones type curly quotes.
+func split(text string) ([]word, error) {
+	var words []word
+	var b strings.Builder
+	in, quoted, escaped := false, false, false
+	flush := func() {
+		if in {
+			words = append(words, word{b.String(), quoted})
+		}
+		b.Reset()
+		in, quoted = false, false
+	}
+	open := false
+	for _, r := range text {
+		switch {
+		case escaped:
+			b.WriteRune(r)
+			escaped = false
+		case open && r == '\\':
+			escaped = true
+		case r == '"', r == '“', r == '”':
+			quoted = quoted || !in
+			open, in = !open, true
+		case !open && (r == ' ' || r == '\t'):
+			flush()
+		default:
+			b.WriteRune(r)
+			in = true
+		}
+	}
+	if open {
+		return nil, pipeline.Refuse("open_quote", "A quote is opened and never closed in %s.", Code(text))
+	}
+	flush()
+	return words, nil
+}
+
+// Paste builds a line that Parse reads back: values with anything but plain
+// characters are quoted.
+func Paste(parts ...string) string {
+	for i, p := range parts {
+		if p == "" || strings.ContainsAny(p, " \t\"\\“”") {
+			p = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(p) + `"`
+		}
+		parts[i] = p
+	}
+	return strings.Join(parts, " ")
+}

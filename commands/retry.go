@@ -1,0 +1,79 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Retry runs the pipeline of an ended run once more, on the same commit.
+type Retry struct {
+	Runs    Runs
+	GitHub  GitHub
+	Store   Store
+	Records Records
+}
+
+func (Retry) Help() Help {
+	return Help{
+		Name:     "/retry",
+		Args:     []Arg{{Name: "run", Optional: true}},
+		Summary:  "Runs a failed or cancelled run again, on the same commit.",
+		Needs:    pipeline.Write,
+		Examples: []string{"/retry", "/retry r-1a2b3c4d"},
+	}
+}
+
+func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
+	old, err := t.which(ctx, c)
+	if err != nil {
+		return Reply{}, err
+	}
+	req := old.Request
+	req.ID, req.Actor, req.Origin = "", c.Actor, c.Origin
+	if req.Environment != nil {
+		env, ok := c.Config.Environment(req.Environment.Name)
+		if !ok {
+			return Reply{}, pipeline.Refuse("unknown_environment", "The environment %s is not in `.shipmate.yaml` any more.", req.Environment.Name)
+		}
+		req.Environment = env
+	}
+	p, ok := c.Config.Pipeline(req.Pipeline.Name)
+	if !ok {
+		return Reply{}, pipeline.Refuse("no_pipeline", "The pipeline %s is not in `.shipmate.yaml` any more.", req.Pipeline.Name)
+	}
+	req.Pipeline, req.ConfigSHA = *p, c.Config.SHA
+	if req.Environment != nil {
+		return start{t.Runs, t.GitHub, t.Store, t.Records}.now(ctx, c, req)
+	}
+	if req.ID, err = ChooseRunID(ctx, t.Records, t.Store, c.Repo.ID, c.Key); err != nil {
+		return Reply{}, err
+	}
+	r, err := t.Runs.Start(ctx, req)
+	if err != nil {
+		return Reply{}, err
+	}
+	return Reply{Run: r.ID, Text: fmt.Sprintf("Running %s again on `%s` as run %s.", r.Pipeline.Name, r.ShortSHA(), r.ID)}, nil
+}
+
+// which finds the run by its id, else the newest of the pull request that failed.
+func (t Retry) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
+	if id := c.Line.Arg("run"); id != "" {
+		r, err := known(ctx, t.Store, c, id)
+		if err == nil && !r.State.Terminal() {
+			return nil, pipeline.Refuse("still_open", "Run %s has not ended yet: it is %s. Cancel it first, or wait.", r.ID, r.State)
+		}
+		return r, err
+	}
+	runs, err := t.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range runs {
+		if r.State == pipeline.Failed || r.State == pipeline.Cancelled || r.State == pipeline.RolledBack {
+			return r, nil
+		}
+	}
+	return nil, pipeline.Refuse("nothing_failed", "Nothing has failed here that could be run again.")
+}

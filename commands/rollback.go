@@ -1,0 +1,84 @@
+package commands
+
+import (
+	"context"
+	"slices"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Rollback brings the previous good revision of an environment back.
+type Rollback struct {
+	Runs    Runs
+	GitHub  GitHub
+	Store   Store
+	Records Records
+}
+
+func (Rollback) Help() Help {
+	return Help{
+		Name:     "/rollback",
+		Args:     []Arg{{Name: "env"}, {Name: "to", Optional: true}},
+		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}, {Name: "service", Value: "name"}},
+		Summary:  "Deploys the previous good revision again, or the one of an earlier run.",
+		Needs:    pipeline.Write,
+		Examples: []string{"/rollback prod", `/rollback prod r-1a2b3c4d --reason "carts are empty"`},
+	}
+}
+
+func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
+	env, err := environment(c)
+	if err != nil {
+		return Reply{}, err
+	}
+	const depth = 100
+	history, err := rb.Store.Deployments(ctx, c.Repo.ID, env.Name, depth)
+	if err != nil {
+		return Reply{}, err
+	}
+	to, err := rollbackTarget(history, c.Line.Arg("to"), env.Name)
+	if err != nil {
+		return Reply{}, err
+	}
+	last, err := rb.Store.Load(ctx, to.Run)
+	if err != nil {
+		return Reply{}, pipeline.Refuse("no_target", "The record of run %s is gone, so it cannot be deployed again. Use `/deploy %s %s`.", to.Run, env.Name, to.SHA)
+	}
+	req := last.Request
+	req.ID, req.Restores, req.Parent, req.Reverts = "", &to, "", ""
+	req.Environment, req.Trigger, req.Actor, req.Origin = env, pipeline.ByRollback, c.Actor, c.Origin
+	req.PR = c.PR
+	req.Reason = prose(c.Line.Flag("reason"))
+	req.Pipeline.OnFailure = pipeline.Stop
+	return start{rb.Runs, rb.GitHub, rb.Store, rb.Records}.now(ctx, c, req)
+}
+
+// rollbackTarget picks what to go back to from an environment's history, newest
+// first: the deployment of the named run or commit, else the good one before
+// what runs now. What runs now may itself be an earlier one brought back; then
+// the search goes on before that one.
+func rollbackTarget(history []pipeline.Deployment, named, env string) (pipeline.Deployment, error) {
+	good := slices.DeleteFunc(slices.Clone(history), func(d pipeline.Deployment) bool { return d.State != pipeline.Succeeded })
+	if named != "" {
+		i := slices.IndexFunc(good, func(d pipeline.Deployment) bool { return string(d.Run) == named || d.SHA == named })
+		if i < 0 {
+			return pipeline.Deployment{}, pipeline.Refuse("no_target", "%s is not a successful deployment of %s. Name one of `/history %s` by run or full commit id.", Code(named), env, env)
+		}
+		return good[i], nil
+	}
+	if len(good) == 0 {
+		return pipeline.Deployment{}, pipeline.Refuse("no_target", "Nothing was deployed to %s successfully yet, so there is nothing to go back to.", env)
+	}
+	now := good[0]
+	rest := good[1:]
+	if now.Restores != "" {
+		if i := slices.IndexFunc(rest, func(d pipeline.Deployment) bool { return d.Run == now.Restores }); i >= 0 {
+			rest = rest[i+1:]
+		}
+	}
+	i := slices.IndexFunc(rest, func(d pipeline.Deployment) bool { return d.SHA != now.SHA && d.Restores == "" })
+	if i < 0 {
+		return pipeline.Deployment{}, pipeline.Refuse("no_target", "`%s` is the first good deployment of %s, so there is nothing to go back to.", now.SHA[:min(7, len(now.SHA))], env)
+	}
+	return rest[i], nil
+}

@@ -1,0 +1,24 @@
+// Package integrations lists every outside system shipmate knows. A new one is
+// a folder beside this file and a line in All.
+package integrations
+
+import (
+	"os"
+
+	"github.com/shipmate/shipmate/integrations/env"
+	"github.com/shipmate/shipmate/integrations/shell"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Needs is what the integrations are made from.
+type Needs struct {
+	Shell *shell.Runner
+}
+
+// All is the list.
+func All(n Needs) []pipeline.Integration {
+	return []pipeline.Integration{
+		n.Shell.Integration(),
+		env.Integration(os.LookupEnv),
+	}
+}

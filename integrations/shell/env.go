@@ -1,0 +1,147 @@
+package shell
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// environ is the environment of a script: nothing else reaches it.
+type environ map[string]string
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// environment is what a script sees; the list is a promise to users
+// (docs/configuration.md).
+func (r *Runner) environment(j job, dir folder) (environ, error) {
+	run := j.Run
+	env := environ{
+		"PATH": r.cfg.Path, "HOME": dir.home(), "LANG": "C.UTF-8", "CI": "true",
+		"SHIPMATE_RUN":       string(run.ID),
+		"SHIPMATE_STEP":      j.Step.Name,
+		"SHIPMATE_ATTEMPT":   strconv.Itoa(j.Attempt),
+		"SHIPMATE_REPO":      run.Repo.String(),
+		"SHIPMATE_SHA":       run.SHA,
+		"SHIPMATE_SHORT_SHA": run.ShortSHA(),
+		"SHIPMATE_REF":       run.Ref,
+		"SHIPMATE_PR":        "",
+		"SHIPMATE_ENV":       run.EnvironmentName(),
+		"SHIPMATE_SERVICE":   run.Service,
+		"SHIPMATE_ACTOR":     run.Actor.Login,
+		"SHIPMATE_URL":       "",
+		"SHIPMATE_OUTPUT":    dir.outputs(),
+		"SHIPMATE_SUMMARY":   dir.summary(),
+	}
+	if run.PR != 0 {
+		env["SHIPMATE_PR"] = strconv.Itoa(run.PR)
+	}
+	if r.cfg.BaseURL != "" {
+		env["SHIPMATE_URL"] = strings.TrimSuffix(r.cfg.BaseURL, "/") + "/runs/" + string(run.ID)
+	}
+	for name, v := range run.Params {
+		env["SHIPMATE_PARAM_"+upper(name)] = text(v)
+	}
+	env.addOutputs(j)
+	if err := env.addDeclared(j); err != nil {
+		return nil, err
+	}
+	for name, v := range env {
+		if strings.ContainsRune(v, 0) {
+			return nil, pipeline.Refuse("invalid_environment", "The value of %s holds a zero byte, which no environment variable can.", name)
+		}
+	}
+	return env, nil
+}
+
+// addOutputs adds what the steps before have put out, and for an undo what its own step has.
+func (env environ) addOutputs(j job) {
+	outputs := maps.Clone(j.Outputs)
+	if s := j.Run.Step(j.Step.Name); j.undo && s != nil {
+		if outputs == nil {
+			outputs = map[string]string{}
+		}
+		for name, v := range s.Outputs {
+			outputs[j.Step.Name+"."+name] = v
+		}
+	}
+	// Two names may become one variable; then always the same of them wins.
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
+		env["SHIPMATE_OUTPUT_"+upper(name)] = outputs[name]
+	}
+}
+
+// addDeclared adds the step's own variables and secrets.
+func (env environ) addDeclared(j job) error {
+	check := func(what, name string) error {
+		if !variable.MatchString(name) {
+			return pipeline.Refuse("invalid_environment", "%q cannot be the name of the %s of `%s`: use letters, digits and underscores.", name, what, j.Step.Name)
+		}
+		if strings.HasPrefix(name, "SHIPMATE_") {
+			return pipeline.Refuse("invalid_environment", "The %s %s of `%s` needs another name: SHIPMATE_ is shipmate's own prefix.", what, name, j.Step.Name)
+		}
+		return nil
+	}
+	for name, v := range j.Step.Environment {
+		if err := check("environment variable", name); err != nil {
+			return err
+		}
+		env[name] = v
+	}
+	for _, name := range j.Step.Secrets {
+		if err := check("secret", name); err != nil {
+			return err
+		}
+		secret, ok := j.Secrets[name]
+		if !ok {
+			return pipeline.Refuse("missing_secret", "`%s` needs the secret %s, which the environment does not have.", j.Step.Name, name)
+		}
+		env[name] = secret.Reveal() // goes to the shim through a pipe, and nowhere else
+	}
+	return nil
+}
+
+// encode is the form the shim gets: name=value, a zero byte after each.
+func (env environ) encode() []byte {
+	var b []byte
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		b = append(b, name...)
+		b = append(b, '=')
+		b = append(b, env[name]...)
+		b = append(b, 0)
+	}
+	return b
+}
+
+// upper makes a name fit for a variable: upper case, other characters become "_".
+func upper(name string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z':
+			return c - 'a' + 'A'
+		case c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+			return c
+		}
+		return '_'
+	}, name)
+}
+
+// text writes a parameter as people would. Numbers that went through JSON are floats.
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case float64:
+		if v == math.Trunc(v) {
+			return strconv.FormatFloat(v, 'f', 0, 64)
+		}
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	default:
+		return fmt.Sprint(v)
+	}
+}

@@ -1,0 +1,173 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// folder is what one script has on disk:
+//
+//	Dir/work/<run>/<step>-<attempt>/<fence>/       ("undo-<fence>" for an undo)
+//	    src/      the checkout, the script's working directory
+//	    home/     its HOME
+//	    io/       outputs, summary: what the script tells us
+//	    script    what is run
+//	    output    what it printed
+//	    wake, control, started, exit: see package shell
+//
+// Each call that starts a script has its own, named by its fence, so that a
+// call that lost its lease never touches what its successor works with.
+type folder string
+
+func (f folder) src() string     { return filepath.Join(string(f), "src") }
+func (f folder) home() string    { return filepath.Join(string(f), "home") }
+func (f folder) io() string      { return filepath.Join(string(f), "io") }
+func (f folder) outputs() string { return filepath.Join(string(f), "io", "outputs") }
+func (f folder) summary() string { return filepath.Join(string(f), "io", "summary") }
+func (f folder) script() string  { return filepath.Join(string(f), "script") }
+func (f folder) output() string  { return filepath.Join(string(f), "output") }
+func (f folder) wake() string    { return filepath.Join(string(f), "wake") }
+func (f folder) control() string { return filepath.Join(string(f), "control") }
+func (f folder) started() string { return filepath.Join(string(f), "started") }
+func (f folder) exit() string    { return filepath.Join(string(f), "exit") }
+
+// pathName is what may become the name of a folder.
+var pathName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+func (r *Runner) stepFolder(run pipeline.RunID, step string, attempt int) (string, error) {
+	for _, name := range []string{string(run), step} {
+		if !pathName.MatchString(name) {
+			return "", pipeline.Refuse("invalid_name", "%q cannot be the name of a folder: use letters, digits, dots, dashes and underscores.", name)
+		}
+	}
+	return filepath.Join(r.cfg.Dir, "work", string(run), step+"-"+strconv.Itoa(attempt)), nil
+}
+
+func (r *Runner) folder(j job, fence int64) (folder, error) {
+	dir, err := r.stepFolder(j.Run.ID, j.Step.Name, j.Attempt)
+	name := strconv.FormatInt(fence, 10)
+	if j.undo {
+		name = "undo-" + name
+	}
+	return folder(filepath.Join(dir, name)), err
+}
+
+// make makes the folder anew. What is there was never released to start.
+func (f folder) make() error {
+	if err := removeAll(string(f)); err != nil {
+		return err
+	}
+	for _, dir := range []string{string(f), f.src(), f.home(), f.io()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	for _, file := range []string{f.outputs(), f.summary()} {
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Forget removes what an attempt of a step left on disk. It is called after
+// the step's result is safe, and implements pipeline.Forgetter.
+func (r *Runner) Forget(run pipeline.RunID, step string, attempt int) error {
+	dir, err := r.stepFolder(run, step, attempt)
+	if err != nil {
+		return err
+	}
+	if err := removeAll(dir); err != nil {
+		return fmt.Errorf("forget %s of %s: %w", step, run, err)
+	}
+	if err := os.Remove(filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+		return fmt.Errorf("forget %s: %w", run, err)
+	}
+	return nil
+}
+
+// Clean removes what runs left on disk for which keep answers no, and stops
+// what still runs for them. It is called at start, when no step is running yet
+// in this process, and may be called at any time after.
+func (r *Runner) Clean(ctx context.Context, keep func(pipeline.RunID) bool) error {
+	work := filepath.Join(r.cfg.Dir, "work")
+	runs, err := os.ReadDir(work)
+	if err != nil {
+		return fmt.Errorf("clean: %w", err)
+	}
+	var errs []error
+	for _, e := range runs {
+		if keep(pipeline.RunID(e.Name())) {
+			continue
+		}
+		dir := filepath.Join(work, e.Name())
+		controls, _ := filepath.Glob(filepath.Join(dir, "*", "*", "control")) // the pattern is well-formed
+		for _, control := range controls {
+			errs = append(errs, r.stop(ctx, folder(filepath.Dir(control)), stopCancelled))
+		}
+		errs = append(errs, removeAll(dir))
+	}
+	return errors.Join(errs...)
+}
+
+// removeAll also removes folders nobody may write to, as Go's module cache is.
+func removeAll(dir string) error {
+	err := os.RemoveAll(dir)
+	if err == nil {
+		return nil
+	}
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() {
+			_ = os.Chmod(path, 0o700) // what stays locked is reported by the second try
+		}
+		if err != nil {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
+}
+
+// readRegular reads up to limit bytes of a file the script could have replaced
+// by something else; more reports whether there was more.
+func readRegular(path string, limit int64) (b []byte, more bool, err error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	b, err = io.ReadAll(io.LimitReader(f, limit+1))
+	if int64(len(b)) > limit {
+		return b[:limit], true, err
+	}
+	return b, false, err
+}
+
+// openRegular opens a plain file for reading; it neither follows a link nor
+// waits for the writer of a pipe.
+func openRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a plain file but %s", filepath.Base(path), strings.TrimSpace(info.Mode().Type().String()))
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}

@@ -1,0 +1,241 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// start begins the script from nothing: folder, checkout, shim, checkpoint, go.
+func (r *Runner) start(ctx context.Context, j job) (pipeline.Result, error) {
+	dir, err := r.folder(j, j.Fence)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	o, err := r.order(ctx, j, dir)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	cp := checkpoint{
+		Host: r.cfg.Host, Boot: r.boot, Fence: j.Fence, Undo: j.undo,
+		LogBase: j.Log.Offset(), Deadline: r.cfg.Now().Add(o.Timeout).UTC(),
+	}
+	shim, err := r.release(ctx, j, o, &cp)
+	switch {
+	case err == nil:
+	case handedOver(ctx) != nil:
+		return pipeline.Result{}, pipeline.Temporary(handedOver(ctx))
+	case ctx.Err() != nil:
+		return r.result(j, dir, cp, exit{Stopped: why(ctx)}), nil
+	default:
+		return pipeline.Result{}, err
+	}
+	defer shim.leave()
+	if err := r.Warm(); err != nil {
+		r.cfg.Logger.Warn("start a shim for the next script", "err", err)
+	}
+	e, err := r.follow(ctx, j, dir, cp)
+	if errors.Is(err, errGone) && r.neverBegan(dir, cp) {
+		return pipeline.Result{}, noWorkspace(r.cfg.Host, err)
+	}
+	if errors.Is(err, errGone) {
+		return r.lost(ctx, j, cp)
+	}
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	return r.result(j, dir, cp, e), nil
+}
+
+// release does everything up to the go. If it fails nothing has run.
+func (r *Runner) release(ctx context.Context, j job, o order, cp *checkpoint) (_ *shimProcess, err error) {
+	shim, err := r.shim() // it starts up while the source is checked out
+	if err != nil {
+		return nil, noWorkspace(r.cfg.Host, err)
+	}
+	saved := false
+	defer func() {
+		if err == nil {
+			return
+		}
+		shim.abandon()
+		if !saved { // a saved checkpoint may lead here: then the folder says that nothing began
+			if rmErr := removeAll(string(o.Dir)); rmErr != nil {
+				r.cfg.Logger.Warn("remove workspace", "run", j.Run.ID, "step", j.Step.Name, "err", rmErr)
+			}
+		}
+	}()
+	if err := o.Dir.make(); err != nil {
+		return nil, noWorkspace(r.cfg.Host, err)
+	}
+	if err := os.WriteFile(o.Dir.script(), []byte(j.text), 0o600); err != nil {
+		return nil, noWorkspace(r.cfg.Host, err)
+	}
+	if err := r.cfg.Source.Checkout(ctx, j.Run.Repo, j.Run.SHA, o.Dir.src()); err != nil {
+		return nil, fmt.Errorf("check out %s at %s: %w", j.Run.Repo, j.Run.ShortSHA(), err)
+	}
+	if cp.PID, cp.Started, err = shim.prepare(ctx, o); err != nil {
+		return nil, noWorkspace(r.cfg.Host, err)
+	}
+	saved = true // even if Save fails: it may have been done
+	if err := j.Save(ctx, cp.encode()); err != nil {
+		return nil, pipeline.Temporary(fmt.Errorf("save the checkpoint: %w", err))
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return shim, shim.release()
+}
+
+func noWorkspace(host string, err error) error {
+	return pipeline.Temporary(&pipeline.Error{
+		Code:    "no_workspace",
+		Message: fmt.Sprintf("The script could not be started on %s. It is tried again; if that goes on, the operator finds the cause in the log (a full disk, too many processes).", host),
+		Err:     err,
+	})
+}
+
+// order says what the shim is to run, or why it cannot be run.
+func (r *Runner) order(ctx context.Context, j job, dir folder) (order, error) {
+	if strings.TrimSpace(j.text) == "" {
+		return order{}, pipeline.Refuse("no_script", "`%s` has no script to run.", j.Step.Name)
+	}
+	vars, err := r.environment(j, dir)
+	if err != nil {
+		return order{}, err
+	}
+	argv, err := interpreter(j.text)
+	if err != nil {
+		return order{}, err
+	}
+	o := order{
+		Dir:     dir,
+		Argv:    append(argv, dir.script()),
+		Timeout: r.timeout(j),
+		Grace:   r.cfg.Grace,
+		MaxLog:  r.cfg.MaxLog,
+	}
+	if j.Step.Image != "" {
+		if err := r.contain(ctx, j, &o, vars); err != nil {
+			return order{}, err
+		}
+	}
+	o.Env = vars.encode()
+	return o, nil
+}
+
+// interpreter is what runs the script: the program its first line names after
+// "#!", split as Linux does it, or else sh, which stops at the first command
+// that fails.
+func interpreter(script string) ([]string, error) {
+	line, _, _ := strings.Cut(script, "\n")
+	rest, ok := strings.CutPrefix(line, "#!")
+	if !ok {
+		return []string{"/bin/sh", "-e"}, nil
+	}
+	program, arg, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	if !strings.HasPrefix(program, "/") {
+		return nil, pipeline.Refuse("invalid_interpreter", "The script begins with `#!%s`: the program after `#!` must be a full path such as /bin/bash.", strings.TrimSpace(rest))
+	}
+	if arg = strings.TrimSpace(arg); arg != "" {
+		return []string{program, arg}, nil
+	}
+	return []string{program}, nil
+}
+
+func (r *Runner) timeout(j job) time.Duration {
+	now := r.cfg.Now()
+	if s := j.Run.Step(j.Step.Name); s != nil && s.Deadline.After(now) {
+		return s.Deadline.Sub(now) + r.slack
+	}
+	return j.Step.Timeout.Or(time.Hour) + r.slack
+}
+
+// shimProcess is a shim we started. Until the go it ends when we do.
+type shimProcess struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *os.File
+}
+
+// shim is the one that waits, or a new one.
+func (r *Runner) shim() (*shimProcess, error) {
+	select {
+	case s := <-r.spare:
+		return s, nil
+	default:
+		return r.spawn()
+	}
+}
+
+func (r *Runner) spawn() (*shimProcess, error) {
+	cmd := exec.Command(r.cfg.Shim[0], r.cfg.Shim[1:]...)
+	cmd.Env = []string{} // not ours: it would be the script's to read
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, w, err := os.Pipe()
+	if err != nil {
+		in.Close()
+		return nil, err
+	}
+	defer w.Close()
+	cmd.Stdout = w
+	if err := cmd.Start(); err != nil {
+		in.Close()
+		out.Close()
+		return nil, fmt.Errorf("start the shim: %w", err)
+	}
+	return &shimProcess{cmd: cmd, in: in, out: out}, nil
+}
+
+// prepare hands over the order and waits until only the go is missing.
+func (s *shimProcess) prepare(ctx context.Context, o order) (pid int, started string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { _ = s.cmd.Process.Kill() })() // ends the reads and writes below
+	if err := writeMessage(s.in, o); err != nil {
+		return 0, "", fmt.Errorf("order to the shim: %w", err)
+	}
+	var a ready
+	if err := readMessage(s.out, &a); err != nil {
+		return 0, "", fmt.Errorf("answer of the shim: %w", err)
+	}
+	if a.Error != "" {
+		return 0, "", fmt.Errorf("shim: %s", a.Error)
+	}
+	return a.PID, a.Started, nil
+}
+
+// release lets the script begin. From here on the shim lives by itself.
+func (s *shimProcess) release() error {
+	if _, err := s.in.Write([]byte{goByte}); err != nil {
+		return fmt.Errorf("go to the shim: %w", err)
+	}
+	return nil
+}
+
+// abandon ends a shim that got no go.
+func (s *shimProcess) abandon() {
+	_ = s.cmd.Process.Kill()
+	s.leave()
+}
+
+// leave forgets the shim without ending it.
+func (s *shimProcess) leave() {
+	s.in.Close()
+	s.out.Close()
+	// Collects the process when it ends; it may outlive the call, and us.
+	go func() { _ = s.cmd.Wait() }()
+}

@@ -1,0 +1,75 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Error is an error whose Message may be shown to people: one or more full
+// sentences that say what to do next and hold nothing internal.
+type Error struct {
+	Code    string // stable reason code, snake_case, for example "unknown_environment"
+	Message string
+	Err     error // the cause, for the log; may be nil
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return e.Message
+	}
+	return e.Message + ": " + e.Err.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Refuse returns an *Error with a formatted message.
+func Refuse(code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Code returns the reason code of the first *Error in err's chain, or "".
+func Code(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// Message returns the sentence for people in err's chain. An error without one
+// becomes a general sentence: internals stay in the log.
+func Message(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return "Something went wrong on shipmate's side. The operator finds the cause in the log; try again in a minute."
+}
+
+// Temporary marks an error that may go away by itself: the job that met it is
+// tried again later. Every other error is final.
+func Temporary(err error) error {
+	if err == nil {
+		return nil
+	}
+	return temporary{err}
+}
+
+type temporary struct{ error }
+
+func (t temporary) Unwrap() error { return t.error }
+
+// IsTemporary reports whether err, or an error it wraps, was marked Temporary.
+func IsTemporary(err error) bool {
+	var t temporary
+	return errors.As(err, &t)
+}
+
+var (
+	// ErrConflict: the stored version is not the one the change was made from.
+	ErrConflict = errors.New("somebody else changed it first")
+	// ErrLeaseLost: the lease lapsed and the job was handed to somebody else.
+	ErrLeaseLost = errors.New("lease lost")
+	// ErrNotFound: there is no such record.
+	ErrNotFound = errors.New("not found")
+)

@@ -1,0 +1,106 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+)
+
+// Integration connects one outside system: the runners and secret stores of a
+// folder under integrations.
+type Integration struct {
+	Name    string
+	Runners []Uses
+	Secrets map[string]SecretStore // by the scheme of the references it resolves: "vault", "env"
+}
+
+// Uses is a runner under the name a step's "uses" gives it.
+type Uses struct {
+	Name   string
+	Class  RetryClass // default Once
+	Params []Param    // what "with" may hold; anything else is an error at load
+	Runner Runner
+}
+
+// RetryClass says what may be done with a step whose call was cut short.
+type RetryClass string
+
+const (
+	// Once: never called again on its own. The step becomes unknown and a person decides.
+	Once RetryClass = "once"
+	// Queryable: called again, because it finds its earlier work and adopts it.
+	Queryable RetryClass = "queryable"
+	// Idempotent: called again freely.
+	Idempotent RetryClass = "idempotent"
+)
+
+// Runner is the code behind a step's "uses".
+type Runner interface {
+	// Run moves a step forward and returns. It is called again, with the
+	// checkpoint it last saved, until Result.Done. A step that waits for
+	// something returns RetryAfter instead of sleeping.
+	//
+	// When ctx ends, context.Cause says why. ErrHandedOver (this process stops)
+	// and ErrLeaseLost: leave the work as it is and return at once, another
+	// call goes on with it. Anything else: stop the work, then return; what
+	// Run returns counts.
+	Run(ctx context.Context, c *StepContext) (Result, error)
+}
+
+// Reverter is a Runner that can undo a step that succeeded.
+type Reverter interface {
+	// CanRevert says, without touching anything, whether Revert could work.
+	CanRevert(c *StepContext) bool
+	Revert(ctx context.Context, c *StepContext) (Result, error)
+}
+
+// Canceller is a Runner whose step must be stopped from outside, because no
+// call may be in flight when it is to end. It is called until it returns nil.
+type Canceller interface {
+	Cancel(ctx context.Context, c *StepContext) error
+}
+
+// Forgetter is a Runner that keeps something on this machine until the result
+// of an attempt is recorded: a workspace, a file of output.
+type Forgetter interface {
+	Forget(run RunID, step string, attempt int) error
+}
+
+// StepContext is everything a runner is told.
+type StepContext struct {
+	Run        *Run // for reading only
+	Step       Step
+	With       map[string]any    // parameters, evaluated and checked
+	Attempt    int               // from 1
+	Call       int               // from 1 within the attempt
+	Fence      int64             // higher than that of every earlier call; outside systems can refuse a lower one
+	Checkpoint json.RawMessage   // what the runner last saved in this attempt
+	Outputs    map[string]string // of the steps this one needs: "step.name" -> value
+	Secrets    map[string]Secret // the ones the step declares
+	Log        Log
+	// Save makes a checkpoint durable in the middle of a call. ErrLeaseLost
+	// means somebody else has the step now: stop at once, touch nothing.
+	Save func(ctx context.Context, checkpoint json.RawMessage) error
+}
+
+// Log takes a step's output. It masks secrets and caps the size.
+type Log interface {
+	io.Writer
+	// Offset is the number of bytes written in this attempt that are safe, over
+	// all calls. A runner that adopts earlier work goes on from there.
+	Offset() int64
+}
+
+// Result is what one call of a runner came to.
+type Result struct {
+	Done        bool
+	State       State             // if Done: Succeeded (the default), Failed, Cancelled or Unknown
+	Code        string            // reason code of a failure
+	Message     string            // a sentence for people
+	Outputs     map[string]string //
+	Summary     string            // markdown for the report
+	Annotations []Annotation      //
+	Checkpoint  json.RawMessage   // saved with the result; nil keeps the last one
+	RetryAfter  time.Duration     // if not Done: when to call again
+}

@@ -1,0 +1,484 @@
+package pipelinetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+func job(id string) pipeline.Job { return pipeline.Job{ID: id, Kind: "test", Repo: repo} }
+
+func handedOutOnce(t *testing.T, s Subject) {
+	const jobs = 200
+	go func() {
+		for i := range jobs {
+			j := job("job-" + strconv.Itoa(i))
+			j.Repo = int64(i%5 + 1)
+			j.Payload = json.RawMessage(strconv.Itoa(i))
+			if err := s.Enqueue(t.Context(), j); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	var mu sync.Mutex
+	times := map[string]int{}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	race(8, func(i int) {
+		for ctx.Err() == nil {
+			ls, err := s.Lease(ctx, pipeline.Control, 1+i%3, longTTL)
+			if err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			for _, l := range ls {
+				times[l.ID]++
+				if l.Fence != 1 || l.ID != "job-"+string(l.Payload) || l.TTL != longTTL {
+					t.Errorf("lease %+v", l)
+				}
+			}
+			if len(times) == jobs {
+				cancel()
+			}
+			mu.Unlock()
+			if err := s.Finish(context.WithoutCancel(ctx), ls...); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	equal(t, "jobs handed out", len(times), jobs)
+	for id, n := range times {
+		equal(t, "times of "+id, n, 1)
+	}
+}
+
+func limitHolds(t *testing.T, s Subject) {
+	for i := range 20 {
+		j := job("job-" + strconv.Itoa(i))
+		j.Repo = int64(i)
+		must(t, s.Enqueue(t.Context(), j))
+	}
+	for n := range 6 {
+		ls, err := s.Lease(t.Context(), pipeline.Control, 3, longTTL)
+		must(t, err)
+		if len(ls) < 1 || len(ls) > 3 {
+			t.Fatalf("%d jobs, asked for 3", len(ls))
+		}
+		must(t, s.Finish(t.Context(), ls...))
+		if n == 2 {
+			equal(t, "leased behind our back", count(t, s).leased, 0)
+		}
+	}
+}
+
+func poolsAreSeparate(t *testing.T, s Subject) {
+	slow := job("slow")
+	slow.Pool = pipeline.Steps
+	must(t, s.Enqueue(t.Context(), slow, job("fast")))
+	equal(t, "control job", s.lease(t, 1, longTTL)[0].ID, "fast")
+	ls, err := s.Lease(t.Context(), pipeline.Steps, 5, longTTL)
+	must(t, err)
+	equal(t, "steps", len(ls), 1)
+	equal(t, "step job", ls[0].ID, "slow")
+	equal(t, "pool", ls[0].Pool, pipeline.Steps)
+	must(t, s.Renew(t.Context(), ls[0]))
+	must(t, s.Finish(t.Context(), ls[0]))
+	equal(t, "done", ls[0].Done, true)
+	bad := job("bad")
+	bad.Pool = "other"
+	if s.Enqueue(t.Context(), bad) == nil || s.Enqueue(t.Context(), pipeline.Job{Kind: "no id"}) == nil {
+		t.Fatal("a job nobody could take or name was enqueued")
+	}
+}
+
+func leaseEnds(t *testing.T, s Subject) {
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	start := time.Now()
+	_, err := s.Lease(ctx, pipeline.Control, 1, longTTL)
+	wantErr(t, "lease", err, context.Canceled)
+	if took := time.Since(start); took > time.Second {
+		t.Fatalf("took %s", took)
+	}
+	// What arrives while nobody waits is there for the next who does.
+	must(t, s.Enqueue(t.Context(), job("later")))
+	equal(t, "fence", s.lease(t, 1, longTTL)[0].Fence, 1)
+}
+
+func lapse(t *testing.T, s Subject) {
+	must(t, s.Enqueue(t.Context(), job("a")))
+	for fence := int64(1); fence <= 3; fence++ {
+		l := s.lease(t, 1, shortTTL)[0]
+		equal(t, "job", l.ID, "a")
+		equal(t, "fence", l.Fence, fence)
+		s.idle(t, shortTTL)
+		s.pass(shortTTL)
+	}
+	must(t, s.Finish(t.Context(), s.lease(t, 1, shortTTL)...))
+	s.pass(shortTTL)
+	s.idle(t, shortTTL)
+}
+
+func renewed(t *testing.T, s Subject) {
+	must(t, s.Enqueue(t.Context(), job("a")))
+	l := s.lease(t, 1, shortTTL)[0]
+	tick := time.NewTicker(shortTTL / 5)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*shortTTL)
+	defer cancel()
+	race(2, func(i int) {
+		for i == 0 && ctx.Err() == nil {
+			ls, err := s.Lease(ctx, pipeline.Control, 1, shortTTL)
+			if len(ls) > 0 || err != nil && ctx.Err() == nil {
+				t.Errorf("leased %v, %v", ls, err)
+				cancel()
+			}
+		}
+		for n := 0; i == 1 && ctx.Err() == nil; n++ {
+			if err := s.Renew(t.Context(), l); err != nil {
+				t.Error(err)
+			}
+			s.pass(shortTTL / 5)
+			<-tick.C
+		}
+	})
+	must(t, s.Finish(t.Context(), l))
+	equal(t, "done", l.Done, true)
+}
+
+func lateFinisher(t *testing.T, s Subject) {
+	r := newRun(s, repo)
+	r.Wake = s.Now().Add(time.Hour)
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: r, Jobs: []pipeline.Job{job("a")}}))
+	late := s.lease(t, 1, shortTTL)[0]
+	s.pass(shortTTL)
+	current := s.lease(t, 1, shortTTL)[0]
+	equal(t, "fence", current.Fence, 2)
+
+	refused := func(t *testing.T, late *pipeline.Lease) {
+		t.Helper()
+		ctx := t.Context()
+		wantErr(t, "renew", s.Renew(ctx, late), pipeline.ErrLeaseLost)
+		wantErr(t, "retry", s.Retry(ctx, late, s.Now()), pipeline.ErrLeaseLost)
+		wantErr(t, "bury", s.Bury(ctx, late, "no"), pipeline.ErrLeaseLost)
+		wantErr(t, "commit that finishes", s.Commit(ctx, pipeline.Change{Run: r, Finish: late}), pipeline.ErrLeaseLost)
+		wantErr(t, "commit that holds", s.Commit(ctx, pipeline.Change{Run: r, Hold: late}), pipeline.ErrLeaseLost)
+		must(t, s.Finish(ctx, late))
+		equal(t, "done", late.Done, false)
+	}
+	refused(t, late)
+	must(t, s.Renew(t.Context(), current))
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: r, Hold: current}))
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: r, Finish: current}))
+	equal(t, "version", r.Version, 3)
+	equal(t, "done", current.Done, true)
+	current.Done = false
+	refused(t, late)
+	refused(t, current)
+
+	// The same id enqueued anew is another job.
+	must(t, s.Enqueue(t.Context(), job("a")))
+	fresh := s.lease(t, 1, longTTL)[0]
+	refused(t, late)
+	refused(t, current)
+	must(t, s.Finish(t.Context(), fresh))
+	equal(t, "done", fresh.Done, true)
+}
+
+func idempotentIDs(t *testing.T, s Subject) {
+	race(64, func(i int) {
+		j := job("same")
+		j.Payload = json.RawMessage(strconv.Itoa(i))
+		if i%4 == 0 {
+			j.Again = true
+		}
+		if err := s.Enqueue(t.Context(), j, j); err != nil {
+			t.Error(err)
+		}
+	})
+	l := s.lease(t, 1, longTTL)[0]
+	must(t, s.Enqueue(t.Context(), job("same")))
+	must(t, s.Finish(t.Context(), l))
+	s.idle(t, longTTL)
+	must(t, s.Enqueue(t.Context(), job("same")))
+	s.lease(t, 1, longTTL)
+}
+
+func enqueuesItself(t *testing.T, s Subject) {
+	r := newRun(s, repo)
+	r.Wake = s.Now().Add(time.Hour)
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: r, Jobs: []pipeline.Job{job("a")}}))
+	for range 3 {
+		l := s.lease(t, 1, longTTL)[0]
+		equal(t, "fence", l.Fence, 1)
+		must(t, s.Commit(t.Context(), pipeline.Change{Run: r, Finish: l, Jobs: []pipeline.Job{job("a")}}))
+	}
+	must(t, s.Finish(t.Context(), s.lease(t, 1, longTTL)...))
+	s.idle(t, longTTL)
+}
+
+func again(t *testing.T, s Subject) {
+	j := job("a")
+	j.Again = true
+	must(t, s.Enqueue(t.Context(), j))
+	must(t, s.Enqueue(t.Context(), j)) // not leased: it will run anyway
+	l := s.lease(t, 1, longTTL)[0]
+	for _, p := range []string{"1", "2"} {
+		j.Payload = json.RawMessage(p)
+		must(t, s.Enqueue(t.Context(), j))
+	}
+	s.idle(t, longTTL)
+	must(t, s.Finish(t.Context(), l))
+	l = s.lease(t, 1, longTTL)[0]
+	equal(t, "fence", l.Fence, 1)
+	equal(t, "payload", string(l.Payload), "2")
+	must(t, s.Finish(t.Context(), l))
+	s.idle(t, longTTL)
+
+	r := newRun(s, repo)
+	r.Wake = s.Now().Add(time.Hour)
+	must(t, s.Enqueue(t.Context(), j))
+	l = s.lease(t, 1, longTTL)[0]
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: r, Hold: l, Jobs: []pipeline.Job{j}}))
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: r, Finish: l}))
+	must(t, s.Finish(t.Context(), s.lease(t, 1, longTTL)...))
+	s.idle(t, longTTL)
+}
+
+func againAfterFailure(t *testing.T, s Subject) {
+	j := job("a")
+	j.Again = true
+	must(t, s.Enqueue(t.Context(), j))
+	l := s.lease(t, 1, longTTL)[0]
+	must(t, s.Enqueue(t.Context(), j))
+	must(t, s.Retry(t.Context(), l, s.Now()))
+	l = s.lease(t, 1, longTTL)[0]
+	equal(t, "tries", l.Tries, 1)
+	must(t, s.Finish(t.Context(), l))
+	s.idle(t, longTTL)
+
+	must(t, s.Enqueue(t.Context(), j))
+	l = s.lease(t, 1, longTTL)[0]
+	must(t, s.Enqueue(t.Context(), j))
+	must(t, s.Bury(t.Context(), l, "hopeless"))
+	must(t, s.Finish(t.Context(), s.lease(t, 1, longTTL)...))
+	s.idle(t, longTTL)
+}
+
+func delayed(t *testing.T, s Subject) {
+	start := s.Now()
+	var jobs []pipeline.Job
+	for _, ms := range []int{500, 200, 350} {
+		j := job("in-" + strconv.Itoa(ms))
+		j.At = start.Add(time.Duration(ms) * time.Millisecond)
+		jobs = append(jobs, j)
+	}
+	must(t, s.Enqueue(t.Context(), jobs...))
+	must(t, s.Enqueue(t.Context(), job("in-200"))) // there already
+	for _, ms := range []int{200, 350, 500} {
+		at := start.Add(time.Duration(ms) * time.Millisecond)
+		if s.Pass != nil {
+			s.idle(t, longTTL)
+			s.pass(at.Sub(s.Now()))
+		}
+		l := s.lease(t, 1, longTTL)[0]
+		equal(t, "job", l.ID, "in-"+strconv.Itoa(ms))
+		late := s.Now().Sub(at)
+		if late < 0 || late > 150*time.Millisecond {
+			t.Errorf("%s came %s after its time", l.ID, late)
+		}
+		must(t, s.Finish(t.Context(), l))
+	}
+}
+
+func acceptedOnce(t *testing.T, s Subject) {
+	var accepted atomic.Int64
+	race(32, func(i int) {
+		ok, err := s.Accept(t.Context(), job("delivery-"+strconv.Itoa(i)), longTTL, "delivery/"+strconv.Itoa(i), "comment/7")
+		if err != nil {
+			t.Error(err)
+		}
+		if ok {
+			accepted.Add(1)
+		}
+	})
+	equal(t, "accepted", accepted.Load(), 1)
+	must(t, s.Finish(t.Context(), s.lease(t, 1, longTTL)...))
+	s.idle(t, longTTL)
+
+	ok, err := s.Accept(t.Context(), job("short"), shortTTL, "short")
+	must(t, err)
+	equal(t, "accepted", ok, true)
+	must(t, s.Finish(t.Context(), s.lease(t, 1, longTTL)...))
+	s.pass(shortTTL)
+	eventually(t, "the key is forgotten", func() bool {
+		ok, err := s.Accept(t.Context(), job("short"), shortTTL, "short")
+		must(t, err)
+		return ok
+	})
+}
+
+func retried(t *testing.T, s Subject) {
+	must(t, s.Enqueue(t.Context(), job("a")))
+	at := s.Now()
+	for tries := range 3 {
+		l := s.lease(t, 1, longTTL)[0]
+		equal(t, "tries", l.Tries, tries)
+		equal(t, "fence", l.Fence, 1)
+		if s.Now().Before(at) {
+			t.Fatal("too early")
+		}
+		at = s.Now().Add(shortTTL)
+		must(t, s.Retry(t.Context(), l, at))
+		equal(t, "done", l.Done, true)
+		must(t, s.Enqueue(t.Context(), job("a"))) // waits already
+		s.idle(t, longTTL)
+		s.pass(shortTTL)
+	}
+}
+
+func buried(t *testing.T, s Subject) {
+	ctx := t.Context()
+	must(t, s.Enqueue(ctx, job("a")))
+	l := s.lease(t, 1, longTTL)[0]
+	must(t, s.Retry(ctx, l, s.Now()))
+	must(t, s.Bury(ctx, s.lease(t, 1, longTTL)[0], "no such handler"))
+	s.idle(t, longTTL)
+	dead, err := s.Dead(ctx, 10)
+	must(t, err)
+	equal(t, "dead", len(dead), 1)
+	equal(t, "reason", dead[0].Reason, "no such handler")
+	equal(t, "tries", dead[0].Job.Tries, 1)
+	must(t, s.Requeue(ctx, dead[0].Handle))
+	wantErr(t, "requeue twice", s.Requeue(ctx, dead[0].Handle), pipeline.ErrNotFound)
+	l = s.lease(t, 1, longTTL)[0]
+	equal(t, "job", l.ID, "a")
+	equal(t, "tries", l.Tries, 0)
+	dead, err = s.Dead(ctx, 10)
+	must(t, err)
+	equal(t, "dead", len(dead), 0)
+}
+
+// runWakes also is the repair of a run whose job was lost: nothing but the
+// run itself is needed for it to be looked at again.
+func runWakes(t *testing.T, s Subject) {
+	r := newRun(s, repo)
+	r.Wake = s.Now().Add(shortTTL)
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: r}))
+	if s.Pass != nil {
+		s.idle(t, longTTL)
+	}
+	s.pass(shortTTL)
+	l := s.lease(t, 1, longTTL)[0]
+	if s.Now().Before(r.Wake) {
+		t.Fatal("too early")
+	}
+	equal(t, "job", l.ID, "advance:"+string(r.ID))
+	equal(t, "kind", l.Kind, "advance")
+	equal(t, "run", l.Run, r.ID)
+	must(t, s.Finish(t.Context(), l))
+	s.idle(t, longTTL)
+
+	// While it is being worked on, its time is not lost.
+	r.Wake = s.Now()
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: r}))
+	l = s.lease(t, 1, longTTL)[0]
+	r.Wake = s.Now().Add(shortTTL)
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: r, Hold: l}))
+	s.pass(shortTTL)
+	s.idle(t, longTTL)
+	eventually(t, "its time comes", func() bool { return !s.Now().Before(r.Wake.Add(100*time.Millisecond)) || s.Pass != nil })
+	must(t, s.Finish(t.Context(), l))
+	s.lease(t, 1, longTTL)
+}
+
+func runSleeps(t *testing.T, s Subject) {
+	ended := newRun(s, repo)
+	ended.Wake = s.Now().Add(shortTTL)
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: ended}))
+	ended.State = pipeline.Cancelled
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: ended}))
+	asleep := newRun(s, repo)
+	asleep.Wake = s.Now().Add(shortTTL)
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: asleep}))
+	asleep.Wake = s.Now().Add(time.Hour)
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: asleep}))
+	busy := newRun(s, repo) // with work in flight it is left alone for a while
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: busy}))
+	s.pass(2 * shortTTL)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*shortTTL)
+	defer cancel()
+	ls, err := s.Lease(ctx, pipeline.Control, 1, longTTL)
+	if len(ls) > 0 || err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("leased %v, %v", ls, err)
+	}
+	equal(t, "open runs", count(t, s).open, 2)
+}
+
+func allShards(t *testing.T, s Subject) {
+	want := []string{}
+	ids := map[pipeline.RunID]bool{}
+	for repo := int64(1); repo <= 60; repo++ {
+		r := newRun(s, repo)
+		r.Wake = s.Now().Add(time.Hour)
+		ids[r.ID] = true
+		id := "job-" + strconv.FormatInt(repo, 10)
+		must(t, s.Commit(t.Context(), pipeline.Change{Run: r, Jobs: []pipeline.Job{{ID: id, Kind: "x", Run: r.ID}}}))
+		must(t, s.Enqueue(t.Context(), pipeline.Job{ID: "alone-" + id, Kind: "x"}))
+		want = append(want, id, "alone-"+id)
+		_, err := s.Load(t.Context(), r.ID)
+		must(t, err)
+	}
+	equal(t, "different run ids", len(ids), 60)
+	var got []string
+	for _, l := range s.lease(t, len(want), longTTL) {
+		got = append(got, l.ID)
+		must(t, s.Finish(t.Context(), l))
+		equal(t, "done", l.Done, true)
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Fatalf("got %v", got)
+	}
+}
+
+type counted struct{ ready, leased, delayed, open, dead int64 }
+
+func count(t *testing.T, s Subject) counted {
+	t.Helper()
+	st, err := s.Stats(t.Context())
+	must(t, err)
+	c := counted{delayed: st.Delayed, open: st.Open, dead: st.Dead}
+	for _, q := range st.Queues {
+		c.ready += q.Ready
+		c.leased += q.Leased
+	}
+	return c
+}
+
+func statistics(t *testing.T, s Subject) {
+	later := job("later")
+	later.At = s.Now().Add(time.Hour)
+	must(t, s.Enqueue(t.Context(), job("a"), job("b"), job("c"), job("d"), later))
+	ls := s.lease(t, 2, longTTL)
+	must(t, s.Bury(t.Context(), ls[0], "x"))
+	r := newRun(s, repo)
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: r}))
+	equal(t, "statistics", count(t, s), counted{ready: 2, leased: 1, delayed: 1, open: 1, dead: 1})
+	must(t, s.Ping(t.Context()))
+	s.pass(shortTTL)
+	eventually(t, "the oldest job ages", func() bool {
+		st, err := s.Stats(t.Context())
+		must(t, err)
+		return slices.ContainsFunc(st.Queues, func(q pipeline.QueueStats) bool { return q.Oldest >= shortTTL })
+	})
+}

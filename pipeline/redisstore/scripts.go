@@ -1,0 +1,65 @@
+package redisstore
+
+import (
+	_ "embed"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Each script says at its top what its keys, arguments and result are.
+var (
+	//go:embed scripts/queue.lua
+	queueLua string
+	//go:embed scripts/commit.lua
+	commitLua string
+	//go:embed scripts/enqueue.lua
+	enqueueLua string
+	//go:embed scripts/accept.lua
+	acceptLua string
+	//go:embed scripts/take.lua
+	takeLua string
+	//go:embed scripts/renew.lua
+	renewLua string
+	//go:embed scripts/finish.lua
+	finishLua string
+	//go:embed scripts/retry.lua
+	retryLua string
+	//go:embed scripts/bury.lua
+	buryLua string
+	//go:embed scripts/requeue.lua
+	requeueLua string
+	//go:embed scripts/release.lua
+	releaseLua string
+	//go:embed scripts/move.lua
+	moveLua string
+	//go:embed scripts/forget.lua
+	forgetLua string
+	//go:embed scripts/stats.lua
+	statsLua string
+	//go:embed scripts/budget.lua
+	budgetLua string
+)
+
+type scripts struct {
+	commit, enqueue, accept, take, renew, finish, retry, bury, requeue, release, move, forget, stats, budget *redis.Script
+}
+
+func newScripts() scripts {
+	queue := func(body string) *redis.Script { return redis.NewScript(queueLua + body) }
+	return scripts{
+		commit:  queue(commitLua),
+		enqueue: queue(enqueueLua),
+		accept:  queue(acceptLua),
+		take:    redis.NewScript(takeLua),
+		renew:   queue(renewLua),
+		finish:  queue(finishLua),
+		retry:   queue(retryLua),
+		bury:    queue(buryLua),
+		requeue: queue(requeueLua),
+		release: queue(releaseLua),
+		move:    queue(moveLua),
+		forget:  redis.NewScript(forgetLua),
+		stats:   queue(statsLua),
+		budget:  redis.NewScript(budgetLua),
+	}
+}

@@ -1,0 +1,28 @@
+package redisstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Stats counts everything, with one short script per shard.
+func (s *Store) Stats(ctx context.Context) (pipeline.Stats, error) {
+	var st pipeline.Stats
+	for shard, k := range s.keys {
+		n, err := s.eval(ctx, s.script.stats, append(k.queue[:5:5], k.wake)).Int64Slice()
+		if err != nil {
+			return pipeline.Stats{}, wire("stats", err)
+		}
+		for i, p := range []pipeline.Pool{pipeline.Control, pipeline.Steps} {
+			st.Queues = append(st.Queues, pipeline.QueueStats{
+				Shard: shard, Pool: p, Ready: n[3*i], Leased: n[3*i+1], Oldest: time.Duration(n[3*i+2]) * time.Millisecond,
+			})
+		}
+		st.Delayed += n[6]
+		st.Open += n[7]
+		st.Dead += n[8]
+	}
+	return st, nil
+}

@@ -1,0 +1,301 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// RunID names a run: "r-" and eight characters of Crockford base32.
+type RunID string
+
+// State is where a run or a step stands.
+type State string
+
+const (
+	Queued      State = "queued"       // a run: not started; a step: not its turn yet
+	Waiting     State = "waiting"      // for a person, a time or a gate
+	Running     State = "running"      //
+	Succeeded   State = "succeeded"    //
+	Failed      State = "failed"       //
+	Cancelled   State = "cancelled"    //
+	Skipped     State = "skipped"      // steps only
+	RollingBack State = "rolling_back" //
+	RolledBack  State = "rolled_back"  //
+	Unknown     State = "unknown"      // nobody saw the outcome; a person decides with /resolve
+)
+
+// Terminal reports whether a run in this state never changes again.
+func (s State) Terminal() bool {
+	switch s {
+	case Succeeded, Failed, Cancelled, Skipped, RolledBack:
+		return true
+	}
+	return false
+}
+
+// Repo is a repository; its numeric id is what counts, names move.
+type Repo struct {
+	ID           int64  `json:"id"`
+	Installation int64  `json:"installation,omitempty"`
+	Owner        string `json:"owner"`
+	Name         string `json:"name"`
+}
+
+// String is owner/name.
+func (r Repo) String() string { return r.Owner + "/" + r.Name }
+
+// Actor is who acts: a person known by GitHub's numeric user id, or the bot
+// itself (ID zero, Login "shipmate") for schedules, pushes and rollbacks.
+type Actor struct {
+	ID        int64  `json:"id,omitempty"`
+	Login     string `json:"login"`
+	SlackTeam string `json:"slack_team,omitempty"`
+	SlackUser string `json:"slack_user,omitempty"`
+}
+
+// Bot is the actor behind everything nobody asked for.
+func Bot() Actor { return Actor{Login: "shipmate"} }
+
+// IsBot reports whether no person is behind the actor.
+func (a Actor) IsBot() bool { return a.ID == 0 }
+
+// Trigger is what a run came from.
+type Trigger string
+
+const (
+	ByCommand     Trigger = "command"
+	ByPullRequest Trigger = "pull_request"
+	ByPush        Trigger = "push"
+	BySchedule    Trigger = "schedule"
+	ByMergeGroup  Trigger = "merge_group"
+	ByRollback    Trigger = "rollback" // a redeploy of an earlier good revision
+)
+
+// Origin is the place a request was made, where the answer belongs.
+type Origin struct {
+	Surface string `json:"surface"`            // github, slack, api, cli, clock
+	PR      int    `json:"pr,omitempty"`       //
+	Comment int64  `json:"comment,omitempty"`  // GitHub comment id
+	Channel string `json:"channel,omitempty"`  // Slack channel id
+	ChannelName string `json:"channel_name,omitempty"` // without "#"
+	Thread  string `json:"thread,omitempty"`   // Slack thread ts
+	ReplyTo string `json:"reply_to,omitempty"` // Slack response_url
+}
+
+// Request is what was asked for. It is frozen when the run is made.
+type Request struct {
+	ID          RunID          `json:"id"`
+	Repo        Repo           `json:"repo"`
+	Service     string         `json:"service"`
+	Pipeline    Pipeline       `json:"pipeline"`
+	Environment *Environment   `json:"environment,omitempty"` // nil: the run deploys nowhere
+	ConfigSHA   string         `json:"config_sha,omitempty"`  // where the definition was read
+	SHA         string         `json:"sha"`                   // full commit id, never a branch
+	Ref         string         `json:"ref,omitempty"`         // what people call it, for display only
+	PR          int            `json:"pr,omitempty"`
+	Title       string         `json:"title,omitempty"` // subject of the commit or pull request, for display only
+	Trigger     Trigger        `json:"trigger"`
+	Actor       Actor          `json:"actor"`
+	Params      map[string]any `json:"params,omitempty"`
+	Reason      string         `json:"reason,omitempty"`
+	DryRun      bool           `json:"dry_run,omitempty"`
+	Restores    *Deployment    `json:"restores,omitempty"` // a rollback: the good deployment it brings back
+	Reverts     RunID          `json:"reverts,omitempty"`  // the run whose steps this one undoes
+	Parent      RunID          `json:"parent,omitempty"`   // the failed run that waits for this redeploy and holds the environment for it
+	Excluded    []int64        `json:"excluded,omitempty"` // user ids that may not approve: authors and pushers of the range
+	Origin      Origin         `json:"origin"`
+	NotBefore   time.Time      `json:"not_before,omitzero"`
+	Created     time.Time      `json:"created"`
+}
+
+// EnvironmentName is the environment's name, or "" if there is none.
+func (r *Request) EnvironmentName() string {
+	if r.Environment == nil {
+		return ""
+	}
+	return r.Environment.Name
+}
+
+// ShortSHA is the first seven characters of the commit id.
+func (r *Request) ShortSHA() string { return r.SHA[:min(7, len(r.SHA))] }
+
+// Run is one execution of a pipeline: what was asked and how far it has come.
+type Run struct {
+	Request
+	Progress
+
+	Version int64 // of the stored record; zero: not stored yet
+}
+
+// Progress is the part of a run that changes.
+type Progress struct {
+	State        State         `json:"state"`
+	Code         string        `json:"code,omitempty"`    // reason code of a wait or an end
+	Message      string        `json:"message,omitempty"` // the sentence for people that goes with Code
+	Steps        []StepRun     `json:"steps"`
+	Approvals    []Approval    `json:"approvals,omitempty"`
+	Cancel       *Cancellation `json:"cancel,omitempty"`
+	Admitted     bool          `json:"admitted,omitempty"`      // the gates were passed; the environment, if any, is held
+	Fence        int64         `json:"fence,omitempty"`         // grows with every call of a runner
+	RedeployedBy RunID         `json:"redeployed_by,omitempty"` // the run that brings the previous revision back
+	Started      time.Time     `json:"started,omitzero"`
+	Ended        time.Time     `json:"ended,omitzero"`
+	Deadline     time.Time     `json:"deadline,omitzero"`
+	HeldUntil    time.Time     `json:"held_until,omitzero"` // when the gate that holds the run may open by itself
+	Wake         time.Time     `json:"wake,omitzero"`       // when the run is looked at again without being asked
+}
+
+// StepRun is how far one step has come.
+type StepRun struct {
+	Name        string            `json:"name"`
+	State       State             `json:"state"`
+	Code        string            `json:"code,omitempty"`
+	Message     string            `json:"message,omitempty"`
+	Attempt     int               `json:"attempt,omitempty"` // 1 at the first start
+	Call        int               `json:"call,omitempty"`    // calls of the runner begun in this attempt
+	Calling     bool              `json:"calling,omitempty"` // a call was begun and its result is not recorded
+	With        map[string]any    `json:"with,omitempty"`    // parameters after evaluation, once per attempt
+	Checkpoint  json.RawMessage   `json:"checkpoint,omitempty"`
+	Outputs     map[string]string `json:"outputs,omitempty"`
+	Summary     string            `json:"summary,omitempty"` // markdown the step wrote for the report, capped
+	Annotations []Annotation      `json:"annotations,omitempty"`
+	Started     time.Time         `json:"started,omitzero"`
+	Ended       time.Time         `json:"ended,omitzero"`
+	Deadline    time.Time         `json:"deadline,omitzero"`   // of this attempt
+	Due         time.Time         `json:"due,omitzero"`        // when a waiting step is looked at again
+	Stopping    string            `json:"stopping,omitempty"`  // why it is being stopped: cancelled, timeout
+	Reverting   bool              `json:"reverting,omitempty"` // the call in flight is a Revert
+}
+
+// Annotation points at a line of a file, shown on the pull request.
+type Annotation struct {
+	Path    string `json:"path"`
+	Line    int    `json:"line"`
+	Level   string `json:"level"` // notice, warning, failure
+	Message string `json:"message"`
+}
+
+// Approval is one person's yes or no, bound to what was asked.
+type Approval struct {
+	Gate   string    `json:"gate"` // an approval step's name, or "environment"
+	By     Actor     `json:"by"`
+	Yes    bool      `json:"yes"`
+	SHA    string    `json:"sha"`
+	Reason string    `json:"reason,omitempty"`
+	Via    string    `json:"via"` // surface
+	At     time.Time `json:"at"`
+}
+
+// Cancellation is why a run is being ended before its end.
+type Cancellation struct {
+	By     Actor     `json:"by"`
+	Code   string    `json:"code"` // cancelled, deadline, head_moved, superseded, rejected
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// Step returns the progress of a step, for changing, or nil.
+func (r *Run) Step(name string) *StepRun {
+	i := slices.IndexFunc(r.Steps, func(s StepRun) bool { return s.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &r.Steps[i]
+}
+
+// Event is one line of a run's history.
+type Event struct {
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"` // "run", "step", "approval", "cancel", "environment"
+	Step    string    `json:"step,omitempty"`
+	State   State     `json:"state,omitempty"`
+	Actor   string    `json:"actor,omitempty"`
+	Code    string    `json:"code,omitempty"`
+	Message string    `json:"message,omitempty"`
+}
+
+// EnvironmentState is what is going on in one environment: who works on it,
+// who waits for it, who locked it, what runs there. Its rules are in Next.
+type EnvironmentState struct {
+	Repo    int64       `json:"repo"`
+	Name    string      `json:"name"`
+	Active  RunID       `json:"active,omitempty"`
+	Queue   []RunID     `json:"queue,omitempty"` // in the order they start
+	Lock    *Lock       `json:"lock,omitempty"`
+	Fence   int64       `json:"fence"` // grows with every run that takes the environment
+	Current *Deployment `json:"current,omitempty"`
+
+	Version int64 `json:"-"`
+}
+
+// Lock keeps new deploys away until somebody takes it off or it expires.
+type Lock struct {
+	By      Actor     `json:"by"`
+	Reason  string    `json:"reason"`
+	Run     RunID     `json:"run,omitempty"` // the rollback that set it
+	At      time.Time `json:"at"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// Deployment is one line of an environment's history.
+type Deployment struct {
+	Run       RunID             `json:"run"`
+	SHA       string            `json:"sha"`
+	Ref       string            `json:"ref,omitempty"`
+	PR        int               `json:"pr,omitempty"`
+	Pipeline  string            `json:"pipeline"`
+	By        string            `json:"by"`
+	State     State             `json:"state"`
+	Restores  RunID             `json:"restores,omitempty"`  // a rollback: the run whose revision runs again
+	Artifacts map[string]string `json:"artifacts,omitempty"` // outputs to deploy again: "step.name" -> value
+	At        time.Time         `json:"at"`
+}
+
+// Approved lists the valid yeses to a gate, one per person. Whether each person
+// may still approve is for Gates to say; here count those bound to this commit
+// and not excluded.
+func (r *Run) Approved(gate string) []Approval {
+	var yes []Approval
+	for _, a := range r.Approvals {
+		seen := slices.ContainsFunc(yes, func(o Approval) bool { return o.By.ID == a.By.ID })
+		if a.Gate == gate && a.Yes && a.SHA == r.SHA && !seen {
+			yes = append(yes, a)
+		}
+	}
+	return yes
+}
+
+// NextTimer is the earliest time at which Next may have something new to say,
+// zero if there is none.
+func (r *Run) NextTimer() time.Time {
+	var next time.Time
+	consider := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	consider(r.Deadline)
+	if !r.Admitted {
+		consider(r.NotBefore)
+		consider(r.HeldUntil)
+	}
+	for _, s := range r.Steps {
+		switch s.State {
+		case Running, RollingBack:
+			consider(s.Deadline)
+			consider(s.Due)
+		case Waiting:
+			consider(s.Deadline)
+			consider(s.Due)
+		}
+	}
+	return next
+}
+
+// InFlight reports whether a job or a lease is out for one of the run's steps.
+func (r *Run) InFlight() bool {
+	return slices.ContainsFunc(r.Steps, func(s StepRun) bool {
+		return s.State == Running || s.State == RollingBack || s.Stopping != "" && !s.State.Terminal()
+	})
+}

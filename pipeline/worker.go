@@ -1,0 +1,207 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// Handler does a job. It returns nil when the job is done; the worker then
+// finishes it unless a Commit did. A Temporary error has it tried again later,
+// any other error buries it.
+type Handler func(ctx context.Context, l *Lease) error
+
+// Worker leases jobs and runs their handlers until it is told to stop.
+type Worker struct {
+	Queue    Queue
+	Handlers map[string]Handler // by Job.Kind
+	Pools    map[Pool]int       // how many jobs of a pool run at once here
+	TTL      time.Duration      // of leases; they are renewed at a third of it. Default 15 s
+	Log      *slog.Logger
+	Now      func() time.Time
+	Observe  func(l *Lease, took time.Duration, err error) // for metrics; may be nil
+}
+
+const (
+	maxTries  = 1500 // with backoff to a minute: about a day of trying
+	maxPanics = 3
+	maxFence  = 5  // leases of one job that ended without a word: it kills its workers
+	leaseTTL  = 15 * time.Second
+	maxPause  = time.Minute
+	leaseSize = 64 // jobs fetched at once, at most
+)
+
+// Run works until ctx ends, then waits for the jobs in hand: their ctx stays
+// alive until drain has passed as well. Cutting a step short would leave its
+// outcome unknown; jobs still running after drain are left to their leases.
+func (w *Worker) Run(ctx context.Context, drain time.Duration) {
+	jobs, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	var wg sync.WaitGroup
+	for pool, size := range w.Pools {
+		wg.Go(func() { w.pull(ctx, jobs, pool, size) })
+	}
+	<-ctx.Done()
+	drained := time.AfterFunc(drain, func() { stop(ErrHandedOver) })
+	defer drained.Stop()
+	wg.Wait()
+}
+
+// ErrHandedOver is the cause of the end of a job's context when this process
+// stops: whoever leases the job next goes on with it.
+var ErrHandedOver = errors.New("handed over to another worker")
+
+// pull leases jobs of one pool, never more than there are free hands.
+func (w *Worker) pull(ctx, jobs context.Context, pool Pool, size int) {
+	free := make(chan struct{}, size)
+	for range size {
+		free <- struct{}{}
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-free:
+		}
+		hands := 1 + takeAll(free, leaseSize-1)
+		leases, err := w.Queue.Lease(ctx, pool, hands, w.ttl())
+		if err != nil && ctx.Err() == nil {
+			w.Log.Error("lease jobs", "pool", string(pool), "err", err)
+			pause(ctx, time.Second)
+		}
+		for range hands - len(leases) {
+			free <- struct{}{}
+		}
+		for _, l := range leases {
+			wg.Go(func() {
+				defer func() { free <- struct{}{} }()
+				w.do(jobs, l)
+			})
+		}
+	}
+}
+
+func takeAll(free chan struct{}, limit int) int {
+	for n := range limit {
+		select {
+		case <-free:
+		default:
+			return n
+		}
+	}
+	return limit
+}
+
+// do runs one job under a heartbeat and sees to how it ends.
+func (w *Worker) do(ctx context.Context, l *Lease) {
+	began := w.Now()
+	ctx, cancel := context.WithCancelCause(ctx)
+	beating := make(chan struct{})
+	go func() { defer close(beating); w.heartbeat(ctx, l, cancel) }()
+	err := w.handle(ctx, l)
+	cancel(nil)
+	<-beating
+	if w.Observe != nil {
+		w.Observe(l, w.Now().Sub(began), err)
+	}
+	w.conclude(l, err)
+}
+
+func (w *Worker) handle(ctx context.Context, l *Lease) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	h, ok := w.Handlers[l.Kind]
+	switch {
+	case !ok:
+		return fmt.Errorf("no handler for job kind %q", l.Kind)
+	case l.Fence > maxFence && l.Kind != "step":
+		return fmt.Errorf("handed out %d times without an end", l.Fence)
+	}
+	return h(ctx, l)
+}
+
+// heartbeat renews the lease until ctx ends, and ends ctx when it is lost.
+func (w *Worker) heartbeat(ctx context.Context, l *Lease, cancel context.CancelCauseFunc) {
+	t := time.NewTicker(w.ttl() / 3)
+	defer t.Stop()
+	lapse := time.Now().Add(w.ttl())
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		asked := time.Now()
+		switch err := w.Queue.Renew(ctx, l); {
+		case err == nil:
+			lapse = asked.Add(w.ttl())
+		case errors.Is(err, ErrLeaseLost), time.Now().After(lapse):
+			cancel(ErrLeaseLost)
+			return
+		}
+	}
+}
+
+// conclude finishes, retries or buries a job. If Redis cannot be reached the
+// lease lapses and somebody does the job again.
+func (w *Worker) conclude(l *Lease, err error) {
+	const patience = 5 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var after error
+	switch {
+	case l.Done, errors.Is(err, ErrLeaseLost):
+		return
+	case err == nil:
+		after = w.Queue.Finish(ctx, l)
+	case IsTemporary(err) && l.Tries < maxTries, errors.As(err, new(*panicError)) && l.Tries < maxPanics-1:
+		w.Log.Warn("job is tried again", "job", l.ID, "run", string(l.Run), "tries", l.Tries+1, "err", err)
+		after = w.Queue.Retry(ctx, l, w.Now().Add(retryAfter(err, l.Tries)))
+	default:
+		w.Log.Error("job buried", "job", l.ID, "run", string(l.Run), "err", err)
+		after = w.Queue.Bury(ctx, l, err.Error())
+	}
+	if after != nil && !errors.Is(after, ErrLeaseLost) {
+		w.Log.Error("conclude job", "job", l.ID, "err", after)
+	}
+}
+
+// panicError is a fault in a handler: tried a few times, then buried with its stack.
+type panicError struct{ text string }
+
+func (p *panicError) Error() string { return p.text }
+
+// retryAfter is what the error asks for, else 250 ms, doubled with every try up
+// to a minute.
+func retryAfter(err error, tries int) time.Duration {
+	var asks interface{ RetryAfter() time.Duration }
+	if errors.As(err, &asks) && asks.RetryAfter() > 0 {
+		return asks.RetryAfter()
+	}
+	return min(maxPause, 250*time.Millisecond<<min(tries, 10))
+}
+
+func (w *Worker) ttl() time.Duration {
+	if w.TTL == 0 {
+		return leaseTTL
+	}
+	return w.TTL
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

@@ -1,0 +1,313 @@
+// Package world is a whole shipmate on this machine: simulated GitHub and
+// Slack, people, a sample service, and the real binary between them. Tests and
+// the playground share it. Start reading at [Start].
+package world
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/shipmate/shipmate/test/sim/github"
+	"github.com/shipmate/shipmate/test/sim/slack"
+)
+
+// Config says what world to make. Binary and Dir are needed.
+type Config struct {
+	Binary   string    // the shipmate executable, see Build
+	Dir      string    // for everything this world writes
+	Log      io.Writer // of the bot; nil: bot.log in Dir
+	Env      []string  // further variables of the bot, "NAME=value"
+	RedisURL string    // empty: the bot's own Redis, in memory where none is installed
+}
+
+// World is what Start made.
+type World struct {
+	GitHub *github.Server
+	Slack  *slack.Server
+	URL    string // of the bot
+
+	cfg     Config
+	metrics string
+	addr    string
+	mu      sync.Mutex
+	bot     *exec.Cmd
+	exited  chan struct{}
+	exit    error
+}
+
+// People of every world. Each is on GitHub and, linked, on Slack.
+//
+//	mona     writes code           (write)
+//	octavia  leads releases        (maintain, team release-leads)
+//	eve      only reads            (read)
+var People = []Person{{"mona", 11, "U0MONA", "write"}, {"octavia", 12, "U0OCTAVIA", "maintain"}, {"eve", 13, "U0EVE", "read"}}
+
+// Person is somebody in the world.
+type Person struct {
+	Login      string
+	ID         int64
+	Slack      string
+	Permission string
+}
+
+// Names that every world has.
+const (
+	Org     = "acme"
+	Channel = "deploys" // the Slack channel everybody is in
+	Team    = "T0SIM"
+)
+
+// Build compiles shipmate into dir and returns the executable's path.
+func Build(ctx context.Context, dir string, flags ...string) (string, error) {
+	path := filepath.Join(dir, "shipmate")
+	args := append([]string{"build", "-o", path}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "github.com/shipmate/shipmate/cmd/shipmate")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build shipmate: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// Start makes the world and waits until the bot is ready.
+func Start(ctx context.Context, cfg Config) (*World, error) {
+	w := &World{cfg: cfg}
+	if err := w.people(); err != nil {
+		return nil, err
+	}
+	if err := w.StartBot(ctx); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *World) people() error {
+	gh, err := github.New(github.Config{Root: filepath.Join(w.cfg.Dir, "git")})
+	if err != nil {
+		return err
+	}
+	w.GitHub = gh
+	if _, err := gh.Start(); err != nil {
+		return err
+	}
+	w.Slack = slack.New(slack.Config{SigningSecret: "a-signing-secret-of-the-simulated-slack"})
+	if err := w.Slack.Start(); err != nil {
+		return err
+	}
+	identities := ""
+	var everybody []string
+	for _, p := range People {
+		if _, err := gh.AddUser(github.NewUser{Login: p.Login, ID: p.ID}); err != nil {
+			return err
+		}
+		w.Slack.AddUser(slack.User{ID: p.Slack, Name: p.Login})
+		identities += fmt.Sprintf("- {slack_team: %s, slack_user: %s, github_id: %d, github_login: %s}\n", Team, p.Slack, p.ID, p.Login)
+		everybody = append(everybody, p.Login)
+	}
+	w.Slack.AddChannel(Channel, everybody...)
+	if err := os.WriteFile(w.path("identities.yaml"), []byte(identities), 0o600); err != nil {
+		return err
+	}
+	if _, err := gh.AddOrg(github.NewOrg{Login: Org, Owners: []string{"octavia"}}); err != nil {
+		return err
+	}
+	_, err = gh.AddTeam(github.NewTeam{Org: Org, Slug: "release-leads", Members: []string{"octavia"}})
+	return err
+}
+
+// AddRepo makes a repository of the organization that everybody has their
+// permission on, and installs the App on it. It returns the full name.
+func (w *World) AddRepo(name string, files map[string]string) (string, error) {
+	roles := map[string]string{}
+	for _, p := range People {
+		roles[p.Login] = p.Permission
+	}
+	repo, err := w.GitHub.CreateRepo(github.NewRepo{Owner: Org, Name: name, Collaborators: roles, Files: files})
+	if err != nil {
+		return "", err
+	}
+	_, err = w.GitHub.Install(repo.FullName)
+	return repo.FullName, err
+}
+
+func (w *World) path(name string) string { return filepath.Join(w.cfg.Dir, name) }
+
+// StartBot starts the bot, on the same addresses as the one before it.
+func (w *World) StartBot(ctx context.Context) error {
+	if w.addr == "" {
+		ports, err := freePorts(2)
+		if err != nil {
+			return err
+		}
+		w.addr, w.metrics = ports[0], ports[1]
+		w.URL = "http://" + w.addr
+		w.GitHub.SetWebhookURL(w.URL + "/github/webhook")
+		w.Slack.SetRequestURLs(slack.RequestURLsAt(w.URL))
+	}
+	key := w.path("app.pem")
+	if err := os.WriteFile(key, w.GitHub.PrivateKeyPEM(), 0o400); err != nil && !errors.Is(err, os.ErrPermission) {
+		return err
+	}
+	cmd := exec.Command(w.cfg.Binary, "serve", "--durability=relaxed")
+	cmd.Dir = w.cfg.Dir
+	cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + w.cfg.Dir,
+		"SHIPMATE_ADDR=" + w.addr, "SHIPMATE_METRICS_ADDR=" + w.metrics, "SHIPMATE_DATA_DIR=" + w.path("data"),
+		"SHIPMATE_BASE_URL=" + w.URL, "SHIPMATE_REDIS_URL=" + w.cfg.RedisURL, "SHIPMATE_IDENTITIES_FILE=" + w.path("identities.yaml"),
+		"SHIPMATE_GITHUB_APP_ID=" + strconv.FormatInt(w.GitHub.AppID(), 10), "SHIPMATE_GITHUB_PRIVATE_KEY_FILE=" + key,
+		"SHIPMATE_GITHUB_WEBHOOK_SECRET=" + w.GitHub.WebhookSecret(), "SHIPMATE_GITHUB_API_URL=" + w.GitHub.APIURL(), "SHIPMATE_GITHUB_CLONE_URL=" + w.GitHub.URL(),
+		"SHIPMATE_SLACK_BOT_TOKEN=xoxb-sim", "SHIPMATE_SLACK_SIGNING_SECRET=a-signing-secret-of-the-simulated-slack", "SHIPMATE_SLACK_API_URL=" + w.Slack.APIURL(),
+	}, w.cfg.Env...)
+	log := w.cfg.Log
+	if log == nil {
+		f, err := os.OpenFile(w.path("bot.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		log = f
+	}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	exited := make(chan struct{})
+	w.mu.Lock()
+	w.bot, w.exited = cmd, exited
+	w.mu.Unlock()
+	go func() {
+		w.exit = cmd.Wait()
+		close(exited)
+	}()
+	return w.ready(ctx)
+}
+
+// ready waits until the bot answers, or has ended.
+func (w *World) ready(ctx context.Context) error {
+	return w.poll(ctx, func() (bool, error) {
+		res, err := http.Get(w.URL + "/readyz")
+		if err != nil {
+			return false, nil
+		}
+		return res.StatusCode == http.StatusOK, res.Body.Close()
+	})
+}
+
+// poll asks every few milliseconds until done, ctx ends or the bot does. The
+// bot tells nobody when it is idle, so it has to be asked.
+func (w *World) poll(ctx context.Context, done func() (bool, error)) error {
+	t := time.NewTicker(5 * time.Millisecond)
+	defer t.Stop()
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("bot: %w; see %s", context.Cause(ctx), w.path("bot.log"))
+		case <-w.exited:
+			return fmt.Errorf("bot ended: %w; see %s", w.exit, w.path("bot.log"))
+		case <-t.C:
+		}
+	}
+}
+
+// Settle waits until nothing moves any more but by a person or a timer: all
+// webhooks are answered and the bot's queues are empty.
+func (w *World) Settle(ctx context.Context) error {
+	return w.poll(ctx, func() (bool, error) {
+		if err := w.GitHub.WaitDelivered(ctx); err != nil {
+			return false, err
+		}
+		depth, err := w.Metric("shipmate_queue_depth")
+		return depth == 0 && err == nil, nil
+	})
+}
+
+// Metric sums a metric of the bot over its labels.
+func (w *World) Metric(name string) (float64, error) {
+	res, err := http.Get("http://" + w.metrics + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	sum, found := 0.0, false
+	lines := bufio.NewScanner(res.Body)
+	for lines.Scan() {
+		rest, ok := strings.CutPrefix(lines.Text(), name)
+		if !ok || rest == "" || rest[0] != '{' && rest[0] != ' ' {
+			continue
+		}
+		v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
+		if err != nil {
+			return 0, err
+		}
+		sum, found = sum+v, true
+	}
+	if !found {
+		return 0, fmt.Errorf("no metric %s", name)
+	}
+	return sum, lines.Err()
+}
+
+// StopBot ends the bot as an operator does, and waits for it.
+func (w *World) StopBot() error { return w.signal(syscall.SIGTERM) }
+
+// KillBot ends the bot as a crash does.
+func (w *World) KillBot() error { return w.signal(syscall.SIGKILL) }
+
+// Pid is the bot's process.
+func (w *World) Pid() int { return w.bot.Process.Pid }
+
+func (w *World) signal(sig syscall.Signal) error {
+	w.mu.Lock()
+	bot, exited := w.bot, w.exited
+	w.mu.Unlock()
+	if bot == nil {
+		return nil
+	}
+	if err := bot.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-exited
+	if sig == syscall.SIGKILL {
+		return nil
+	}
+	return w.exit
+}
+
+// Close ends everything.
+func (w *World) Close() error {
+	err := w.StopBot()
+	w.Slack.Close()
+	return errors.Join(err, w.GitHub.Close())
+}
+
+func freePorts(n int) ([]string, error) {
+	var out []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		out = append(out, l.Addr().String())
+	}
+	return out, nil
+}
+
+// LogFile is where the bot's log goes unless Config.Log says otherwise.
+func (w *World) LogFile() string { return w.path("bot.log") }
