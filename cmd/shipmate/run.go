@@ -82,15 +82,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	runners, secrets := map[string]pipeline.Uses{}, map[string]pipeline.SecretStore{}
-	for _, i := range integrations.All(integrations.Needs{Shell: scripts}) {
-		for _, u := range i.Runners {
-			runners[u.Name] = u
-		}
-		for scheme, s := range i.Secrets {
-			secrets[scheme] = s
-		}
-	}
+	runners, secrets := everything(integrations.All(integrations.Needs{Shell: scripts}))
 
 	// The heart.
 	engine := &pipeline.Engine{

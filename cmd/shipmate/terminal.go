@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/term"
+
+	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// terminal shows a run as it goes: it is the engine's sink and takes the logs.
+type terminal struct {
+	ended chan *pipeline.Run
+	asks  chan string
+
+	json   bool
+	colour bool
+
+	mu    sync.Mutex
+	out   io.Writer
+	shown map[string]pipeline.State // by step
+	asked map[string]bool
+}
+
+func newTerminal(out io.Writer, asJSON bool) *terminal {
+	f, isFile := out.(*os.File)
+	return &terminal{ended: make(chan *pipeline.Run, 1), asks: make(chan string, 16), json: asJSON,
+		colour: isFile && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "",
+		out:    out, shown: map[string]pipeline.State{}, asked: map[string]bool{}}
+}
+
+func (t *terminal) Name() string                   { return "terminal" }
+func (t *terminal) Subject(r *pipeline.Run) string { return string(r.ID) }
+
+// Show prints what changed since the last time.
+func (t *terminal) Show(_ context.Context, r *pipeline.Run, _ json.RawMessage) (json.RawMessage, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range r.Steps {
+		if t.shown[s.Name] == s.State || s.State == pipeline.Queued {
+			continue
+		}
+		t.shown[s.Name] = s.State
+		t.step(r, s)
+	}
+	for _, gate := range r.OpenGates() {
+		if !t.asked[gate] {
+			t.asked[gate] = true
+			t.asks <- gate
+		}
+	}
+	if r.State.Terminal() && t.shown[""] == "" {
+		t.shown[""] = r.State
+		t.end(r)
+		t.ended <- r
+	}
+	return nil, nil
+}
+
+func (t *terminal) step(r *pipeline.Run, s pipeline.StepRun) {
+	if t.json {
+		t.event(map[string]any{"run": r.ID, "step": s.Name, "state": s.State, "code": s.Code, "message": s.Message, "outputs": s.Outputs})
+		return
+	}
+	took := ""
+	if !s.Ended.IsZero() && !s.Started.IsZero() {
+		took = " (" + bot.Took(s.Started, s.Ended) + ")"
+	}
+	message := s.Message
+	if s.State == pipeline.Running {
+		message = ""
+	}
+	fmt.Fprintln(t.out, strings.TrimRight(fmt.Sprintf("%s %s %s%s %s", t.mark(s.State), t.bold(s.Name), bot.Words(s.State), took, message), " "))
+}
+
+func (t *terminal) end(r *pipeline.Run) {
+	if t.json {
+		t.event(map[string]any{"run": r.ID, "state": r.State, "code": r.Code, "message": r.Message})
+		return
+	}
+	fmt.Fprintln(t.out, strings.TrimRight(fmt.Sprintf("%s %s %s after %s. %s", t.mark(r.State), t.bold(r.Pipeline.Name), bot.Words(r.State), bot.Took(r.Created, r.Ended), r.Message), " "))
+}
+
+func (t *terminal) event(e map[string]any) {
+	line, err := json.Marshal(e)
+	if err == nil {
+		fmt.Fprintln(t.out, string(line))
+	}
+}
+
+// mark is one character for a state, in its colour on a terminal.
+func (t *terminal) mark(s pipeline.State) string {
+	switch s {
+	case pipeline.Succeeded:
+		return t.paint("32", "✔")
+	case pipeline.Failed, pipeline.Unknown:
+		return t.paint("31", "✘")
+	case pipeline.Running, pipeline.RollingBack:
+		return t.paint("36", "▶")
+	case pipeline.Queued, pipeline.Waiting, pipeline.Cancelled, pipeline.Skipped, pipeline.RolledBack:
+	}
+	return t.paint("33", "•")
+}
+
+func (t *terminal) bold(text string) string { return t.paint("1", text) }
+
+func (t *terminal) paint(code, text string) string {
+	if !t.colour {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// confirm asks for an approval; where nobody can answer it is a no.
+func (t *terminal) confirm(gate string) bool {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.out, "%s asks for approval. Go on? [y/N] ", gate)
+	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	return err == nil && strings.EqualFold(strings.TrimSpace(answer), "y")
+}
+
+// Open gives a step a log that goes to the terminal, masked and cleaned.
+func (t *terminal) Open(_ context.Context, r *pipeline.Run, step string, attempt int, secrets map[string]pipeline.Secret) (pipeline.LogWriter, error) {
+	var values []pipeline.Secret
+	for _, v := range secrets {
+		values = append(values, v)
+	}
+	m, err := pipeline.NewMasker(values...)
+	if err != nil {
+		return nil, err
+	}
+	l := &terminalLog{t: t, run: r.ID, step: step, masker: m}
+	l.clean = m.Writer(l)
+	l.in = pipeline.NewCleaner(l.clean)
+	return terminalWriter{l}, nil
+}
+
+// terminalLog prints whole lines under the step's name.
+type terminalLog struct {
+	t      *terminal
+	run    pipeline.RunID
+	step   string
+	masker *pipeline.Masker
+	in     *pipeline.Cleaner
+	clean  *pipeline.MaskWriter
+	line   []byte
+	bytes  int64
+}
+
+func (l *terminalLog) Write(p []byte) (int, error) {
+	l.line = append(l.line, p...)
+	for {
+		i := bytes.IndexByte(l.line, '\n')
+		if i < 0 {
+			return len(p), nil
+		}
+		l.print(string(l.line[:i]))
+		l.line = l.line[i+1:]
+	}
+}
+
+func (l *terminalLog) print(line string) {
+	l.t.mu.Lock()
+	defer l.t.mu.Unlock()
+	if l.t.json {
+		l.t.event(map[string]any{"run": l.run, "step": l.step, "log": line})
+		return
+	}
+	fmt.Fprintf(l.t.out, "  %s %s\n", l.t.paint("2", l.step+" │"), line)
+}
+
+// terminalWriter is the end of the chain that steps write to.
+type terminalWriter struct{ l *terminalLog }
+
+func (w terminalWriter) Write(p []byte) (int, error) {
+	w.l.bytes += int64(len(p))
+	return w.l.in.Write(p)
+}
+
+func (w terminalWriter) Offset() int64           { return w.l.bytes }
+func (w terminalWriter) Mask(text string) string { return w.l.masker.String(text) }
+
+func (w terminalWriter) Close(context.Context, bool) error {
+	if err := w.l.in.Close(); err != nil {
+		return err
+	}
+	if err := w.l.clean.Close(); err != nil {
+		return err
+	}
+	if len(w.l.line) > 0 {
+		w.l.print(string(w.l.line))
+	}
+	return nil
+}

@@ -1,0 +1,37 @@
+package commands
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Manual is docs/commands.md: what can be said, in Markdown. A test keeps the
+// file the same as this.
+func (s Set) Manual() string {
+	var b strings.Builder
+	b.WriteString(manualHead)
+	for _, c := range s {
+		h := c.Help()
+		fmt.Fprintf(&b, "\n## `%s`\n\n%s", h.Usage(), h.Summary)
+		if h.Needs > pipeline.NoAccess {
+			fmt.Fprintf(&b, " Needs %s access, or what the environment's policy says.", h.Needs)
+		}
+		b.WriteString("\n\n```\n" + strings.Join(h.Examples, "\n") + "\n```\n")
+	}
+	return b.String()
+}
+
+const manualHead = `# Commands
+
+Say them in a comment on a pull request or in Slack; the words are the same. On Slack name the service first, ` + "`/deploy shop prod`" + `,
+unless the channel belongs to one repository alone.
+
+A command starts a line. Quotes, code blocks and HTML comments are not read. Up to five commands in one comment are read first, then done
+in order and answered together; if one of them is wrong, none is done. Only new comments of people count, and a comment that was
+edited before its turn is refused. ` + "`@shipmate deploy prod`" + ` works too. Commands of other bots are left alone.
+
+A reaction says how it stands: 👀 seen, 🚀 done, 👎 refused. A refusal says why, with a code in brackets that does not change, and what to
+type instead.
+`
