@@ -28,7 +28,7 @@ type Config struct {
 	Environments environments    // what runs where, for gates about order; nil: nothing runs anywhere
 	Budget       budget          // shared by all replicas; nil: unlimited
 
-	HTTP http.RoundTripper // default http.DefaultTransport
+	HTTP http.RoundTripper // default: straight, or through the proxy of the environment
 	Now  func() time.Time  // default time.Now
 	Log  *slog.Logger
 }
@@ -75,7 +75,8 @@ func NewClient(cfg Config) (*Client, error) {
 		c.cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.http == nil {
-		c.http = http.DefaultTransport
+		c.http = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: maxConcurrent,
+			IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second}
 	}
 	base := cfg.APIURL
 	if base == "" {

@@ -41,10 +41,9 @@ type account struct {
 func (a account) actor() pipeline.Actor { return pipeline.Actor{ID: a.id, Login: a.login} }
 
 type repository struct {
-	id            int64
-	owner, name   string
-	defaultBranch string
-	pushed        string
+	id          int64
+	owner, name string
+	all         gjson.Result
 }
 
 func (d *delivery) decode(body gjson.Result) {
@@ -190,18 +189,19 @@ func (d *delivery) account(v gjson.Result) (a account) {
 	return a
 }
 
-func (d *delivery) repository(v gjson.Result) (r repository) {
-	d.each(v, func(key string, v gjson.Result) {
-		switch key {
+// repository reads what all events need; it stands at the start of the object,
+// and the rest is long.
+func (d *delivery) repository(v gjson.Result) repository {
+	r := repository{all: v}
+	d.need(v.IsObject())
+	v.ForEach(func(k, v gjson.Result) bool {
+		switch k.Str {
 		case "id":
 			r.id = d.whole(v)
 		case "full_name":
 			r.owner, r.name, _ = strings.Cut(d.text(v), "/")
-		case "default_branch":
-			r.defaultBranch = d.text(v)
-		case "pushed_at":
-			r.pushed = v.Raw // a number or a text, depending on the event
 		}
+		return !d.wrong && (r.id == 0 || r.name == "")
 	})
 	d.need(r.id > 0 && r.owner != "" && r.name != "")
 	return r

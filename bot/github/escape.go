@@ -3,7 +3,6 @@ package github
 import (
 	"regexp"
 	"strings"
-	"unicode/utf8"
 )
 
 // Everything people, repositories or programs wrote goes through this file on
@@ -142,10 +141,13 @@ func plain(s string) string {
 	}
 	words := b.String()
 	s = special.Replace(s)
-	s = linking.ReplaceAllStringFunc(s, func(m string) string { return m[:len(m)-1] + zeroWidth + m[len(m)-1:] })
+	s = linking.ReplaceAllStringFunc(s, splitLast)
 	s = opening.ReplaceAllString(s, zeroWidth+"$1")
 	return restore(s, words)
 }
+
+// splitLast puts a zero width space before the last byte of a match.
+func splitLast(m string) string { return m[:len(m)-1] + zeroWidth + m[len(m)-1:] }
 
 // restore puts the words kept aside back as code spans.
 func restore(s, words string) string {
@@ -234,81 +236,5 @@ func outsideCode(line string) string {
 func neutral(s string) string {
 	s = htmlComment.Replace(s)
 	s = mention.ReplaceAllString(s, "@"+zeroWidth+"$1")
-	return reference.ReplaceAllStringFunc(s, func(m string) string { return m[:len(m)-1] + zeroWidth + m[len(m)-1:] })
-}
-
-// maxText is what we put into one comment, summary or text. GitHub takes 65,535
-// characters, and counts bytes in places.
-const maxText = 60_000
-
-// cutMiddle shortens Markdown to at most limit bytes: the start, where the
-// verdict is, and the end stay. Blocks of code that the cut opens are closed.
-func cutMiddle(md string, limit int) string {
-	if len(md) <= limit {
-		return md
-	}
-	const slack = 400 // for the notice and the fences
-	room := max(limit-slack, 0)
-	head := cutAt(md, room/3)
-	tail := md[len(md)-(room-len(head)):]
-	if i := strings.IndexByte(tail, '\n'); i >= 0 && i < len(tail)-1 {
-		tail = tail[i+1:]
-	}
-	for tail != "" && !utf8.RuneStart(tail[0]) {
-		tail = tail[1:]
-	}
-	headFence, tailFence := openFence(head), openFence(md[:len(md)-len(tail)])
-	if len(headFence)+len(tailFence) > slack/2 {
-		return "(too long to show)"
-	}
-	var b strings.Builder
-	b.WriteString(strings.TrimRight(head, "\n") + "\n")
-	if headFence != "" {
-		b.WriteString(headFence + "\n")
-	}
-	b.WriteString("\n*(the middle is cut out: too long to show)*\n\n")
-	if tailFence != "" {
-		b.WriteString(tailFence + "text\n")
-	}
-	b.WriteString(tail)
-	return b.String()
-}
-
-// cutAt keeps whole lines of at most n bytes, or whole runes if the first line
-// is longer.
-func cutAt(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	s = s[:n]
-	if i := strings.LastIndexByte(s, '\n'); i > 0 {
-		return s[:i+1]
-	}
-	for s != "" && !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]) {
-		s = s[:len(s)-1]
-	}
-	return s
-}
-
-// openFence is the fence of the block of code that is open at the end of md.
-func openFence(md string) string {
-	fence := ""
-	for line := range strings.Lines(md) {
-		switch mark := fenceOf(line); {
-		case fence == "" && mark != "":
-			fence = mark
-		case fence != "" && closes(line, fence):
-			fence = ""
-		}
-	}
-	return fence
-}
-
-// cutRunes shortens plain text to at most n runes.
-func cutRunes(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
-		return s
-	}
-	r := []rune(s)
-	return string(r[:n-1]) + "…"
+	return reference.ReplaceAllStringFunc(s, splitLast)
 }

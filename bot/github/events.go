@@ -1,9 +1,6 @@
 package github
 
 import (
-	"crypto/sha256"
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -178,18 +175,25 @@ func push(d *delivery) message {
 	if d.wrong || !isBranch {
 		return message{}
 	}
+	pushed := d.repo.all.Get("pushed_at").Raw // a branch may come to the same commit twice
 	return message{
 		kind: bot.KindPush,
-		// pushed_at, as a branch may come to the same commit twice.
-		key:  key("push", d.repo.id) + ":" + d.ref + ":" + d.before + ":" + d.after + ":" + strings.Trim(d.repo.pushed, `"`),
+		key:  key("push", d.repo.id) + ":" + d.ref + ":" + d.before + ":" + d.after + ":" + shortText(pushed),
 		repo: d.repo.id,
 		body: bot.Push{
 			Repo: d.pipelineRepo(), Actor: d.sender.actor(),
-			Branch: branch, Default: branch == d.repo.defaultBranch,
+			Branch: branch, Default: branch == d.text(d.repo.all.Get("default_branch")),
 			Before: d.before, After: d.after, Deleted: d.deleted,
 			Title: d.commitTitle(d.headCommit),
 		},
 	}
+}
+
+// shortText is a time as it was written, with or without quotes.
+func shortText(raw string) string {
+	const most = 40
+	raw = strings.Trim(raw, `"`)
+	return raw[:min(len(raw), most)]
 }
 
 // mergeGroup is told as a pull request with GitHub's action checks_requested:
@@ -230,167 +234,6 @@ func queuedPull(branch string) int {
 		return 0
 	}
 	return n
-}
-
-// check is what the two kinds of checks have in common.
-type check struct {
-	id              int64
-	sha, externalID string
-	app             int64
-	updated         string
-	pull            int64
-}
-
-func (d *delivery) check(v gjson.Result) (c check) {
-	d.each(v, func(key string, v gjson.Result) {
-		switch key {
-		case "id":
-			c.id = d.whole(v)
-		case "head_sha":
-			c.sha = d.text(v)
-		case "external_id":
-			c.externalID = d.text(v)
-		case "app":
-			d.each(v, func(key string, v gjson.Result) {
-				if key == "id" {
-					c.app = d.whole(v)
-				}
-			})
-		case "updated_at":
-			c.updated = d.text(v)
-		case "check_suite":
-			c.updated = d.text(v.Get("updated_at"))
-		case "pull_requests":
-			d.need(v.IsArray())
-			c.pull = d.whole(v.Get("0.number"))
-		}
-	})
-	d.need(c.id > 0 && isSHA(c.sha))
-	return c
-}
-
-// ours: a person asks it of a check that we made.
-func (d *delivery) ours(c check) bool {
-	return !d.wrong && c.app == d.appID && d.appID != 0 && d.sender.kind == "User" && d.sender.id > 0
-}
-
-// pressing is the part of a key that lets the same person press the same
-// button again later: after a refusal nothing on the check has changed.
-func (d *delivery) pressing(c check) string {
-	return ":" + strconv.FormatInt(d.sender.id, 10) + ":" + c.updated + ":" + strconv.FormatInt(d.now.Unix()/60, 10)
-}
-
-func checkRun(d *delivery) message {
-	if !d.is("check_run") {
-		return message{}
-	}
-	if d.action != "requested_action" && d.action != "rerequested" {
-		d.need(d.action != "")
-		return message{}
-	}
-	c := d.check(d.checkRun)
-	d.need(d.repo.id > 0)
-	if !d.ours(c) {
-		return message{}
-	}
-	if d.action == "rerequested" {
-		return message{
-			kind: bot.KindRerun,
-			key:  key("rerun", d.repo.id, c.id) + d.pressing(c),
-			repo: d.repo.id,
-			body: bot.Rerun{Repo: d.pipelineRepo(), Actor: d.sender.actor(), Run: pipeline.RunID(c.externalID), SHA: c.sha},
-		}
-	}
-	button := ""
-	d.each(d.requested, func(key string, v gjson.Result) {
-		if key == "identifier" {
-			button = d.text(v)
-		}
-	})
-	d.need(button != "" && len(button) <= 64)
-	return message{
-		kind: bot.KindPressed,
-		key:  key("pressed", d.repo.id, c.id) + ":" + button + d.pressing(c),
-		repo: d.repo.id,
-		body: bot.Pressed{
-			Repo: d.pipelineRepo(), Button: button, Actor: d.sender.actor(),
-			Origin: pipeline.Origin{Surface: "github", PR: int(c.pull)}, At: d.now.UTC(),
-		},
-	}
-}
-
-func checkSuite(d *delivery) message {
-	if !d.is("check_suite") {
-		return message{}
-	}
-	if d.action != "rerequested" {
-		d.need(d.action != "")
-		return message{}
-	}
-	c := d.check(d.checkSuite)
-	d.need(d.repo.id > 0)
-	if !d.ours(c) {
-		return message{}
-	}
-	return message{
-		kind: bot.KindRerun,
-		key:  key("rerun-all", d.repo.id, c.id) + d.pressing(c),
-		repo: d.repo.id,
-		body: bot.Rerun{Repo: d.pipelineRepo(), Actor: d.sender.actor(), SHA: c.sha},
-	}
-}
-
-func installation(d *delivery) message {
-	d.is()
-	d.need(d.action != "" && d.installation > 0 && d.repo.id == 0)
-	m := bot.Installed{Installation: d.installation, Added: d.repos(d.repositories)}
-	switch d.action {
-	case "created", "unsuspend":
-	case "deleted", "suspend":
-		m.Gone, m.Removed, m.Added = true, m.Added, nil
-	default:
-		return message{}
-	}
-	// A person may suspend and unsuspend again and again.
-	k := key("installation", d.installation) + ":" + d.action + ":" + strconv.FormatInt(d.now.Unix()/60, 10)
-	return message{kind: bot.KindInstalled, key: k, body: m}
-}
-
-func installationRepositories(d *delivery) message {
-	d.is("repositories_added", "repositories_removed")
-	d.need(d.action != "" && d.installation > 0)
-	m := bot.Installed{Installation: d.installation, Added: d.repos(d.added), Removed: d.repos(d.removed)}
-	if d.wrong || len(m.Added)+len(m.Removed) == 0 {
-		return message{}
-	}
-	return message{kind: bot.KindInstalled, key: d.repoListKey(m), body: m}
-}
-
-// repoListKey tells lists of repositories apart, and the same list at another time.
-func (d *delivery) repoListKey(m bot.Installed) string {
-	var b strings.Builder
-	b.WriteString(key("repositories", d.installation) + ":" + d.action + ":" + strconv.FormatInt(d.now.Unix()/60, 10))
-	for _, r := range slices.Concat(m.Added, m.Removed) {
-		b.WriteString(":" + strconv.FormatInt(r.ID, 10))
-	}
-	if b.Len() <= 200 {
-		return b.String()
-	}
-	return fmt.Sprintf("%s:%x", b.String()[:100], sha256.Sum256([]byte(b.String())))
-}
-
-// repositoryMoved: names are only names, but people type them.
-func repositoryMoved(d *delivery) message {
-	d.is()
-	d.need(d.action != "" && d.repo.id > 0)
-	if d.wrong || d.action != "renamed" && d.action != "transferred" {
-		return message{}
-	}
-	return message{
-		kind: bot.KindInstalled,
-		key:  key(d.action, d.repo.id) + ":" + d.repo.owner + "/" + d.repo.name + ":" + strconv.FormatInt(d.now.Unix()/60, 10),
-		body: bot.Installed{Installation: d.installation, Added: []pipeline.Repo{d.pipelineRepo()}},
-	}
 }
 
 func key(kind string, ids ...int64) string {

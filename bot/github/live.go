@@ -29,10 +29,10 @@ func (c *Client) Live(ctx context.Context, r *pipeline.Run) (pipeline.Live, erro
 // reason is a final error in a few words for people.
 func reason(err error) string {
 	var ours *pipeline.Error
-	if errors.As(err, &ours) {
+	if errors.As(err, &ours) && ours.Code != "cannot_verify" {
 		return strings.TrimSuffix(ours.Message, ".")
 	}
-	return "it refused to answer"
+	return "its answer made no sense"
 }
 
 func (c *Client) askPull(ctx context.Context, r *pipeline.Run, l *pipeline.Live) error {

@@ -95,12 +95,8 @@ const (
 func (s *commentSink) render(list []*pipeline.Run) string {
 	room := maxText - 200 // marker, and what is said when runs are left out
 	for d := everything; d >= headlines; d-- {
-		var b strings.Builder
-		for _, r := range list {
-			b.WriteString(s.section(r, d, room/max(len(list), 1)/2))
-		}
-		if b.Len() <= room {
-			return b.String()
+		if text, fits := s.sections(list, d, room); fits {
+			return text
 		}
 	}
 	var b strings.Builder
@@ -113,6 +109,17 @@ func (s *commentSink) render(list []*pipeline.Run) string {
 		b.WriteString(text)
 	}
 	return b.String()
+}
+
+func (s *commentSink) sections(list []*pipeline.Run, d detail, room int) (text string, fits bool) {
+	var b strings.Builder
+	for _, r := range list {
+		b.WriteString(s.section(r, d, room/len(list)/2))
+		if b.Len() > room {
+			return "", false
+		}
+	}
+	return b.String(), true
 }
 
 // section tells of one run: verdict, commit and approvers first.

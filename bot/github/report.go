@@ -186,7 +186,9 @@ func summaries(r *pipeline.Run, limit int) string {
 
 // htmlText is text inside an HTML element, where Markdown is not read.
 func htmlText(s string) string {
-	return strings.NewReplacer("@", "@"+zeroWidth, "#", "#"+zeroWidth).Replace(html.EscapeString(oneLine(s)))
+	s = strings.NewReplacer("#", "#"+zeroWidth, "@", "@"+zeroWidth, "://", ":"+zeroWidth+"//").Replace(oneLine(s))
+	s = html.EscapeString(linking.ReplaceAllStringFunc(s, splitLast))
+	return strings.NewReplacer("[", "&#91;", "]", "&#93;", "`", "&#96;").Replace(s)
 }
 
 // newest reports whether no newer run shows itself under the same name on the

@@ -2,7 +2,11 @@ package github
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"slices"
 	"sync"
 	"testing"
@@ -65,10 +69,19 @@ type scene struct {
 	runs   *runList
 }
 
+// appKey is the App's key, made once: that takes longer than most tests.
+var appKey = sync.OnceValue(func() []byte {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+})
+
 func newScene(t *testing.T, change ...func(*Config)) *scene {
 	t.Helper()
 	c := &clock{now: time.Now().Add(-20 * time.Second).Truncate(time.Second)}
-	s := sim.Must(sim.New(sim.Config{Now: c.Now}))
+	s := sim.Must(sim.New(sim.Config{Now: c.Now, PrivateKey: appKey()}))
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)

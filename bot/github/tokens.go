@@ -61,6 +61,8 @@ type token struct {
 	mu      sync.Mutex // held while it is being made
 	value   pipeline.Secret
 	expires time.Time
+
+	installation int64
 }
 
 // tokenMargin is how long a token handed out is good for at least.
@@ -79,14 +81,14 @@ func (c *Client) token(ctx context.Context, repo pipeline.Repo, class class) (*t
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if c.cfg.Now().Add(tokenMargin).Before(t.expires) {
-		return &token{value: t.value, expires: t.expires}, nil
+		return &token{value: t.value, installation: repo.Installation}, nil
 	}
 	made, err := c.mint(ctx, repo, class)
 	if err != nil {
 		return nil, err
 	}
 	t.value, t.expires = pipeline.NewSecret(made.GetToken()), made.GetExpiresAt().Time
-	return &token{value: t.value, expires: t.expires}, nil
+	return &token{value: t.value, installation: repo.Installation}, nil
 }
 
 func nameIfUnknown(repo pipeline.Repo) string {

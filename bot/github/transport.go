@@ -50,7 +50,7 @@ func (a *authorized) send(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+t.value.Reveal())
-	next := &limited{c: a.c, installation: a.repo.Installation}
+	next := &limited{c: a.c, installation: t.installation}
 	if r.Method != http.MethodGet {
 		return next.RoundTrip(r)
 	}

@@ -401,7 +401,7 @@ func TestMutations(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	q := &inbox{}
 	h := newTestWebhook(q)
-	for _, name := range names {
+	for i, name := range names {
 		event, _, _ := strings.Cut(name, ".")
 		body := readPayload(name)
 		if name == "issue_comment.created.1.json" {
@@ -421,11 +421,11 @@ func TestMutations(t *testing.T) {
 			}
 		}
 		mutate(v, "", func(set func(any), remove func(), was any, where string) {
-			for _, with := range []any{nil, 1, -1.5, "x", true, []any{}, []any{nil}, map[string]any{}, map[string]any{"id": "x"}} {
+			for _, with := range []any{nil, -1.5, "x", true, []any{nil}, map[string]any{"id": "x"}} {
 				set(with)
 				try(where)
 			}
-			if strings.Count(where, ".") == 1 {
+			if strings.Count(where, ".") == 1 && i%5 == 0 {
 				set(long)
 				try(where + " long")
 			}

@@ -14,11 +14,13 @@ import (
 )
 
 // newSocketWorld has two websockets open.
-func newSocketWorld(t *testing.T) *world {
+func newSocketWorld(t *testing.T) *world { return newSocketWorldWith(t, 0) }
+
+func newSocketWorldWith(t *testing.T, drain time.Duration) *world {
 	t.Helper()
 	w := newWorldWith(t, sim.Config{SocketMode: true})
 	ctx, stop := context.WithCancel(w.ctx)
-	s := &slack.Socket{Requests: w.requests, Stagger: time.Millisecond, Log: w.log}
+	s := &slack.Socket{Requests: w.requests, Stagger: time.Millisecond, Drain: drain, Log: w.log}
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
 	t.Cleanup(func() { stop(); running.Wait() }) // before the Slack ends
@@ -131,6 +133,19 @@ func TestBrokenSocketsComeBack(t *testing.T) {
 	w.slack.Inject(sim.Fault{Method: "apps.connections.open", Status: http.StatusInternalServerError, Times: 2})
 	w.slack.DropSockets()
 	w.fresh()
+	w.must(w.slack.SlashCommand(w.ctx, sim.Command{User: "mona", Channel: "deploys", Name: "/status"}))
+	w.said()
+}
+
+func TestAConnectionThatWasToldToEndEnds(t *testing.T) {
+	w := newSocketWorldWith(t, 20*time.Millisecond)
+	w.slack.Disconnect("refresh_requested")
+	err := w.slack.WaitFor(w.ctx, func(s *sim.State) bool {
+		return len(w.slack.Requests("apps.connections.open")) == 4 && s.Sockets == 2
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.must(w.slack.SlashCommand(w.ctx, sim.Command{User: "mona", Channel: "deploys", Name: "/status"}))
 	w.said()
 }

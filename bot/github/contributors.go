@@ -1,0 +1,164 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/google/go-github/v60/github"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// maxRange is how many commits are looked through for who wrote them.
+const maxRange = 5000
+
+// Contributors lists the user ids behind the commits after base up to sha:
+// authors, committers, co-authors and, on a pull request, its author and those
+// who pushed. Without a base it is the pull request's commits, or the one commit.
+func (c *Client) Contributors(ctx context.Context, repo pipeline.Repo, base, sha string, pr int) ([]int64, error) {
+	commits, err := c.commitRange(ctx, repo, base, sha, pr)
+	if err != nil {
+		return nil, err
+	}
+	people := idSet{}
+	byMail := map[string]int64{}
+	for _, commit := range commits {
+		for _, p := range []struct {
+			user *github.User
+			git  *github.CommitAuthor
+		}{{commit.GetAuthor(), commit.GetCommit().GetAuthor()}, {commit.GetCommitter(), commit.GetCommit().GetCommitter()}} {
+			people.add(p.user.GetID())
+			if p.user.GetID() != 0 {
+				byMail[strings.ToLower(p.git.GetEmail())] = p.user.GetID()
+			}
+		}
+	}
+	for _, commit := range commits {
+		for _, mail := range coAuthors(commit.GetCommit().GetMessage()) {
+			id, err := c.idOfMail(ctx, repo, mail, byMail)
+			if err != nil {
+				return nil, err
+			}
+			people.add(id)
+		}
+	}
+	if pr == 0 {
+		return people.list, nil
+	}
+	return c.pullPeople(ctx, repo, pr, commits, people)
+}
+
+// idSet is a list without doubles and zeros.
+type idSet struct{ list []int64 }
+
+func (s *idSet) add(id int64) {
+	if id == 0 || id == webFlow {
+		return
+	}
+	for _, have := range s.list {
+		if have == id {
+			return
+		}
+	}
+	s.list = append(s.list, id)
+}
+
+// webFlow is GitHub itself, the committer of what is merged or edited on its pages.
+const webFlow = 19864447
+
+func (c *Client) commitRange(ctx context.Context, repo pipeline.Repo, base, sha string, pr int) ([]*github.RepositoryCommit, error) {
+	if base == "" && pr != 0 {
+		p, err := c.pull(ctx, repo, pr)
+		if err != nil {
+			return nil, err
+		}
+		base = p.GetBase().GetSHA()
+	}
+	if base != "" {
+		list, err := c.commitsBetween(ctx, repo, base, sha)
+		if !errors.Is(err, errMissing) {
+			return list, err
+		}
+	}
+	one, err := c.readCommit(ctx, repo, sha)
+	if err != nil {
+		return nil, err
+	}
+	return []*github.RepositoryCommit{one}, nil
+}
+
+func (c *Client) commitsBetween(ctx context.Context, repo pipeline.Repo, base, sha string) ([]*github.RepositoryCommit, error) {
+	return pages(func(o github.ListOptions) ([]*github.RepositoryCommit, *github.Response, error) {
+		cmp, resp, err := c.compare(ctx, repo, base, sha, o)
+		if err != nil {
+			return nil, resp, err
+		}
+		if cmp.GetTotalCommits() > maxRange {
+			return nil, resp, pipeline.Refuse("range_too_large", "There are %d commits between `%.7s` and `%.7s`, more than can be looked through for who wrote them. Deploy a commit in between first.", cmp.GetTotalCommits(), base, sha)
+		}
+		return cmp.Commits, resp, nil
+	})
+}
+
+var coAuthorLine = regexp.MustCompile(`(?mi)^co-authored-by:[^<\r\n]*<([^>\s]+)>`)
+
+// coAuthors lists the addresses in the trailers of a message.
+func coAuthors(message string) []string {
+	var mails []string
+	for _, m := range coAuthorLine.FindAllStringSubmatch(message, -1) {
+		mails = append(mails, strings.ToLower(m[1]))
+	}
+	return mails
+}
+
+// noreply is GitHub's own kind of address, 123+login@users.noreply.github.com.
+var noreply = regexp.MustCompile(`^(?:(\d+)\+)?([a-z0-9-]+)@users\.noreply\.`)
+
+// idOfMail is the account behind an address where GitHub lets us know it, else 0.
+func (c *Client) idOfMail(ctx context.Context, repo pipeline.Repo, mail string, known map[string]int64) (int64, error) {
+	if id := known[mail]; id != 0 {
+		return id, nil
+	}
+	m := noreply.FindStringSubmatch(mail)
+	if m == nil {
+		return 0, nil
+	}
+	path := "users/" + url.PathEscape(m[2])
+	if m[1] != "" {
+		path = "user/" + m[1]
+	}
+	u, err := c.user(ctx, repo, path)
+	if errors.Is(err, errMissing) {
+		return 0, nil
+	}
+	known[mail] = u.GetID()
+	return u.GetID(), err
+}
+
+// pullPeople adds the author of a pull request and who pushed its commits.
+func (c *Client) pullPeople(ctx context.Context, repo pipeline.Repo, pr int, commits []*github.RepositoryCommit, people idSet) ([]int64, error) {
+	p, err := c.pull(ctx, repo, pr)
+	if err != nil {
+		return nil, err
+	}
+	people.add(p.GetUser().GetID())
+	if p.GetHead().GetRepo().GetID() != repo.ID {
+		return people.list, nil
+	}
+	moves, err := c.activity(ctx, repo, p.GetHead().GetRef())
+	if err != nil {
+		return nil, err
+	}
+	in := map[string]bool{p.GetHead().GetSHA(): true}
+	for _, commit := range commits {
+		in[commit.GetSHA()] = true
+	}
+	for _, m := range moves {
+		if in[m.After] {
+			people.add(m.Actor.ID)
+		}
+	}
+	return people.list, nil
+}
