@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/robfig/cron/v3"
 )
 
 // Gate is a condition that must hold before a run may start or go on, and how
@@ -46,38 +44,6 @@ const (
 
 // EnvironmentGate is the name of the approval an environment's policy asks for.
 const EnvironmentGate = "environment"
-
-// Permission is what GitHub lets somebody do in a repository.
-type Permission int
-
-const (
-	NoAccess Permission = iota
-	Read
-	Triage
-	Write
-	Maintain
-	Admin
-)
-
-func (p Permission) String() string {
-	return [...]string{"no access", "read", "triage", "write", "maintain", "admin"}[p]
-}
-
-// Standing is what one person is in a repository.
-type Standing struct {
-	Login      string
-	Permission Permission
-	Teams      []string // slugs of the teams that were asked about and that the person is in
-}
-
-// In reports whether the person is in a list of "team:slug" and "user:login".
-func (s Standing) In(list []string) bool {
-	return slices.ContainsFunc(list, func(entry string) bool {
-		kind, name, _ := strings.Cut(entry, ":")
-		return kind == "user" && strings.EqualFold(name, s.Login) ||
-			kind == "team" && slices.ContainsFunc(s.Teams, func(t string) bool { return strings.EqualFold(t, name) })
-	})
-}
 
 // Live is what GitHub says at this moment.
 type Live struct {
@@ -120,12 +86,13 @@ type Question struct {
 	Approvals []Approval // given to GateApproval so far
 	Excluded  []int64
 	Parent    RunID
+	DryRun    bool
 }
 
 // QuestionOf asks about an existing run.
 func QuestionOf(r *Run) Question {
 	return Question{Run: r.ID, SHA: r.SHA, PR: r.PR, Trigger: r.Trigger, Actor: r.Actor,
-		Approvals: r.Approved(EnvironmentGate), Excluded: r.Excluded, Parent: r.Parent}
+		Approvals: r.Approved(EnvironmentGate), Excluded: r.Excluded, Parent: r.Parent, DryRun: r.DryRun}
 }
 
 // Gates answers every gate, pure. The same list refuses a command, makes a run
@@ -137,10 +104,10 @@ func Gates(q Question, f Facts, now time.Time) []Gate {
 			Sentence: "GitHub could not be asked who may do this: " + f.Live.Unverified + ".", Fix: "Try again in a minute."}}
 	}
 	gates := []Gate{role(q, f), fork(q, f), head(q, f)}
-	if f.Policy == nil {
+	if f.Policy == nil || q.DryRun { // a dry run touches nothing that could be locked or taken
 		return gates
 	}
-	return append(gates, draft(f), source(q, f), order(q, f), freeze(q, f, now), approval(q, f), locked(q, f, now), concurrency(q, f))
+	return append(gates, draft(q, f), source(q, f), order(q, f), freeze(q, f, now), approval(q, f), locked(q, f, now), concurrency(q, f))
 }
 
 func pass(name, sentence string) Gate { return Gate{Name: name, State: Passes, Sentence: sentence} }
@@ -164,32 +131,9 @@ func role(q Question, f Facts) Gate {
 		Fix:      "Ask somebody who may."}
 }
 
-// MayDeploy: the environment's deployers, or everybody with write access where it names none.
-func MayDeploy(policy *Environment, who Standing) bool {
-	if policy != nil && len(policy.Deployers) > 0 {
-		return who.In(policy.Deployers)
-	}
-	return who.Permission >= Write
-}
-
-// MayApprove says whether a person's yes counts under the policy, "" if it
-// does, else the reason why not.
-func MayApprove(p ApprovalPolicy, who Standing, id int64, requester Actor, excluded []int64) string {
-	switch {
-	case id == requester.ID && !p.Requester:
-		return "who asks does not approve"
-	case id != requester.ID && slices.Contains(excluded, id):
-		return "who wrote or pushed a part of it does not approve"
-	case len(p.By) > 0 && !who.In(p.By):
-		return fmt.Sprintf("it needs %s, you have %s", strings.Join(p.By, " or "), who.Permission)
-	case len(p.By) == 0 && who.Permission < Write:
-		return fmt.Sprintf("it needs write access, you have %s", who.Permission)
-	}
-	return ""
-}
-
+// fork: strangers' code is not run. What a rollback brings back ran before.
 func fork(q Question, f Facts) Gate {
-	if pr := f.Live.PullRequest; pr != nil && pr.Fork {
+	if pr := f.Live.PullRequest; pr != nil && pr.Fork && q.Trigger != ByRollback {
 		return Gate{Name: GateFork, State: Fails, Code: "fork",
 			Sentence: "The pull request comes from a fork, and code from forks is not run.", Fix: "Push the branch to this repository."}
 	}
@@ -207,8 +151,9 @@ func head(q Question, f Facts) Gate {
 		Fix:      "Look at the new commits, then ask again."}
 }
 
-func draft(f Facts) Gate {
-	if pr := f.Live.PullRequest; pr != nil && pr.Draft && f.Policy.Protected {
+// draft: what is not ready for review is not ready for a protected environment.
+func draft(q Question, f Facts) Gate {
+	if pr := f.Live.PullRequest; pr != nil && pr.Draft && f.Policy.Protected && q.Trigger != ByRollback {
 		return Gate{Name: GateDraft, State: Fails, Code: "draft",
 			Sentence: fmt.Sprintf("The pull request is a draft, and %s is protected.", f.Policy.Name), Fix: "Mark it ready for review."}
 	}
@@ -243,64 +188,6 @@ func order(q Question, f Facts) Gate {
 	return pass(GateOrder, "Nothing has to come first.")
 }
 
-// freeze: a window that began at most its length ago is open. Rollbacks pass.
-func freeze(q Question, f Facts, now time.Time) Gate {
-	for _, w := range f.Policy.Freeze {
-		if end, frozen := w.At(now); frozen && q.Trigger != ByRollback {
-			return Gate{Name: GateFreeze, State: Waits, Code: "frozen", Until: end,
-				Sentence: fmt.Sprintf("%s is frozen until %s (%s).", f.Policy.Name, end.Format("Mon 2006-01-02 15:04 MST"), w.Reason),
-				Fix:      "Wait; it starts by itself."}
-		}
-	}
-	return pass(GateFreeze, "No freeze.")
-}
-
-// At reports whether the window is open at now, and when it ends. The cron
-// expression and the time zone were checked at load.
-func (w Freeze) At(now time.Time) (end time.Time, open bool) {
-	zone, err := time.LoadLocation(w.Timezone)
-	if err != nil {
-		return now, true // a window that cannot be read is closed to deploys
-	}
-	schedule, err := cron.ParseStandard(w.Cron)
-	if err != nil {
-		return now, true
-	}
-	length := time.Duration(w.For)
-	begin := schedule.Next(now.In(zone).Add(-length))
-	for next := begin; !next.IsZero() && !next.After(now); next = schedule.Next(next) {
-		begin = next
-	}
-	return begin.Add(length), !begin.IsZero() && !begin.After(now)
-}
-
-func approval(q Question, f Facts) Gate {
-	p := f.Policy.Approvals
-	if p == nil || p.Count == 0 || q.Trigger == ByRollback {
-		return pass(GateApproval, "No approval is needed.")
-	}
-	var got []Approval
-	for _, a := range q.Approvals {
-		if MayApprove(*p, f.Live.People[a.By.ID], a.By.ID, q.Actor, q.Excluded) == "" {
-			got = append(got, a)
-		}
-	}
-	if len(got) >= p.Count {
-		return pass(GateApproval, "Approved by "+people(got)+".")
-	}
-	by := ""
-	if len(p.By) > 0 {
-		by = " (" + strings.Join(names(p.By), ", ") + ")"
-	}
-	have := ""
-	if len(got) > 0 {
-		have = fmt.Sprintf(" %s said yes.", people(got))
-	}
-	return Gate{Name: GateApproval, State: Waits, Code: "approval",
-		Sentence: fmt.Sprintf("Waiting for %s%s.%s", count(p.Count-len(got), "approval"), by, have),
-		Fix:      fmt.Sprintf("/approve %s", q.Run)}
-}
-
 // locked: a person's lock keeps everything away but a rollback.
 func locked(q Question, f Facts, now time.Time) Gate {
 	l := f.Environment.Lock
@@ -312,42 +199,33 @@ func locked(q Question, f Facts, now time.Time) Gate {
 		Fix:      fmt.Sprintf("/unlock %s", f.Policy.Name)}
 }
 
-// concurrency: one run at a time, the others in order. A redeploy that serves
-// a failed run works on the environment that run holds.
+// concurrency: one run at a time, the others in order; a rollback goes ahead of
+// all that wait. A redeploy that serves a failed run works on the environment
+// that run holds.
 func concurrency(q Question, f Facts) Gate {
 	e := f.Environment
 	place := slices.Index(e.Queue, q.Run)
+	rollback := q.Trigger == ByRollback
+	busy := fmt.Sprintf("Run %s is deploying", e.Active)
 	switch {
-	case e.Active == q.Run && q.Run != "", q.Parent != "" && e.Active == q.Parent:
+	case q.Parent != "" && e.Active != q.Parent:
+		return Gate{Name: GateConcurrency, State: Fails, Code: "rollback_over", Sentence: fmt.Sprintf("Run %s, which this one was to help, has ended.", q.Parent)}
+	case q.Parent != "", e.Active == q.Run && q.Run != "":
 		return pass(GateConcurrency, "It has its turn.")
-	case e.Active == "" && (len(e.Queue) == 0 || place == 0):
+	case e.Active == "" && (len(e.Queue) == 0 || place == 0 || rollback):
 		return pass(GateConcurrency, "Nobody else deploys.")
-	case f.Policy.Concurrency == RefuseNew && q.Run == "":
+	case e.Active != "" && f.Policy.Concurrency == RefuseNew && !rollback:
 		return Gate{Name: GateConcurrency, State: Fails, Code: "busy",
-			Sentence: fmt.Sprintf("Run %s is deploying to %s, and others are refused meanwhile.", e.Active, f.Policy.Name), Fix: "Try again when it is done."}
+			Sentence: fmt.Sprintf("%s to %s, and others are refused meanwhile.", busy, f.Policy.Name), Fix: "Try again when it is done."}
+	case e.Active == "":
+		busy = "The one ahead of it goes first"
 	}
 	if place < 0 {
 		place = len(e.Queue)
-	}
-	ahead := "It goes ahead of this one when its turn comes."
-	if e.Active != "" {
-		ahead = fmt.Sprintf("Run %s is deploying.", e.Active)
+		if rollback {
+			place = 0
+		}
 	}
 	return Gate{Name: GateConcurrency, State: Waits, Code: "queued",
-		Sentence: fmt.Sprintf("Number %d in the queue of %s. %s", place+1, f.Policy.Name, ahead), Fix: "Wait; it starts by itself."}
-}
-
-func names(list []string) []string {
-	out := make([]string, len(list))
-	for i, entry := range list {
-		_, out[i], _ = strings.Cut(entry, ":")
-	}
-	return out
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+		Sentence: fmt.Sprintf("Number %d in the queue of %s. %s.", place+1, f.Policy.Name, busy), Fix: "Wait; it starts by itself."}
 }

@@ -19,8 +19,9 @@ type move struct {
 
 	live    *Live
 	change  Change
-	touched bool // something is to be written
-	envDone bool // the environment is to be written
+	touched bool     // something is to be written
+	envDone bool     // the environment is to be written
+	observe []func() // told when it is written
 }
 
 func (m *move) event(ev Event) {
@@ -32,6 +33,9 @@ func (m *move) event(ev Event) {
 func (m *move) enqueue(j Job) { m.change.Jobs = append(m.change.Jobs, j) }
 
 // settle asks Next and applies what it says until it has nothing more to say.
+// If GitHub is needed for that and does not answer, what has happened already
+// is still saved, and the rest is left to a job: the result of a step must not
+// be lost because GitHub is down.
 func (m *move) settle(ctx context.Context) error {
 	const rounds = 1000 // every round ends or starts a step; a pipeline has at most 300
 	for range rounds {
@@ -44,7 +48,15 @@ func (m *move) settle(ctx context.Context) error {
 			return nil
 		}
 		for _, d := range ds {
-			if err := m.apply(ctx, d); err != nil {
+			err := m.apply(ctx, d)
+			if err != nil && m.touched {
+				m.e.Log.Warn("rules could not be asked to the end", "run", string(m.run.ID), "err", err)
+				later := advanceJob(m.run.ID)
+				later.At = m.now.Add(retryAfter(err, 0))
+				m.enqueue(later)
+				return nil
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -80,44 +92,30 @@ func (m *move) revertible(s *StepRun) bool {
 
 // apply carries one decision out on the run in memory.
 func (m *move) apply(ctx context.Context, d Decision) error {
-	m.touched = true
 	switch d := d.(type) {
 	case AskLive:
-		live, err := m.e.GitHub.Live(ctx, m.run)
-		m.live = &live
-		return err
+		return m.ask(ctx)
+	case Begin:
+		return m.begin(ctx, d.Step)
 	case Hold:
 		m.hold(d)
 	case Admit:
 		m.admit()
-	case Begin:
-		return m.begin(ctx, d.Step)
 	case Call:
-		s := m.run.Step(d.Step)
-		if s.State == Waiting {
-			s.State = Running
-		}
-		s.Due = time.Time{}
-		m.enqueue(m.stepJob(s))
+		m.call(d.Step)
 	case Skip:
 		m.end(m.run.Step(d.Step), Skipped, d.Code, d.Message)
 	case Settle:
 		m.end(m.run.Step(d.Step), d.State, d.Code, d.Message)
 	case StopStep:
-		m.run.Step(d.Step).Stopping = d.Why
-		m.change.Signal = true
-		m.enqueue(Job{ID: fmt.Sprintf("stop:%s:%s", m.run.ID, d.Step), Kind: "stop", Pool: Steps, Run: m.run.ID, Payload: payload(stepPayload{Step: d.Step})})
+		m.stop(d)
 	case CancelRun:
 		m.run.Cancel = &Cancellation{By: Bot(), Code: d.Code, Reason: d.Message, At: m.now}
+		m.event(Event{Kind: "cancel", Code: d.Code, Message: d.Message})
 	case RollBack:
 		m.rollBack(d)
 	case Revert:
-		s := m.run.Step(d.Step)
-		def, _ := m.run.Pipeline.Step(d.Step)
-		s.State, s.Reverting, s.Stopping, s.Code, s.Message = RollingBack, true, "", "", ""
-		s.Deadline = m.now.Add(def.Timeout.Or(defaultStepTimeout))
-		m.event(Event{Kind: "step", Step: s.Name, State: RollingBack})
-		m.enqueue(m.stepJob(s))
+		m.revert(d.Step)
 	case Block:
 		m.run.State, m.run.Code, m.run.Message = Unknown, "unknown", d.Message
 		m.event(Event{Kind: "run", State: Unknown, Message: d.Message})
@@ -126,6 +124,7 @@ func (m *move) apply(ctx context.Context, d Decision) error {
 	default:
 		return fmt.Errorf("no such decision: %T", d)
 	}
+	m.touched = true
 	return nil
 }
 
@@ -133,95 +132,28 @@ const (
 	defaultStepTimeout = time.Hour
 	defaultRunTimeout  = 6 * time.Hour
 	defaultBackoff     = 10 * time.Second
+	stopPatience       = time.Hour // how long a step may take to be stopped
+	idle               = time.Hour // a run that waits for no time is looked at this often
 )
 
-func (m *move) hold(d Hold) {
-	r := m.run
-	if r.State != Waiting || r.Code != d.Code {
-		m.event(Event{Kind: "run", State: Waiting, Code: d.Code, Message: d.Message})
-	}
-	r.State, r.Code, r.Message, r.HeldUntil = Waiting, d.Code, d.Message, d.Until
-	if !d.Until.IsZero() && r.Deadline.Before(d.Until) {
-		r.Deadline = d.Until.Add(24 * time.Hour)
-	}
-	if d.Enqueue && !slices.Contains(m.env.Queue, r.ID) {
-		m.env.Queue = append(m.env.Queue, r.ID)
-		m.envDone = true
-	}
-}
-
-func (m *move) admit() {
-	r := m.run
-	r.Admitted, r.State, r.Code, r.Message, r.Started = true, Running, "", "", m.now
-	r.HeldUntil = time.Time{}
-	r.Deadline = m.now.Add(r.Pipeline.Timeout.Or(defaultRunTimeout))
-	m.event(Event{Kind: "run", State: Running})
-	if m.env != nil {
-		m.env.Queue = slices.DeleteFunc(m.env.Queue, func(id RunID) bool { return id == r.ID })
-		if r.Parent == "" {
-			m.env.Active = r.ID
-		}
-		m.env.Fence++
-		r.Fence = m.env.Fence << 20 // room for the calls of one run, and above all earlier runs
-		m.envDone = true
-		m.change.Jobs = append(m.change.Jobs, WakeQueue(m.env)...)
-	}
-	if r.Reverts != "" {
-		r.State = RollingBack
-	}
-}
-
-// begin starts a step's next attempt: its condition and parameters are
-// evaluated now, once.
-func (m *move) begin(ctx context.Context, name string) error {
-	s := m.run.Step(name)
-	def, _ := m.run.Pipeline.Step(name)
-	vars := m.run.vars(func() ([]string, error) { return m.e.GitHub.Changed(ctx, m.run) })
-	if def.If != "" && s.Attempt == 0 {
-		yes, err := vars.Enabled(def.If)
-		if err != nil {
-			m.end(s, Failed, "bad_condition", "Its condition could not be evaluated: "+err.Error())
-			return nil
-		}
-		if !yes {
-			m.end(s, Skipped, "condition", "Skipped by its condition.")
-			return nil
-		}
-	}
-	with, err := vars.Interpolate(def.With)
-	if err != nil {
-		m.end(s, Failed, "bad_parameter", "Its parameters could not be evaluated: "+err.Error())
+// ask has GitHub asked, once a move. A run that is under way waits until there
+// is an answer; one that is not is refused by the gate.
+func (m *move) ask(ctx context.Context) error {
+	if m.live != nil {
 		return nil
 	}
-	*s = StepRun{Name: name, State: Running, Attempt: s.Attempt + 1, With: with, Started: m.now}
-	s.Deadline = m.now.Add(def.Timeout.Or(defaultStepTimeout))
-	m.event(Event{Kind: "step", Step: name, State: Running})
-	switch def.Uses {
-	case "approval":
-		p := StepApproval(def)
-		s.State, s.Code = Waiting, "approval"
-		s.Message = fmt.Sprintf("Waiting for %s.", count(p.Count, "approval"))
-		s.Deadline = m.now.Add(p.Expires.Or(24 * time.Hour))
-		return nil
-	case "wait":
-		s.State, s.Code = Waiting, "wait"
-		s.Due = m.now.Add(waitFor(def))
-		s.Message = "Waiting until " + s.Due.UTC().Format("15:04:05 MST") + "."
-		s.Deadline = time.Time{}
-		return nil
+	live := Live{Unverified: "this shipmate is not connected to it"}
+	if m.e.GitHub != nil {
+		var err error
+		if live, err = m.e.GitHub.Live(ctx, m.run); err != nil {
+			return err
+		}
 	}
-	m.enqueue(m.stepJob(s))
+	if live.Unverified != "" && m.run.Admitted {
+		return Temporary(fmt.Errorf("ask GitHub: %s", live.Unverified))
+	}
+	m.live = &live
 	return nil
-}
-
-// end is how every step ends.
-func (m *move) end(s *StepRun, state State, code, message string) {
-	s.State, s.Code, s.Message, s.Ended, s.Calling = state, code, message, m.now, false
-	s.Due, s.Deadline = time.Time{}, time.Time{}
-	m.event(Event{Kind: "step", Step: s.Name, State: state, Code: code, Message: message})
-	if m.e.Observe.StepEnded != nil {
-		m.e.Observe.StepEnded(m.run, s)
-	}
 }
 
 func (m *move) rollBack(d RollBack) {
@@ -230,59 +162,8 @@ func (m *move) rollBack(d RollBack) {
 	m.event(Event{Kind: "run", State: RollingBack, Message: d.Message})
 	if d.To != nil {
 		r.RedeployedBy = m.e.Store.NewRunID(r.Repo.ID)
-		m.enqueue(Job{ID: "redeploy:" + string(r.ID), Kind: "redeploy", Pool: Control, Run: r.ID, Payload: payload(d.To)})
+		m.enqueue(redeployJob(r.ID))
 	}
-}
-
-// finish ends the run, gives its environment back and wakes who waited for it.
-func (m *move) finish(d Finish) {
-	r := m.run
-	r.State, r.Code, r.Message, r.Ended = d.State, d.Code, d.Message, m.now
-	r.Wake, r.Deadline, r.HeldUntil = time.Time{}, time.Time{}, time.Time{}
-	m.event(Event{Kind: "run", State: d.State, Code: d.Code, Message: d.Message})
-	if m.env != nil {
-		m.leave(d)
-	}
-	if r.Parent != "" {
-		m.enqueue(advanceJob(r.Parent))
-	}
-	if m.e.Observe.RunEnded != nil {
-		m.e.Observe.RunEnded(r)
-	}
-}
-
-func (m *move) leave(d Finish) {
-	r, env := m.run, m.env
-	env.Queue = slices.DeleteFunc(env.Queue, func(id RunID) bool { return id == r.ID })
-	if env.Active == r.ID {
-		env.Active = ""
-	}
-	if d.Lock != "" {
-		env.Lock = &Lock{By: r.Actor, Reason: d.Lock, Run: r.ID, At: m.now}
-	}
-	if r.Admitted && !r.DryRun {
-		dep := deploymentOf(r, m.now)
-		m.change.Deployment = &dep
-		if d.State == Succeeded || d.State == RolledBack && r.Reverts != "" {
-			env.Current = &dep
-		}
-	}
-	m.envDone = true
-	m.change.Jobs = append(m.change.Jobs, WakeQueue(env)...)
-}
-
-// deploymentOf is the line a run leaves in its environment's history.
-func deploymentOf(r *Run, now time.Time) Deployment {
-	d := Deployment{Run: r.ID, SHA: r.SHA, Ref: r.Ref, PR: r.PR, Pipeline: r.Pipeline.Name, By: r.Actor.Login, State: r.State, At: now, Artifacts: map[string]string{}}
-	if r.Restores != nil {
-		d.Restores = r.Restores.Run
-	}
-	for _, s := range r.Steps {
-		for k, v := range s.Outputs {
-			d.Artifacts[s.Name+"."+k] = v
-		}
-	}
-	return d
 }
 
 // commit writes the move, if there is anything to write.
@@ -291,27 +172,50 @@ func (m *move) commit(ctx context.Context) error {
 	if !m.touched && c.Finish == nil && len(c.Jobs) == 0 {
 		return nil
 	}
-	if !m.run.State.Terminal() {
-		m.run.Wake = m.run.NextTimer()
-	}
+	m.run.Wake = m.wake()
 	c.Run = m.run
 	if m.envDone {
 		c.Environment = m.env
 	}
 	// A step that is being stopped is signalled with every commit, so that a
 	// lost signal is made up for by the next sweep.
-	c.Signal = c.Signal || slices.ContainsFunc(m.run.Steps, func(s StepRun) bool { return s.Stopping != "" && s.Calling })
+	c.Signal = c.Signal || m.run.stopsACall()
 	for _, sink := range m.e.Sinks {
 		if subject := sink.Subject(m.run); subject != "" {
 			c.Jobs = append(c.Jobs, Job{ID: "report:" + sink.Name() + ":" + subject, Kind: "report", Pool: Control,
 				Run: m.run.ID, Payload: payload(reportJob{sink.Name()}), Again: true})
 		}
 	}
-	return m.e.Store.Commit(ctx, *c)
+	if err := m.e.Store.Commit(ctx, *c); err != nil {
+		return err
+	}
+	for _, tell := range m.observe {
+		tell()
+	}
+	return nil
+}
+
+// wake is when the run is looked at again. Zero leaves it to the store's sweep,
+// which asks soon after whether the job that is out was lost.
+func (m *move) wake() time.Time {
+	next := m.run.NextTimer()
+	if next.IsZero() && !m.run.State.Terminal() && !m.run.InFlight() {
+		return m.now.Add(idle)
+	}
+	return next
 }
 
 func advanceJob(id RunID) Job {
 	return Job{ID: "advance:" + string(id), Kind: "advance", Pool: Control, Run: id, Again: true}
+}
+
+// redeployJob is the job that starts the run that brings the previous revision back.
+func redeployJob(failed RunID) Job {
+	return Job{ID: "redeploy:" + string(failed), Kind: "redeploy", Pool: Control, Run: failed}
+}
+
+func (r *Run) stopsACall() bool {
+	return slices.ContainsFunc(r.Steps, func(s StepRun) bool { return s.Stopping != "" && s.Calling })
 }
 
 // payload encodes what can always be encoded: our own small structs.
@@ -323,46 +227,5 @@ func payload(v any) json.RawMessage {
 	return b
 }
 
-// Asks reports whether the run waits for an answer to this gate.
-func (r *Run) Asks(gate string) bool { return slices.Contains(r.OpenGates(), gate) }
-
-// OpenGates lists the approvals the run waits for.
-func (r *Run) OpenGates() []string {
-	if r.State.Terminal() || r.Cancel != nil {
-		return nil
-	}
-	if !r.Admitted {
-		if r.Code == "approval" {
-			return []string{EnvironmentGate}
-		}
-		return nil
-	}
-	var open []string
-	for _, s := range r.Steps {
-		if def, _ := r.Pipeline.Step(s.Name); s.State == Waiting && def.Uses == "approval" {
-			open = append(open, s.Name)
-		}
-	}
-	return open
-}
-
-// ApprovalPolicy returns the policy behind one of the run's gates.
-func (r *Run) ApprovalPolicy(gate string) ApprovalPolicy {
-	if gate == EnvironmentGate && r.Environment != nil && r.Environment.Approvals != nil {
-		return *r.Environment.Approvals
-	}
-	def, _ := r.Pipeline.Step(gate)
-	return StepApproval(def)
-}
-
 // words is a state as people say it.
 func words(s State) string { return strings.ReplaceAll(string(s), "_", " ") }
-
-// WakeQueue are the jobs that have everybody who waits for an environment look again.
-func WakeQueue(env *EnvironmentState) []Job {
-	var jobs []Job
-	for _, id := range env.Queue {
-		jobs = append(jobs, advanceJob(id))
-	}
-	return jobs
-}

@@ -1,10 +1,8 @@
 package pipeline
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -17,121 +15,107 @@ type Facts struct {
 	Redeployed  *Run                // the run that brings the previous revision back, once it exists
 }
 
-// Decision is one thing a run should do now. Engine.apply carries it out.
-type Decision interface{ decision() }
-
-type (
-	// AskLive: the rules need to know what GitHub says before they go on.
-	AskLive struct{}
-	// Hold: the run waits, until a time or until somebody moves it.
-	Hold struct {
-		Code, Message string
-		Until         time.Time
-		Enqueue       bool // for its environment, in order
-	}
-	// Admit: every gate passed; take the environment and go.
-	Admit struct{}
-	// Begin starts a step's next attempt.
-	Begin struct{ Step string }
-	// Call has the runner of a step called again.
-	Call struct{ Step string }
-	// Skip ends a step that never ran.
-	Skip struct{ Step, Code, Message string }
-	// Settle ends a step that needs no runner: an approval given, a wait over.
-	Settle struct {
-		Step          string
-		State         State
-		Code, Message string
-	}
-	// StopStep ends a step that has begun, from outside.
-	StopStep struct{ Step, Why string }
-	// CancelRun winds the run down.
-	CancelRun struct{ Code, Message string }
-	// Revert undoes a step.
-	Revert struct{ Step string }
-	// RollBack begins to undo the run: step by step, or by deploying To again.
-	RollBack struct {
-		To      *Deployment // nil: step by step
-		Message string
-	}
-	// Block: nobody knows how a step ended; a person decides.
-	Block struct{ Message string }
-	// Finish ends the run.
-	Finish struct {
-		State         State
-		Code, Message string
-		Lock          string // why the environment is locked from now on; "" if it is not
-	}
-)
-
-func (AskLive) decision()   {}
-func (Hold) decision()      {}
-func (Admit) decision()     {}
-func (Begin) decision()     {}
-func (Call) decision()      {}
-func (Skip) decision()      {}
-func (Settle) decision()    {}
-func (StopStep) decision()  {}
-func (CancelRun) decision() {}
-func (Revert) decision()    {}
-func (RollBack) decision()  {}
-func (Block) decision()     {}
-func (Finish) decision()    {}
-
 // Next says what a run should do now: every rule is in here, and it is pure.
 // It is asked again after its decisions have been applied, until it has none;
 // a Hold that changes nothing is none. A run it has nothing for sleeps until
 // its next timer (see [Run.NextTimer]) or until somebody moves it.
+//
+// The beginning of a run and its steps are in this file, its end and its
+// undoing in next_end.go.
 func Next(r *Run, f Facts, now time.Time) []Decision {
 	switch {
 	case r.State.Terminal():
 		return nil
-	case r.Cancel != nil && r.State != RollingBack:
-		return windDown(r)
-	case r.State != RollingBack && reached(r.Deadline, now):
-		return []Decision{CancelRun{"deadline", "The run did not end in time."}}
+	case r.undoing():
+		return nextRevert(r, f, now)
+	case r.Cancel != nil:
+		return windDown(r, f, now)
+	case r.State != Unknown && reached(r.Deadline, now): // how long people take to look does not count
+		return []Decision{CancelRun{"deadline", late(r)}}
 	case !r.Admitted:
 		return admission(r, f, now)
-	case r.State == RollingBack:
-		return nextRevert(r, f, now)
 	}
 	return nextSteps(r, f, now)
+}
+
+func late(r *Run) string {
+	switch {
+	case r.Admitted:
+		return "The run did not end in time."
+	case r.Code == "approval":
+		return "Nobody approved in time."
+	}
+	return "The run could not start in time. " + r.Message
 }
 
 // admission decides whether a run may begin: all gates pass, or it waits, or
 // it is refused.
 func admission(r *Run, f Facts, now time.Time) []Decision {
 	if now.Before(r.NotBefore) {
-		return hold(r, Hold{Code: "scheduled", Message: "Starts at " + r.NotBefore.UTC().Format("2006-01-02 15:04 MST") + ".", Until: r.NotBefore})
+		return hold(r, f, Hold{Code: "scheduled", Message: "Starts at " + r.NotBefore.UTC().Format("2006-01-02 15:04 MST") + ".", Until: r.NotBefore})
 	}
-	if r.Environment == nil && r.PR == 0 {
-		return []Decision{Admit{}}
+	if !asksGitHub(r) {
+		f.Live = &Live{}
 	}
 	if f.Live == nil {
 		return []Decision{AskLive{}}
 	}
 	f.Policy = r.Environment
-	wait := Gate{}
-	for _, g := range Gates(QuestionOf(r), f, now) {
-		switch {
-		case g.State == Fails:
-			return []Decision{Finish{State: Cancelled, Code: g.Code, Message: g.Sentence}}
-		case g.State == Waits && wait.State == "":
-			wait = g
-		}
+	gates := Gates(QuestionOf(r), f, now)
+	if refused, g := firstGate(gates, Fails); refused {
+		return []Decision{Finish{State: Cancelled, Code: g.Code, Message: g.Sentence}}
 	}
-	if wait.State == Waits {
-		// Who waits for a person or a time does not stand in the queue yet:
-		// the place would be kept from those who are ready.
-		enqueue := wait.Name == GateConcurrency || wait.Name == GateLock
-		return hold(r, Hold{Code: wait.Code, Message: wait.Sentence, Until: wait.Until, Enqueue: enqueue && !slices.Contains(f.Environment.Queue, r.ID)})
+	if by := supersededBy(r, f, gates); by != "" {
+		return []Decision{Finish{State: Cancelled, Code: "superseded", Message: fmt.Sprintf("Run %s was asked for later and takes its place.", by)}}
+	}
+	if waits, g := firstGate(gates, Waits); waits {
+		return hold(r, f, Hold{Code: g.Code, Message: g.Sentence, Until: g.Until, Queue: queues(f.Policy, g)})
 	}
 	return []Decision{Admit{}}
 }
 
+// asksGitHub: a run that deploys nowhere and belongs to no pull request has
+// nothing to ask, and a redeploy that serves a failed run must work while
+// GitHub does not.
+func asksGitHub(r *Run) bool {
+	return r.Parent == "" && (r.Environment != nil || r.PR != 0)
+}
+
+func firstGate(gates []Gate, state GateState) (bool, Gate) {
+	i := slices.IndexFunc(gates, func(g Gate) bool { return g.State == state })
+	if i < 0 {
+		return false, Gate{}
+	}
+	return true, gates[i]
+}
+
+// queues: what holds everybody up is waited for in order. Who waits for a
+// person does not stand in the queue: the place would be kept from those who
+// are ready. Where newer runs take the place of older ones nobody is kept, and
+// all stand in it, so that they see each other.
+func queues(policy *Environment, g Gate) bool {
+	return g.Name == GateFreeze || g.Name == GateLock || g.Name == GateConcurrency || policy.Concurrency == Supersede
+}
+
+// supersededBy is the newest run in the queue, where the environment wants only
+// that one and this one has not been approved by anybody yet.
+func supersededBy(r *Run, f Facts, gates []Gate) RunID {
+	if f.Policy == nil || f.Policy.Concurrency != Supersede || r.Trigger == ByRollback || r.DryRun {
+		return ""
+	}
+	approved := slices.ContainsFunc(gates, func(g Gate) bool { return g.Name == GateApproval && g.State == Passes })
+	queue := f.Environment.Queue
+	place := slices.Index(queue, r.ID)
+	if place < 0 || place == len(queue)-1 || approved && asksApproval(f.Policy) {
+		return ""
+	}
+	return queue[len(queue)-1]
+}
+
 // hold returns the decision unless it is what the run does already.
-func hold(r *Run, h Hold) []Decision {
-	if r.State == Waiting && r.Code == h.Code && r.Message == h.Message && !h.Enqueue {
+func hold(r *Run, f Facts, h Hold) []Decision {
+	queued := f.Environment != nil && slices.Contains(f.Environment.Queue, r.ID)
+	if r.State == Waiting && r.Code == h.Code && r.Message == h.Message && r.HeldUntil.Equal(h.Until) && queued == h.Queue {
 		return nil
 	}
 	return []Decision{h}
@@ -144,7 +128,7 @@ func nextSteps(r *Run, f Facts, now time.Time) []Decision {
 	active := false
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		d := nextStep(r, s, failed, now)
+		d := nextStep(r, s, failed, f, now)
 		if d != nil {
 			ds = append(ds, d)
 		}
@@ -153,49 +137,54 @@ func nextSteps(r *Run, f Facts, now time.Time) []Decision {
 	if active {
 		return ds
 	}
-	return conclude(r, f, failed)
+	return conclude(r, f)
 }
 
 // nextStep decides about one step; nil: nothing to do now.
-func nextStep(r *Run, s *StepRun, failed *StepRun, now time.Time) Decision {
+func nextStep(r *Run, s, failed *StepRun, f Facts, now time.Time) Decision {
 	def, _ := r.Pipeline.Step(s.Name)
-	switch s.State {
-	case Queued:
+	switch {
+	case s.State == Queued:
 		return startOrSkip(r, def, failed)
-	case Running:
-		if s.Stopping == "" && reached(s.Deadline, now) {
-			return StopStep{s.Name, "timeout"}
-		}
-	case Waiting:
-		return nextWaiting(r, def, s, failed, now)
+	case s.State == Running && s.Stopping == "" && reached(s.Deadline, now):
+		return StopStep{s.Name, "timeout"}
+	case s.State == Waiting && failed != nil && s.Call == 0:
+		return Skip{s.Name, "run_failed", fmt.Sprintf("Not needed any more, because %s failed.", failed.Name)}
+	case s.State == Waiting && failed != nil && s.Code == "retry":
+		return Settle{s.Name, Failed, "run_failed", s.Message}
+	case s.State == Waiting && def.Uses == "approval":
+		return nextApproval(r, def, s, f, now)
+	case s.State == Waiting:
+		return nextWaiting(def, s, now)
 	}
 	return nil
 }
 
+// startOrSkip: a step starts when all it needs has ended, however that ended.
+// A failure that counts has ended the run by then, and a step that was skipped
+// by its condition does not hold up the others.
 func startOrSkip(r *Run, def Step, failed *StepRun) Decision {
 	if failed != nil {
 		return Skip{def.Name, "run_failed", fmt.Sprintf("Not started, because %s failed.", failed.Name)}
 	}
 	for _, need := range def.Needs {
-		switch n := r.Step(need); {
-		case !n.State.Terminal():
+		if !r.Step(need).State.Terminal() {
 			return nil
-		case n.State == Skipped && n.Code != "condition":
-			return Skip{def.Name, "need_skipped", fmt.Sprintf("Not started, because %s was skipped.", need)}
 		}
+	}
+	switch {
+	case r.DryRun && def.builtIn():
+		return Skip{def.Name, "dry_run", "A dry run waits for nothing."}
+	case r.Trigger == ByRollback && def.Uses == "approval":
+		return Skip{def.Name, "rollback", "A rollback needs no approval."}
 	}
 	return Begin{def.Name}
 }
 
-func nextWaiting(r *Run, def Step, s *StepRun, failed *StepRun, now time.Time) Decision {
+// nextWaiting moves a step on that waits for a time, at that time.
+func nextWaiting(def Step, s *StepRun, now time.Time) Decision {
 	switch {
-	case s.Stopping != "":
-		return nil // its stop job is under way
-	case failed != nil && s.Code == "retry":
-		return Settle{s.Name, Failed, "run_failed", s.Message}
-	case def.Uses == "approval":
-		return nextApproval(r, def, s, now)
-	case reached(s.Deadline, now) && s.Code != "retry":
+	case s.Stopping == "" && reached(s.Deadline, now):
 		return StopStep{s.Name, "timeout"}
 	case !reached(s.Due, now):
 		return nil
@@ -207,206 +196,51 @@ func nextWaiting(r *Run, def Step, s *StepRun, failed *StepRun, now time.Time) D
 	return Call{s.Name}
 }
 
-// nextApproval settles an approval step once enough people said yes.
-func nextApproval(r *Run, def Step, s *StepRun, now time.Time) Decision {
+// nextApproval settles an approval step once enough people said yes who still
+// may, and the run is still what they said it to.
+func nextApproval(r *Run, def Step, s *StepRun, f Facts, now time.Time) Decision {
 	p := StepApproval(def)
 	got := r.Approved(def.Name)
 	switch {
-	case len(got) >= p.Count:
-		return Settle{Step: s.Name, State: Succeeded, Message: "Approved by " + people(got) + "."}
 	case reached(s.Deadline, now):
 		return Settle{s.Name, Failed, "approval_expired", "Nobody approved in time."}
-	}
-	return nil
-}
-
-// conclude decides how a run ends in which no step moves any more.
-func conclude(r *Run, f Facts, failed *StepRun) []Decision {
-	for _, s := range r.Steps {
-		if s.State == Unknown {
-			msg := fmt.Sprintf("Nobody saw how %s ended. Look, then say `/resolve %s %s succeeded` or `failed`, with --reason.", s.Name, r.ID, s.Name)
-			if r.State == Unknown && r.Message == msg {
-				return nil
-			}
-			return []Decision{Block{msg}}
-		}
-	}
-	if failed == nil {
-		return []Decision{Finish{State: Succeeded, Lock: lockAfter(r)}}
-	}
-	if r.Pipeline.OnFailure != Rollback || r.Environment == nil || r.DryRun {
-		return []Decision{Finish{State: Failed, Code: cmp.Or(failed.Code, "step_failed"), Message: failure(failed)}}
-	}
-	return []Decision{rollback(r, f, failed)}
-}
-
-// rollback chooses how to undo a failed run: revert its steps if every one of
-// them can be, else deploy the previous good revision again, else stop and ask.
-func rollback(r *Run, f Facts, failed *StepRun) Decision {
-	var stuck []string
-	for i := range r.Steps {
-		s := &r.Steps[i]
-		if s.State == Succeeded && !builtIn(r, s) && !revertible(f, s) {
-			stuck = append(stuck, s.Name)
-		}
-	}
-	switch {
-	case len(stuck) == 0:
-		return RollBack{Message: failure(failed) + " Reverting what was done."}
-	case f.Environment != nil && f.Environment.Current != nil && r.Restores == nil:
-		to := f.Environment.Current
-		return RollBack{To: to, Message: fmt.Sprintf("%s Deploying `%s` again, which ran before.", failure(failed), short(to.SHA))}
-	}
-	return Finish{State: Failed, Code: "cannot_roll_back",
-		Message: fmt.Sprintf("%s It cannot be rolled back: %s cannot be undone and no earlier good deployment is recorded.", failure(failed), strings.Join(stuck, ", ")),
-		Lock:    fmt.Sprintf("run %s failed and could not be rolled back", r.ID)}
-}
-
-// nextRevert moves a run that is rolling back: the steps, last first, or the
-// run that deploys the previous revision.
-func nextRevert(r *Run, f Facts, now time.Time) []Decision {
-	if r.RedeployedBy != "" {
-		return awaitRedeploy(r, f)
-	}
-	var left []*StepRun
-	for i := range r.Steps {
-		s := &r.Steps[i]
-		switch s.State {
-		case RollingBack:
-			if s.Stopping == "" && reached(s.Deadline, now) {
-				return []Decision{StopStep{s.Name, "timeout"}}
-			}
-			if s.Call > 0 && !s.Due.IsZero() && reached(s.Due, now) {
-				return []Decision{Call{s.Name}}
-			}
-			return nil
-		case Unknown:
-			return nil
-		case Succeeded, Failed:
-			if s.Reverting { // the undoing itself failed
-				return []Decision{Finish{State: Failed, Code: "rollback_failed",
-					Message: fmt.Sprintf("The rollback stopped: %s could not be undone. %s", s.Name, s.Message), Lock: fmt.Sprintf("the rollback of run %s failed", r.ID)}}
-			}
-			if s.Attempt > 0 && !builtIn(r, s) && revertible(f, s) {
-				left = append(left, s)
-			}
-		}
-	}
-	if len(left) == 0 {
-		return []Decision{Finish{State: RolledBack, Code: "rolled_back", Message: r.Message, Lock: lockReason(r)}}
-	}
-	last := left[0]
-	for _, s := range left[1:] {
-		if !s.Ended.Before(last.Ended) {
-			last = s
-		}
-	}
-	return []Decision{Revert{last.Name}}
-}
-
-func awaitRedeploy(r *Run, f Facts) []Decision {
-	switch c := f.Redeployed; {
-	case c == nil || !c.State.Terminal():
+	case len(got) < p.Count:
 		return nil
-	case c.State == Succeeded:
-		return []Decision{Finish{State: RolledBack, Code: "rolled_back",
-			Message: fmt.Sprintf("Rolled back: `%s` runs again, by run %s.", c.ShortSHA(), c.ID), Lock: lockReason(r)}}
-	default:
-		return []Decision{Finish{State: Failed, Code: "rollback_failed",
-			Message: fmt.Sprintf("The rollback failed as well, see run %s. %s", c.ID, c.Message), Lock: fmt.Sprintf("the rollback of run %s failed", r.ID)}}
+	case asksGitHub(r) && f.Live == nil:
+		return AskLive{}
 	}
-}
-
-// lockAfter: every rollback leaves the environment locked. One that serves a
-// failed run leaves that to the run.
-func lockAfter(r *Run) string {
-	if r.Trigger != ByRollback || r.Parent != "" {
-		return ""
-	}
-	return lockReason(r)
-}
-
-func lockReason(r *Run) string {
-	if r.Trigger == ByRollback {
-		return fmt.Sprintf("rolled back by %s with run %s", r.Actor.Login, r.ID)
-	}
-	return fmt.Sprintf("run %s was rolled back", r.ID)
-}
-
-// windDown ends a cancelled run: what runs is stopped, what waits never starts.
-func windDown(r *Run) []Decision {
-	var ds []Decision
-	for i := range r.Steps {
-		switch s := &r.Steps[i]; {
-		case s.State == Queued:
-			ds = append(ds, Skip{s.Name, "cancelled", "Not started, because the run was cancelled."})
-		case s.State == Waiting && (s.Call == 0 || s.Code == "retry"):
-			ds = append(ds, Settle{s.Name, Cancelled, "cancelled", ""})
-		case (s.State == Running || s.State == Waiting) && s.Stopping == "":
-			ds = append(ds, StopStep{s.Name, "cancelled"})
+	if asksGitHub(r) {
+		f.Policy = r.Environment
+		q := QuestionOf(r)
+		if moved, g := firstGate([]Gate{role(q, f), fork(q, f), head(q, f)}, Fails); moved {
+			return CancelRun{g.Code, g.Sentence}
 		}
 	}
-	if len(ds) > 0 || slices.ContainsFunc(r.Steps, func(s StepRun) bool { return s.State == Running || s.State == Waiting }) {
-		return ds
+	if r.Environment != nil { // GitHub says what people may only of runs that deploy
+		got = mayStill(p, got, f.Live, r.Actor, r.Excluded)
 	}
-	for _, s := range r.Steps {
-		if s.State == Unknown {
-			return conclude(r, Facts{}, nil)
-		}
+	if len(got) < p.Count {
+		return nil
 	}
-	return []Decision{Finish{State: endOf(r.Cancel), Code: r.Cancel.Code, Message: cancelMessage(r)}}
+	return Settle{Step: s.Name, State: Succeeded, Message: "Approved by " + people(got) + "."}
 }
 
-// endOf: people cancel; a deadline is a failure.
-func endOf(c *Cancellation) State {
-	if c.Code == "deadline" {
-		return Failed
-	}
-	return Cancelled
-}
-
-func cancelMessage(r *Run) string {
-	c := r.Cancel
-	switch {
-	case c.Code == "rejected":
-		return strings.TrimSpace(fmt.Sprintf("Rejected by %s. %s", c.By.Login, c.Reason))
-	case c.By.IsBot():
-		return c.Reason
-	}
-	return strings.TrimSpace(fmt.Sprintf("Cancelled by %s. %s", c.By.Login, c.Reason))
-}
-
-// firstFailure is the step that decides that the run has failed, or nil.
+// firstFailure is the step that decides that the run has failed, or nil. One
+// that only gave up because of it does not count.
 func firstFailure(r *Run) *StepRun {
 	for i := range r.Steps {
 		s := &r.Steps[i]
 		def, _ := r.Pipeline.Step(s.Name)
-		if (s.State == Failed || s.State == Cancelled) && !def.ContinueOnError {
+		if (s.State == Failed || s.State == Cancelled) && s.Code != "run_failed" && !def.ContinueOnError {
 			return s
 		}
 	}
 	return nil
 }
 
-func failure(s *StepRun) string {
-	return cmp.Or(s.Message, s.Name+" failed.")
-}
-
-func builtIn(r *Run, s *StepRun) bool {
-	def, _ := r.Pipeline.Step(s.Name)
-	return def.Uses == "approval" || def.Uses == "wait"
-}
-
-func revertible(f Facts, s *StepRun) bool { return f.Revertible != nil && f.Revertible(s) }
+// builtIn: no runner is behind the step; it waits for a person or a time.
+func (s Step) builtIn() bool { return s.Uses == "approval" || s.Uses == "wait" }
 
 func reached(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }
 
 func short(sha string) string { return sha[:min(7, len(sha))] }
-
-func people(as []Approval) string {
-	var names []string
-	for _, a := range as {
-		names = append(names, a.By.Login)
-	}
-	return strings.Join(names, ", ")
-}

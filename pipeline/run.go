@@ -74,13 +74,13 @@ const (
 
 // Origin is the place a request was made, where the answer belongs.
 type Origin struct {
-	Surface string `json:"surface"`            // github, slack, api, cli, clock
-	PR      int    `json:"pr,omitempty"`       //
-	Comment int64  `json:"comment,omitempty"`  // GitHub comment id
-	Channel string `json:"channel,omitempty"`  // Slack channel id
+	Surface     string `json:"surface"`                // github, slack, api, cli, clock
+	PR          int    `json:"pr,omitempty"`           //
+	Comment     int64  `json:"comment,omitempty"`      // GitHub comment id
+	Channel     string `json:"channel,omitempty"`      // Slack channel id
 	ChannelName string `json:"channel_name,omitempty"` // without "#"
-	Thread  string `json:"thread,omitempty"`   // Slack thread ts
-	ReplyTo string `json:"reply_to,omitempty"` // Slack response_url
+	Thread      string `json:"thread,omitempty"`       // Slack thread ts
+	ReplyTo     string `json:"reply_to,omitempty"`     // Slack response_url
 }
 
 // Request is what was asked for. It is frozen when the run is made.
@@ -101,7 +101,7 @@ type Request struct {
 	Reason      string         `json:"reason,omitempty"`
 	DryRun      bool           `json:"dry_run,omitempty"`
 	Restores    *Deployment    `json:"restores,omitempty"` // a rollback: the good deployment it brings back
-	Reverts     RunID          `json:"reverts,omitempty"`  // the run whose steps this one undoes
+	Reverts     RunID          `json:"reverts,omitempty"`  // the run whose steps this one undoes; SHA and Pipeline are that run's
 	Parent      RunID          `json:"parent,omitempty"`   // the failed run that waits for this redeploy and holds the environment for it
 	Excluded    []int64        `json:"excluded,omitempty"` // user ids that may not approve: authors and pushers of the range
 	Origin      Origin         `json:"origin"`
@@ -264,38 +264,4 @@ func (r *Run) Approved(gate string) []Approval {
 		}
 	}
 	return yes
-}
-
-// NextTimer is the earliest time at which Next may have something new to say,
-// zero if there is none.
-func (r *Run) NextTimer() time.Time {
-	var next time.Time
-	consider := func(t time.Time) {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
-	consider(r.Deadline)
-	if !r.Admitted {
-		consider(r.NotBefore)
-		consider(r.HeldUntil)
-	}
-	for _, s := range r.Steps {
-		switch s.State {
-		case Running, RollingBack:
-			consider(s.Deadline)
-			consider(s.Due)
-		case Waiting:
-			consider(s.Deadline)
-			consider(s.Due)
-		}
-	}
-	return next
-}
-
-// InFlight reports whether a job or a lease is out for one of the run's steps.
-func (r *Run) InFlight() bool {
-	return slices.ContainsFunc(r.Steps, func(s StepRun) bool {
-		return s.State == Running || s.State == RollingBack || s.Stopping != "" && !s.State.Terminal()
-	})
 }

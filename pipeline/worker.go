@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ type Worker struct {
 const (
 	maxTries  = 1500 // with backoff to a minute: about a day of trying
 	maxPanics = 3
-	maxFence  = 5  // leases of one job that ended without a word: it kills its workers
+	maxFence  = 5 // leases of one job that ended without a word: it kills its workers
 	leaseTTL  = 15 * time.Second
 	maxPause  = time.Minute
 	leaseSize = 64 // jobs fetched at once, at most
@@ -39,7 +40,7 @@ const (
 // alive until drain has passed as well. Cutting a step short would leave its
 // outcome unknown; jobs still running after drain are left to their leases.
 func (w *Worker) Run(ctx context.Context, drain time.Duration) {
-	jobs, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	jobs, stop := context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), processKey{}, ctx))
 	defer stop(nil)
 	var wg sync.WaitGroup
 	for pool, size := range w.Pools {
@@ -54,6 +55,25 @@ func (w *Worker) Run(ctx context.Context, drain time.Duration) {
 // ErrHandedOver is the cause of the end of a job's context when this process
 // stops: whoever leases the job next goes on with it.
 var ErrHandedOver = errors.New("handed over to another worker")
+
+// processKey leads from the ctx of a job, which outlives the order to stop, to
+// the ctx of the process, which ends with it.
+type processKey struct{}
+
+// stopping reports whether the process was told to stop while the job goes on.
+func stopping(job context.Context) bool {
+	process, ok := job.Value(processKey{}).(context.Context)
+	return ok && process.Err() != nil
+}
+
+// onStopping calls f when the process is told to stop, unless undone before.
+func onStopping(job context.Context, f func()) (undo func() bool) {
+	process, ok := job.Value(processKey{}).(context.Context)
+	if !ok {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(process, f)
+}
 
 // pull leases jobs of one pool, never more than there are free hands.
 func (w *Worker) pull(ctx, jobs context.Context, pool Pool, size int) {
@@ -105,6 +125,9 @@ func (w *Worker) do(ctx context.Context, l *Lease) {
 	beating := make(chan struct{})
 	go func() { defer close(beating); w.heartbeat(ctx, l, cancel) }()
 	err := w.handle(ctx, l)
+	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, ErrHandedOver) || errors.Is(cause, ErrLeaseLost)) {
+		err = Temporary(errors.Join(cause, err)) // it was cut short, whatever it says
+	}
 	cancel(nil)
 	<-beating
 	if w.Observe != nil {
@@ -141,14 +164,22 @@ func (w *Worker) heartbeat(ctx context.Context, l *Lease, cancel context.CancelC
 		case <-t.C:
 		}
 		asked := time.Now()
-		switch err := w.Queue.Renew(ctx, l); {
+		err := w.renew(ctx, l, lapse)
+		switch {
 		case err == nil:
 			lapse = asked.Add(w.ttl())
-		case errors.Is(err, ErrLeaseLost), time.Now().After(lapse):
+		case errors.Is(err, ErrLeaseLost), !time.Now().Before(lapse):
 			cancel(ErrLeaseLost)
 			return
 		}
 	}
+}
+
+// renew waits for an answer no longer than the lease lasts.
+func (w *Worker) renew(ctx context.Context, l *Lease, lapse time.Time) error {
+	ctx, cancel := context.WithDeadline(ctx, lapse)
+	defer cancel()
+	return w.Queue.Renew(ctx, l)
 }
 
 // conclude finishes, retries or buries a job. If Redis cannot be reached the
@@ -183,11 +214,16 @@ func (p *panicError) Error() string { return p.text }
 // retryAfter is what the error asks for, else 250 ms, doubled with every try up
 // to a minute.
 func retryAfter(err error, tries int) time.Duration {
+	return cmp.Or(asksFor(err), min(maxPause, 250*time.Millisecond<<min(tries, 10)))
+}
+
+// asksFor is how long the error says to wait, zero if it says nothing.
+func asksFor(err error) time.Duration {
 	var asks interface{ RetryAfter() time.Duration }
-	if errors.As(err, &asks) && asks.RetryAfter() > 0 {
-		return asks.RetryAfter()
+	if !errors.As(err, &asks) {
+		return 0
 	}
-	return min(maxPause, 250*time.Millisecond<<min(tries, 10))
+	return max(0, asks.RetryAfter())
 }
 
 func (w *Worker) ttl() time.Duration {

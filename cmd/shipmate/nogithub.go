@@ -48,3 +48,5 @@ func (noGitHub) Live(context.Context, *pipeline.Run) (pipeline.Live, error) {
 func (noGitHub) Changed(context.Context, *pipeline.Run) ([]string, error) { return nil, errNoGitHub }
 
 func (noGitHub) Checkout(context.Context, pipeline.Repo, string, string) error { return errNoGitHub }
+
+func (noGitHub) Clean(context.Context, time.Duration) error { return nil }

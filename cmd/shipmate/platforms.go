@@ -23,7 +23,7 @@ type githubSide struct {
 	webhook       http.Handler
 	sinks         []pipeline.Sink
 	surface       bot.Surface
-	source        shell.Source
+	source        source
 	installations func(ctx context.Context) ([]bot.Installed, error)
 }
 
@@ -54,6 +54,13 @@ func openGitHub(cfg Config, store *redisstore.Store, buttons bot.Buttons, metric
 		source:        &gitsource.Git{Cache: filepath.Join(cfg.DataDir, "sources"), CloneURL: client.CloneURL, Token: client.Token},
 		installations: client.Installations,
 	}, nil
+}
+
+// source is where steps get their files.
+type source interface {
+	shell.Source
+	// Clean removes caches that were not used for so long.
+	Clean(ctx context.Context, unused time.Duration) error
 }
 
 // slackSide is everything Slack brings.

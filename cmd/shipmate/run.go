@@ -82,6 +82,8 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	defer scripts.Close()
+	scripts.Warm()
 	runners, secrets := everything(integrations.All(integrations.Needs{Shell: scripts}))
 
 	// The heart.
@@ -143,7 +145,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		all.run(func() error { worker.Run(ctx, drain); return nil })
 		all.run(func() error { engine.Watch(ctx, store.Signals(ctx)); return nil })
 		all.run(func() error { return crew.IndexAll(ctx, gh.installations) })
-		all.run(func() error { return scripts.Clean(ctx, stillOpen(ctx, store)) })
+		all.run(func() error { return tidy(ctx, scripts, gh.source, store, log) })
 	}
 	err = all.wait()
 	log.Info("shipmate has stopped")
@@ -200,6 +202,24 @@ func (s Secrets) rules() []pipeline.SecretRule {
 		rules = append(rules, pipeline.SecretRule(r))
 	}
 	return rules
+}
+
+// tidy removes what ended runs left on this machine, at start and once a day.
+func tidy(ctx context.Context, scripts *shell.Runner, sources source, store *redisstore.Store, log *slog.Logger) error {
+	const day = 24 * time.Hour
+	t := time.NewTicker(day)
+	defer t.Stop()
+	for {
+		err := errors.Join(scripts.Clean(ctx, stillOpen(ctx, store)), sources.Clean(ctx, 30*day))
+		if err != nil && ctx.Err() == nil {
+			log.Warn("tidy workspaces and git caches", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
 }
 
 // stillOpen tells the script runner which workspaces are still needed.

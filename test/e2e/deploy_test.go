@@ -1,11 +1,8 @@
-// Package e2e plays whole stories with the real binary between simulated
-// platforms, and looks at what people would see.
 package e2e
 
 import (
 	"context"
-	"fmt"
-	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,22 +10,6 @@ import (
 	"github.com/shipmate/shipmate/test/sim/slack"
 	"github.com/shipmate/shipmate/test/world"
 )
-
-var binary string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "shipmate-e2e-")
-	if err == nil {
-		binary, err = world.Build(context.Background(), dir, "-race")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
 
 const file = `
 service: shop
@@ -48,62 +29,67 @@ pipelines:
 `
 
 func TestDeployFromAPullRequestAndFromSlack(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	w, err := world.Start(ctx, world.Config{Binary: binary, Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := w.Close(); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			b, _ := os.ReadFile(w.LogFile())
-			t.Logf("%s", b)
-		}
-	}()
+	w := start(ctx, t, world.Config{})
 	repo, err := w.AddRepo("shop", map[string]string{".shipmate.yaml": file, "README.md": "# shop\n"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	mona := w.GitHub.As("mona")
-	if _, err := mona.Push(github.Push{Repo: repo, Branch: "sale", Files: map[string]string{"sale.txt": "x"}, Message: "Add a sale"}); err != nil {
+	sha, err := mona.Push(github.Push{Repo: repo, Branch: "sale", Files: map[string]string{"sale.txt": "x"}, Message: "Add a sale"})
+	if err != nil {
 		t.Fatal(err)
 	}
 	pr, err := mona.OpenPR(github.NewPR{Repo: repo, Head: "sale", Title: "Add a sale"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Settle(ctx); err != nil {
-		t.Fatal(err)
-	}
+	settle(ctx, t, w)
 	if _, err := mona.Comment(repo, pr.Number, "/deploy staging"); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Settle(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Slack.SlashCommand(ctx, slack.Command{User: "mona", Channel: "deploys", Name: "/deploy", Text: "shop prod"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Settle(ctx); err != nil {
-		t.Fatal(err)
-	}
-	snap, err := w.GitHub.Snapshot(repo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range snap.PullRequests {
-		for _, c := range p.Comments {
-			t.Logf("%s %v\n%s\n", c.Author, c.Reactions, c.Body)
+	settle(ctx, t, w)
+	w.GitHub.View(func(st *github.State) {
+		for _, name := range []string{"shipmate/checks", "shipmate/deploy/staging"} {
+			if status, _ := st.Status(repo, sha, name); status.State != "success" {
+				t.Errorf("status %s is %q, want success", name, status.State)
+			}
+			if run, _ := st.CheckRun(repo, sha, name); deref(run.Conclusion) != "success" {
+				t.Errorf("check %s concluded %q, want success", name, deref(run.Conclusion))
+			}
 		}
-		for _, s := range p.Statuses {
-			t.Logf("status %s %s %s", s.Context, s.State, s.Description)
+		if all := st.Deployments(repo); len(all) != 1 || all[0].Environment != "staging" || all[0].SHA != sha {
+			t.Errorf("deployments: %+v", all)
 		}
-		for _, s := range p.CheckRuns {
-			t.Logf("check %s %s %s %v", s.Name, s.Status, s.Conclusion, s.Buttons)
+	})
+
+	if _, err := w.Slack.SlashCommand(ctx, slack.Command{User: "mona", Channel: world.Channel, Name: "/deploy", Text: "shop prod"}); err != nil {
+		t.Fatal(err)
+	}
+	settle(ctx, t, w)
+	message := lastMessage(t, w, "to prod")
+	if !strings.Contains(message.Rendered, "Waiting for 1 approval (release-leads).") {
+		t.Errorf("the message does not say what it waits for:\n%s", message.Rendered)
+	}
+	if _, err := w.Slack.Click(ctx, slack.Click{User: "octavia", Channel: world.Channel, Message: message.TS, Button: "Approve"}); err != nil {
+		t.Fatal(err)
+	}
+	settle(ctx, t, w)
+	if message = lastMessage(t, w, "to prod"); !strings.Contains(message.Rendered, "succeeded") {
+		t.Errorf("the message does not say how it ended:\n%s", message.Rendered)
+	}
+}
+
+// lastMessage is the newest message of the channel that holds the text.
+func lastMessage(t *testing.T, w *world.World, text string) slack.Message {
+	t.Helper()
+	all := w.Slack.Messages(world.Channel)
+	for i := len(all) - 1; i >= 0; i-- {
+		if strings.Contains(all[i].Rendered, text) && !all[i].Ephemeral() {
+			return all[i]
 		}
 	}
-	t.Log(w.Slack.Snapshot().Transcript())
+	t.Fatalf("no message with %q in:\n%s", text, w.Slack.Snapshot().Transcript())
+	return slack.Message{}
 }

@@ -31,6 +31,9 @@ type Config struct {
 	Log      io.Writer // of the bot; nil: bot.log in Dir
 	Env      []string  // further variables of the bot, "NAME=value"
 	RedisURL string    // empty: the bot's own Redis, in memory where none is installed
+
+	Clock func() time.Time                // of GitHub; nil: time.Now
+	Wrap  func(http.Handler) http.Handler // around GitHub, to watch its traffic; may be nil
 }
 
 // World is what Start made.
@@ -95,7 +98,7 @@ func Start(ctx context.Context, cfg Config) (*World, error) {
 }
 
 func (w *World) people() error {
-	gh, err := github.New(github.Config{Root: filepath.Join(w.cfg.Dir, "git")})
+	gh, err := github.New(github.Config{Root: filepath.Join(w.cfg.Dir, "git"), Now: w.cfg.Clock, Wrap: w.cfg.Wrap})
 	if err != nil {
 		return err
 	}
@@ -225,16 +228,37 @@ func (w *World) poll(ctx context.Context, done func() (bool, error)) error {
 	}
 }
 
-// Settle waits until nothing moves any more but by a person or a timer: all
-// webhooks are answered and the bot's queues are empty.
+// Settle waits until nothing moves any more but by a person or a timer of a
+// run: all webhooks are answered and the bot's queues are empty.
 func (w *World) Settle(ctx context.Context) error {
+	return w.SettleBut(ctx, func() int { return 0 })
+}
+
+// SettleBut is Settle while so many steps, which end only when somebody stops
+// them, stay in hand.
+func (w *World) SettleBut(ctx context.Context, held func() int) error {
+	quiet := 0
 	return w.poll(ctx, func() (bool, error) {
 		if err := w.GitHub.WaitDelivered(ctx); err != nil {
 			return false, err
 		}
-		depth, err := w.Metric("shipmate_queue_depth")
-		return depth == 0 && err == nil, nil
+		// Twice in a row, because a job may end after it caused a webhook.
+		if quiet++; !w.idle(float64(held())) {
+			quiet = 0
+		}
+		return quiet == 2, nil
 	})
+}
+
+// idle reports whether the queues are empty but for the held steps. A bot that
+// does not answer is not idle.
+func (w *World) idle(held float64) bool {
+	for metric, want := range map[string]float64{`shipmate_queue_depth{pool="control"}`: 0, `shipmate_queue_depth{pool="steps"}`: held, "shipmate_queue_delayed": 0} {
+		if have, err := w.Metric(metric); err != nil || have != want {
+			return false
+		}
+	}
+	return true
 }
 
 // Metric sums a metric of the bot over its labels.

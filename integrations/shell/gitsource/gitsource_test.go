@@ -3,6 +3,7 @@ package gitsource
 import (
 	"context"
 	"encoding/base64"
+	"io"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -80,7 +81,7 @@ func read(t testing.TB, path string) string {
 func serve(t testing.TB, root string) (url string, fetches *atomic.Int32) {
 	t.Helper()
 	execPath := git(t, root, "--exec-path")
-	backend := &cgi.Handler{Path: filepath.Join(execPath, "git-http-backend"), Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1"}, InheritEnv: []string{"PATH"}}
+	backend := &cgi.Handler{Path: filepath.Join(execPath, "git-http-backend"), Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1"}, InheritEnv: []string{"PATH"}, Stderr: io.Discard}
 	fetches = new(atomic.Int32)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, password, _ := r.BasicAuth(); password != token {
@@ -277,7 +278,6 @@ func TestAFetchThatHangsIsEnded(t *testing.T) {
 	if err := g.Checkout(t.Context(), repo, first, t.TempDir()); pipeline.Code(err) != "fetch_timeout" || !pipeline.IsTemporary(err) {
 		t.Error(err)
 	}
-	<-asked
 	g.Timeout = time.Minute
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {

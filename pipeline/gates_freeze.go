@@ -1,0 +1,80 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// freeze: nothing is deployed in a window, however many overlap. Rollbacks pass.
+func freeze(q Question, f Facts, now time.Time) Gate {
+	first, end, frozen := frozenAt(f.Policy.Freeze, now)
+	if !frozen || q.Trigger == ByRollback {
+		return pass(GateFreeze, "No freeze.")
+	}
+	return Gate{Name: GateFreeze, State: Waits, Code: "frozen", Until: end,
+		Sentence: fmt.Sprintf("%s is frozen until %s (%s).", f.Policy.Name, end.Format("Mon 2006-01-02 15:04 MST"), first.Reason),
+		Fix:      "Wait; it starts by itself."}
+}
+
+// frozenAt returns a window that is open and the end of the freeze, which goes
+// on while one window opens before the other closes.
+func frozenAt(windows []Freeze, now time.Time) (first Freeze, end time.Time, frozen bool) {
+	const chained = 100 // windows that never leave a gap have no end; look again there
+	end = now
+	for range chained {
+		w, until, open := openWindow(windows, end)
+		if !open {
+			break
+		}
+		if !frozen {
+			first, frozen = w, true
+		}
+		end = until
+	}
+	return first, end, frozen
+}
+
+func openWindow(windows []Freeze, now time.Time) (Freeze, time.Time, bool) {
+	for _, w := range windows {
+		if end, open := w.At(now); open {
+			return w, end, true
+		}
+	}
+	return Freeze{}, now, false
+}
+
+// At reports whether the window is open at now, and when it ends. The cron
+// expression and the time zone were checked at load.
+//
+// It begins when the clock on the wall shows what the expression says, or
+// would show it in the hour that is left out in spring. Its length is real
+// time: 64h are 64 hours, whatever the clocks do meanwhile.
+func (w Freeze) At(now time.Time) (end time.Time, open bool) {
+	const closed = time.Hour // a window that cannot be read is closed to deploys
+	zone, err := time.LoadLocation(w.Timezone)
+	if err != nil {
+		return now.Add(closed), true
+	}
+	schedule, err := cron.ParseStandard(w.Cron)
+	if err != nil {
+		return now.Add(closed), true
+	}
+	const shift = 3 * time.Hour // more than clocks are ever moved
+	length := time.Duration(w.For)
+	wall := asUTC(now.In(zone))
+	for at := schedule.Next(wall.Add(-length - shift)); !at.IsZero() && !at.After(wall.Add(shift)); at = schedule.Next(at) {
+		begin := time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), 0, 0, zone)
+		if !begin.After(now) && begin.Add(length).After(now) {
+			end, open = begin.Add(length), true
+		}
+	}
+	return end, open
+}
+
+// asUTC is the time at which a clock in UTC shows what t shows: there every
+// time of day is there once a day, which cron expressions rely on.
+func asUTC(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+}

@@ -1,0 +1,66 @@
+package pipeline
+
+import (
+	"time"
+)
+
+// finish ends the run, gives its environment back and wakes who waited for it.
+func (m *move) finish(d Finish) {
+	r := m.run
+	r.State, r.Code, r.Message, r.Ended = d.State, d.Code, d.Message, m.now
+	r.Wake, r.Deadline, r.HeldUntil = time.Time{}, time.Time{}, time.Time{}
+	m.event(Event{Kind: "run", State: d.State, Code: d.Code, Message: d.Message})
+	if m.env != nil {
+		m.leave(d)
+	}
+	if r.Parent != "" {
+		m.enqueue(advanceJob(r.Parent))
+	}
+	if told := m.e.Observe.RunEnded; told != nil {
+		m.observe = append(m.observe, func() { told(r) })
+	}
+}
+
+// leave gives the environment back, with what is to be said about it.
+func (m *move) leave(d Finish) {
+	r, env := m.run, m.env
+	m.leaveQueue()
+	if env.Active == r.ID {
+		env.Active = ""
+		m.envDone = true
+		m.change.Jobs = append(m.change.Jobs, WakeQueue(env)...)
+	}
+	// A person's own lock says more than a rollback's, and not every deployer
+	// may take it off.
+	if l := env.Lock; d.Lock != "" && (l == nil || l.Run != "" || reached(l.Expires, m.now)) {
+		env.Lock = &Lock{By: r.Actor, Reason: d.Lock, Run: r.ID, At: m.now}
+		m.envDone = true
+	}
+	if !r.Admitted || r.DryRun {
+		return
+	}
+	dep := deploymentOf(r, m.now)
+	m.change.Deployment = &dep
+	m.envDone = true
+	switch {
+	case d.State != Succeeded: // what ran before still does, or a redeploy has said so already
+	case r.Reverts != "" && r.Restores == nil:
+		env.Current = nil // the first deployment was undone
+	default:
+		env.Current = &dep
+	}
+}
+
+// deploymentOf is the line a run leaves in its environment's history: what runs
+// there if it succeeded. A run that undid another one leaves what ran before that.
+func deploymentOf(r *Run, now time.Time) Deployment {
+	d := Deployment{Run: r.ID, SHA: r.SHA, Ref: r.Ref, PR: r.PR, Pipeline: r.Pipeline.Name, By: r.Actor.Login, State: r.State, At: now, Artifacts: r.outputs()}
+	if r.Restores != nil {
+		d.Restores = r.Restores.Run
+	}
+	if r.Reverts != "" && r.Restores != nil {
+		to := r.Restores
+		d.SHA, d.Ref, d.PR, d.Pipeline, d.Artifacts = to.SHA, to.Ref, to.PR, to.Pipeline, to.Artifacts
+	}
+	return d
+}

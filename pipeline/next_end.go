@@ -1,0 +1,239 @@
+package pipeline
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// conclude decides how a run ends in which no step moves any more.
+func conclude(r *Run, f Facts) []Decision {
+	if blocked, ds := block(r); blocked {
+		return ds
+	}
+	failed := firstFailure(r)
+	switch {
+	case failed == nil:
+		return []Decision{Finish{State: Succeeded, Lock: lockAfter(r)}}
+	case rollsBack(r):
+		return []Decision{rollback(r, f, cmp.Or(failed.Code, "step_failed"), failure(failed))}
+	}
+	end := Finish{State: Failed, Code: cmp.Or(failed.Code, "step_failed"), Message: failure(failed)}
+	if lockAfter(r) != "" {
+		end.Lock = fmt.Sprintf("the rollback with run %s failed", r.ID)
+	}
+	return []Decision{end}
+}
+
+// block: while nobody knows how a step ended, the run ends in no way and keeps
+// its environment.
+func block(r *Run) (bool, []Decision) {
+	i := slices.IndexFunc(r.Steps, func(s StepRun) bool { return s.State == Unknown })
+	if i < 0 {
+		return false, nil
+	}
+	name := r.Steps[i].Name
+	msg := fmt.Sprintf("Nobody saw how %s ended. Look, then say `/resolve %s %s succeeded` or `failed`, with --reason.", name, r.ID, name)
+	if r.State == Unknown && r.Message == msg {
+		return true, nil
+	}
+	return true, []Decision{Block{msg}}
+}
+
+// windDown ends a cancelled run: what runs is stopped, what waits never starts.
+func windDown(r *Run, f Facts, now time.Time) []Decision {
+	var ds []Decision
+	active := false
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		if d := windDownStep(s, now); d != nil {
+			ds = append(ds, d)
+		}
+		active = active || s.State == Running || s.State == Waiting
+	}
+	if active || len(ds) > 0 {
+		return ds
+	}
+	return afterCancel(r, f)
+}
+
+func windDownStep(s *StepRun, now time.Time) Decision {
+	switch {
+	case s.State == Queued:
+		return Skip{s.Name, "cancelled", "Not started, because the run was cancelled."}
+	case s.State == Waiting && (s.Call == 0 || s.Code == "retry"):
+		return Settle{s.Name, Cancelled, "cancelled", ""}
+	case (s.State == Running || s.State == Waiting) && s.Stopping == "":
+		return StopStep{s.Name, "cancelled"}
+	case s.State == Waiting && reached(s.Due, now):
+		return Call{s.Name} // it could not be stopped yet
+	}
+	return nil
+}
+
+// afterCancel decides how a cancelled run ends in which no step moves any
+// more. One that had done all it was to do was not cancelled: it is there.
+func afterCancel(r *Run, f Facts) []Decision {
+	cut := slices.ContainsFunc(r.Steps, func(s StepRun) bool { return s.State == Cancelled || s.Code == "cancelled" })
+	blocked, ds := block(r)
+	switch {
+	case blocked:
+		return ds
+	case r.Admitted && !cut && firstFailure(r) == nil:
+		return []Decision{Finish{State: Succeeded, Message: "The cancellation came too late: every step had ended.", Lock: lockAfter(r)}}
+	case r.Cancel.Code == "deadline" && r.Admitted && rollsBack(r):
+		return []Decision{rollback(r, f, "deadline", cancelMessage(r))}
+	}
+	return []Decision{Finish{State: endOf(r.Cancel), Code: r.Cancel.Code, Message: cancelMessage(r)}}
+}
+
+// endOf: people cancel; a deadline is a failure.
+func endOf(c *Cancellation) State {
+	if c.Code == "deadline" {
+		return Failed
+	}
+	return Cancelled
+}
+
+func cancelMessage(r *Run) string {
+	c := r.Cancel
+	switch {
+	case c.Code == "rejected":
+		return strings.TrimSpace(fmt.Sprintf("Rejected by %s. %s", c.By.Login, c.Reason))
+	case c.By.IsBot():
+		return c.Reason
+	}
+	return strings.TrimSpace(fmt.Sprintf("Cancelled by %s. %s", c.By.Login, c.Reason))
+}
+
+// rollsBack: only what deploys has something to go back to.
+func rollsBack(r *Run) bool {
+	return r.Pipeline.OnFailure == Rollback && r.Environment != nil && !r.DryRun
+}
+
+// rollback chooses how to undo a failed run: revert its steps if every one
+// that was begun can be, else deploy the previous good revision again, else
+// stop and ask. The step that failed counts too: it may have done half its work.
+func rollback(r *Run, f Facts, code, why string) Decision {
+	var stuck []string
+	touched := false
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		touched = touched || begun(r, s)
+		if begun(r, s) && !revertible(f, s) {
+			stuck = append(stuck, s.Name)
+		}
+	}
+	switch {
+	case !touched:
+		return Finish{State: Failed, Code: code, Message: why}
+	case len(stuck) == 0:
+		return RollBack{Message: why + " Reverting what was done."}
+	case f.Environment != nil && f.Environment.Current != nil && r.Restores == nil:
+		to := f.Environment.Current
+		return RollBack{To: to, Message: fmt.Sprintf("%s Deploying `%s` again, which ran before.", why, short(to.SHA))}
+	}
+	return Finish{State: Failed, Code: "cannot_roll_back",
+		Message: fmt.Sprintf("%s It cannot be rolled back: %s cannot be undone and no earlier good deployment is recorded.", why, strings.Join(stuck, ", ")),
+		Lock:    fmt.Sprintf("run %s failed and could not be rolled back", r.ID)}
+}
+
+// begun reports whether the step's runner was called and has ended since, so
+// that there may be something to undo.
+func begun(r *Run, s *StepRun) bool {
+	def, _ := r.Pipeline.Step(s.Name)
+	ended := s.State == Succeeded || s.State == Failed || s.State == Cancelled
+	return ended && !def.builtIn() && (s.Call > 0 || s.Attempt > 1)
+}
+
+func revertible(f Facts, s *StepRun) bool { return f.Revertible != nil && f.Revertible(s) }
+
+// undoing reports whether the run is on its way back, also while nobody knows
+// how the undoing of a step ended.
+func (r *Run) undoing() bool {
+	return r.State == RollingBack || r.State == Unknown && slices.ContainsFunc(r.Steps, func(s StepRun) bool { return s.Reverting && s.State == Unknown })
+}
+
+// nextRevert moves a run that is rolling back: the steps, last first, or the
+// run that deploys the previous revision.
+func nextRevert(r *Run, f Facts, now time.Time) []Decision {
+	if r.RedeployedBy != "" {
+		return awaitRedeploy(r, f)
+	}
+	if blocked, ds := block(r); blocked {
+		return ds
+	}
+	var last *StepRun
+	var stuck []string
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		switch {
+		case s.State == RollingBack:
+			return undoingStep(s, now)
+		case !begun(r, s):
+		case s.Reverting: // the undoing itself failed
+			return []Decision{rollbackFailed(r, fmt.Sprintf("The rollback stopped: %s could not be undone. %s", s.Name, s.Message))}
+		case !revertible(f, s):
+			stuck = append(stuck, s.Name)
+		case last == nil || !s.Ended.Before(last.Ended):
+			last = s
+		}
+	}
+	switch {
+	case last != nil:
+		return []Decision{Revert{last.Name}}
+	case len(stuck) > 0:
+		return []Decision{rollbackFailed(r, fmt.Sprintf("The rollback stopped: %s cannot be undone any more.", strings.Join(stuck, ", ")))}
+	case r.Reverts != "": // to undo was all it was asked for
+		return []Decision{Finish{State: Succeeded, Message: fmt.Sprintf("Run %s was undone.", r.Reverts), Lock: lockReason(r)}}
+	}
+	return []Decision{Finish{State: RolledBack, Code: "rolled_back", Message: r.Message, Lock: lockReason(r)}}
+}
+
+func undoingStep(s *StepRun, now time.Time) []Decision {
+	switch {
+	case s.Stopping == "" && reached(s.Deadline, now):
+		return []Decision{StopStep{s.Name, "timeout"}}
+	case reached(s.Due, now):
+		return []Decision{Call{s.Name}}
+	}
+	return nil
+}
+
+func awaitRedeploy(r *Run, f Facts) []Decision {
+	switch c := f.Redeployed; {
+	case c == nil || !c.State.Terminal():
+		return nil
+	case c.State == Succeeded:
+		return []Decision{Finish{State: RolledBack, Code: "rolled_back",
+			Message: fmt.Sprintf("Rolled back: `%s` runs again, by run %s.", c.ShortSHA(), c.ID), Lock: lockReason(r)}}
+	default:
+		return []Decision{rollbackFailed(r, fmt.Sprintf("The rollback failed as well, see run %s. %s", c.ID, c.Message))}
+	}
+}
+
+func rollbackFailed(r *Run, message string) Finish {
+	return Finish{State: Failed, Code: "rollback_failed", Message: message, Lock: fmt.Sprintf("the rollback of run %s failed", r.ID)}
+}
+
+// lockAfter: every rollback leaves the environment locked. One that serves a
+// failed run leaves that to the run.
+func lockAfter(r *Run) string {
+	if r.Trigger != ByRollback || r.Parent != "" || r.DryRun {
+		return ""
+	}
+	return lockReason(r)
+}
+
+func lockReason(r *Run) string {
+	if r.Trigger == ByRollback {
+		return fmt.Sprintf("rolled back by %s with run %s", r.Actor.Login, r.ID)
+	}
+	return fmt.Sprintf("run %s was rolled back", r.ID)
+}
+
+func failure(s *StepRun) string {
+	return cmp.Or(s.Message, s.Name+" failed.")
+}

@@ -1,0 +1,191 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Planner is a Runner that can say what a step would do. A dry run calls Plan
+// instead of Run; what it says is in the Result's Message and Summary.
+type Planner interface {
+	Plan(ctx context.Context, c *StepContext) (Result, error)
+}
+
+// plans reports whether a dry run has something to call.
+func (e *Engine) plans(def Step) bool {
+	_, ok := e.Runners[def.Runner()].Runner.(Planner)
+	return ok
+}
+
+// call makes the call itself. Whatever goes wrong becomes a result; err is what
+// the runner said.
+func (e *Engine) call(ctx context.Context, r *Run, step string, l *Lease) (res Result, err error) {
+	s := r.Step(step)
+	def, _ := r.Pipeline.Step(step)
+	var log LogWriter
+	defer func() {
+		if p := recover(); p != nil {
+			e.Log.Error("runner panicked", "run", string(r.ID), "step", step, "panic", p)
+			res, err = Result{Done: true, State: Unknown, Code: "crashed", Message: fmt.Sprintf("shipmate met a fault of its own while %s ran.", step)}, nil
+		}
+		if log != nil {
+			e.closeLog(ctx, r, step, log, &res)
+		}
+	}()
+	c, log, err := e.context(ctx, r, def, s, l)
+	if err == nil {
+		res, err = e.dispatch(ctx, c, s)
+	}
+	if err != nil {
+		res = failedCall(ctx, e.class(r, step), err)
+	}
+	return res, err
+}
+
+// closeLog ends the call's log, and hides secrets in what it came to.
+func (e *Engine) closeLog(ctx context.Context, r *Run, step string, log LogWriter, res *Result) {
+	res.Message, res.Summary = log.Mask(res.Message), log.Mask(res.Summary)
+	for k, v := range res.Outputs {
+		res.Outputs[k] = log.Mask(v)
+	}
+	if err := log.Close(context.WithoutCancel(ctx), res.Done); err != nil {
+		e.Log.Error("close log", "run", string(r.ID), "step", step, "err", err)
+	}
+}
+
+func (e *Engine) dispatch(ctx context.Context, c *StepContext, s *StepRun) (Result, error) {
+	runner := e.Runners[c.Step.Runner()].Runner
+	switch {
+	case s.Stopping != "":
+		return e.stopped(ctx, runner, c, s)
+	case c.Run.DryRun:
+		return runner.(Planner).Plan(ctx, c)
+	case s.Reverting:
+		return runner.(Reverter).Revert(ctx, c)
+	}
+	return runner.Run(ctx, c)
+}
+
+const stopPause = 5 * time.Second // between two tries to stop a step
+
+// stopped ends a step no call is in flight for. One that cannot be stopped is
+// unknown in the end: it may run on.
+func (e *Engine) stopped(ctx context.Context, runner Runner, c *StepContext, s *StepRun) (Result, error) {
+	var err error
+	if cn, ok := runner.(Canceller); ok && !c.Run.DryRun {
+		err = cn.Cancel(ctx, c)
+	}
+	switch {
+	case err == nil:
+		return Result{Done: true, State: stopState(s.Stopping), Code: s.Stopping, Message: stopMessage(c.Step, s.Stopping)}, nil
+	case ctx.Err() != nil:
+		return Result{}, err
+	case IsTemporary(err) && !reached(s.Deadline, e.Now()):
+		return Result{RetryAfter: stopPause, Message: Message(err)}, nil
+	}
+	e.Log.Error("stop step", "run", string(c.Run.ID), "step", c.Step.Name, "err", err)
+	return Result{Done: true, State: Unknown, Code: "not_stopped", Message: fmt.Sprintf("%s could not be stopped and may still run. %s", c.Step.Name, Message(err))}, nil
+}
+
+// failedCall is what an error comes to. A call that ended because its ctx did
+// says nothing about what it had done by then; if it cannot be made again,
+// nobody knows.
+func failedCall(ctx context.Context, class RetryClass, err error) Result {
+	const wait = 10 * time.Second
+	switch {
+	case IsTemporary(err):
+		return Result{RetryAfter: cmp.Or(asksFor(err), wait), Message: Message(err)}
+	case class == Once && ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
+		return Result{Done: true, State: Unknown, Code: "cut_short", Message: "It was stopped in the middle, and nobody saw how far it came."}
+	}
+	return Result{Done: true, State: Failed, Code: cmp.Or(Code(err), "runner_error"), Message: Message(err)}
+}
+
+func (e *Engine) context(ctx context.Context, r *Run, def Step, s *StepRun, l *Lease) (*StepContext, LogWriter, error) {
+	c := &StepContext{Run: r, Step: def, With: s.With, Attempt: s.Attempt, Call: s.Call, Fence: r.Fence, Checkpoint: s.Checkpoint, Outputs: r.outputs()}
+	var err error
+	if c.Secrets, err = e.secrets(ctx, r, def.Secrets); err != nil && s.Stopping == "" { // a step is stopped without its secrets too
+		return nil, nil, err
+	}
+	log, err := e.Logs.Open(ctx, r, def.Name, s.Attempt, c.Secrets)
+	if err != nil {
+		return nil, nil, Temporary(err)
+	}
+	c.Log = log
+	c.Save = func(ctx context.Context, checkpoint json.RawMessage) error {
+		_, err := e.update(ctx, r.ID, func(m *move) error {
+			m.run.Step(def.Name).Checkpoint = checkpoint
+			m.touched = true
+			m.change.Hold = l
+			return nil
+		})
+		return err
+	}
+	return c, log, nil
+}
+
+func (e *Engine) secrets(ctx context.Context, r *Run, names []string) (map[string]Secret, error) {
+	switch {
+	case len(names) == 0:
+		return nil, nil
+	case e.Secrets == nil:
+		return nil, Refuse("no_secret_store", "This shipmate has no secret store, and the step declares secrets.")
+	}
+	return e.Secrets.Resolve(ctx, r, names)
+}
+
+// calls are the calls of runners in flight in this process.
+type calls struct {
+	mu  sync.Mutex
+	out map[RunID]map[*flight]bool
+}
+
+// flight is one call. There may be two of a step: one whose lease was lost and
+// that has not noticed yet, and the one that took over.
+type flight struct {
+	step   string
+	cancel context.CancelCauseFunc
+}
+
+func (c *calls) add(id RunID, step string, cancel context.CancelCauseFunc) (remove func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out == nil {
+		c.out = map[RunID]map[*flight]bool{}
+	}
+	if c.out[id] == nil {
+		c.out[id] = map[*flight]bool{}
+	}
+	f := &flight{step, cancel}
+	c.out[id][f] = true
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.out[id], f)
+		if len(c.out[id]) == 0 {
+			delete(c.out, id)
+		}
+	}
+}
+
+func (c *calls) has(id RunID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out[id] != nil
+}
+
+// stop ends the calls of all steps of the run that are to stop.
+func (c *calls) stop(r *Run) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for f := range c.out[r.ID] {
+		if s := r.Step(f.step); s != nil && s.Stopping != "" {
+			f.cancel(errors.New(s.Stopping))
+		}
+	}
+}
