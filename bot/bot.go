@@ -27,6 +27,7 @@ type Bot struct {
 	Store      commands.Store
 	Records    Records
 	GitHub     Forge
+	Threads    Threads // nil: there are none
 	Buttons    Buttons
 	Services   Services
 	Identities Identities
@@ -42,6 +43,12 @@ type Forge interface {
 	// CommentUnchanged reports whether the comment still stands as it was written.
 	CommentUnchanged(ctx context.Context, repo pipeline.Repo, comment int64, body string) (bool, error)
 	Changed(ctx context.Context, r *pipeline.Run) ([]string, error)
+}
+
+// Threads knows which run a thread on Slack is about.
+type Threads interface {
+	// RunOf returns the run, or an error that wraps pipeline.ErrNotFound.
+	RunOf(ctx context.Context, channel, thread string) (pipeline.RunID, error)
 }
 
 // Handlers are the jobs of the bot, for a Worker.
@@ -93,7 +100,7 @@ func (b *Bot) read(ctx context.Context, m Said) ([]commands.Line, error) {
 		}
 	}
 	var lines []commands.Line
-	var problems []string
+	var problems []error
 	for _, text := range commands.Lines(m.Text, b.Name) {
 		service, text := cutService(text, services)
 		line, err := b.Commands.Parse(text)
@@ -101,16 +108,18 @@ func (b *Bot) read(ctx context.Context, m Said) ([]commands.Line, error) {
 			line.Flags["service"] = []string{service}
 		}
 		switch {
+		case errors.Is(err, commands.ErrNotOurs) && m.Origin.Surface == "slack":
+			problems = append(problems, unknownWords(text))
 		case errors.Is(err, commands.ErrNotOurs):
 		case err != nil:
-			problems = append(problems, pipeline.Message(err))
+			problems = append(problems, err)
 		default:
 			lines = append(lines, line)
 		}
 	}
 	switch {
 	case len(problems) > 0:
-		return nil, pipeline.Refuse("bad_command", "%s", strings.Join(problems, "\n\n")+nothingDone(len(lines)))
+		return nil, misread(problems, len(lines))
 	case len(lines) > maxLines:
 		return nil, pipeline.Refuse("too_many_commands", "That is %d commands, and %d at once is the most. Nothing was done.", len(lines), maxLines)
 	case len(lines) == 0:
@@ -119,11 +128,26 @@ func (b *Bot) read(ctx context.Context, m Said) ([]commands.Line, error) {
 	return lines, nil
 }
 
-func nothingDone(others int) string {
-	if others == 0 {
-		return ""
+// unknownWords: on Slack whatever reaches us was said to us.
+func unknownWords(text string) error {
+	verb, _, _ := strings.Cut(text, " ")
+	return pipeline.Refuse("unknown_command", "There is no command %s. See `/help` for those there are.", commands.Code(verb))
+}
+
+// misread is the refusal of a message of which some lines were not understood.
+func misread(problems []error, understood int) error {
+	if len(problems) == 1 && understood == 0 {
+		return problems[0]
 	}
-	return "\n\nNothing of this message was done."
+	var texts []string
+	for _, err := range problems {
+		texts = append(texts, refusal(err))
+	}
+	text := strings.Join(texts, "\n\n")
+	if understood > 0 {
+		text += "\n\nNothing of this message was done."
+	}
+	return &pipeline.Error{Message: text}
 }
 
 // obey does the lines in order and answers them together.
@@ -229,7 +253,7 @@ func buttonLine(btn Button, r *pipeline.Run, reason string) string {
 		if reason == "" {
 			reason = "rejected by button"
 		}
-		return commands.Paste("/reject", string(r.ID), "--reason", reason)
+		return commands.Paste("/reject", string(r.ID)) + commands.PasteFlag("reason", reason)
 	case ButtonRollback:
 		return commands.Paste("/rollback", r.EnvironmentName())
 	}
@@ -295,6 +319,7 @@ func serviceOf(repo pipeline.Repo, cfg *pipeline.Config) Service {
 	s := Service{Name: cfg.Service, Repo: repo}
 	for _, env := range cfg.Environments {
 		s.Environments = append(s.Environments, env.Name)
+		s.Aliases = append(s.Aliases, env.Aliases...)
 		if env.Slack != "" && !slices.Contains(s.Channels, env.Slack) {
 			s.Channels = append(s.Channels, env.Slack)
 		}

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,8 +59,8 @@ func (m *Metrics) Acked(source, status string, took time.Duration) {
 func (m *Metrics) Called(api, status string) { m.calls.WithLabelValues(api, status).Inc() }
 
 // Budget notes what GitHub says is left for an installation.
-func (m *Metrics) Budget(installation string, remaining int) {
-	m.budgets.WithLabelValues(installation).Set(float64(remaining))
+func (m *Metrics) Budget(installation int64, remaining int) {
+	m.budgets.WithLabelValues(strconv.FormatInt(installation, 10)).Set(float64(remaining))
 }
 
 // Job counts a job; it is a Worker's Observe.

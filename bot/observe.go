@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Transport counts the calls of an API, and notes the budget that GitHub's
-// answers tell.
+// Transport counts the calls of an API.
 func (m *Metrics) Transport(api string, next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(req *http.Request) (*http.Response, error) {
 		res, err := next.RoundTrip(req)
@@ -16,9 +15,6 @@ func (m *Metrics) Transport(api string, next http.RoundTripper) http.RoundTrippe
 			return res, err
 		}
 		m.Called(api, strconv.Itoa(res.StatusCode))
-		if left, err := strconv.Atoi(res.Header.Get("X-Ratelimit-Remaining")); err == nil {
-			m.Budget(api, left)
-		}
 		return res, nil
 	})
 }

@@ -2,7 +2,7 @@ package bot
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 
@@ -12,8 +12,18 @@ import (
 
 // place finds out who speaks and which repository is meant, and reads its
 // file. On GitHub both are known; on Slack the person is looked up, and the
-// repository follows from the words, the thread or the channel.
+// repository follows from the words, the thread or the channel. What needs no
+// right, such as help, does without what cannot be found.
 func (b *Bot) place(ctx context.Context, c *commands.Call, lines []commands.Line) error {
+	err := b.find(ctx, c, lines)
+	needed := slices.ContainsFunc(lines, func(l commands.Line) bool { return l.Command.Help().Needs > pipeline.NoAccess })
+	if pipeline.Code(err) != "" && !needed {
+		return nil
+	}
+	return err
+}
+
+func (b *Bot) find(ctx context.Context, c *commands.Call, lines []commands.Line) error {
 	if c.Actor.ID == 0 && c.Actor.SlackUser != "" {
 		who, err := b.Identities.GitHub(ctx, c.Actor)
 		if err != nil {
@@ -34,22 +44,50 @@ func (b *Bot) place(ctx context.Context, c *commands.Call, lines []commands.Line
 	return nil
 }
 
-// placeBySlack: a service may be named; a run id leads to its repository; a
-// channel that one repository alone names belongs to it.
+// thread finds the run whose thread the message was written in, if any.
+func (b *Bot) thread(ctx context.Context, at pipeline.Origin) (*pipeline.Run, error) {
+	if b.Threads == nil || at.Thread == "" {
+		return nil, nil
+	}
+	id, err := b.Threads.RunOf(ctx, at.Channel, at.Thread)
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := b.Store.Load(ctx, id)
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return nil, nil // its record is gone, its message still stands
+	}
+	return r, err
+}
+
+// placeBySlack: a service may be named; a run, by its id or its thread, leads to
+// its repository; a channel that one repository alone names belongs to it.
 func (b *Bot) placeBySlack(ctx context.Context, c *commands.Call, lines []commands.Line) error {
 	services, err := b.Services.All(ctx)
 	if err != nil {
 		return err
 	}
-	for i := range lines {
-		repo, err := b.serviceFor(ctx, c, lines[i], services)
-		if err != nil {
+	about, err := b.thread(ctx, c.Origin)
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		var repo pipeline.Repo
+		if about != nil && !line.Has("service") {
+			repo = about.Repo
+		} else if repo, err = b.serviceFor(ctx, c, line, services); err != nil {
 			return err
 		}
 		if c.Repo.ID != 0 && c.Repo.ID != repo.ID {
 			return pipeline.Refuse("several_repositories", "These commands are for different repositories. Send them one by one.")
 		}
 		c.Repo = repo
+	}
+	if about != nil && about.Repo.ID == c.Repo.ID {
+		c.Thread = about.ID
 	}
 	return nil
 }
@@ -58,7 +96,7 @@ func (b *Bot) serviceFor(ctx context.Context, c *commands.Call, l commands.Line,
 	if name := l.Flag("service"); name != "" {
 		return named(all, name)
 	}
-	if id := l.Arg("run"); strings.HasPrefix(id, "r-") {
+	if id := strings.ToLower(firstArg(l)); strings.HasPrefix(id, "r-") {
 		r, err := b.Store.Load(ctx, pipeline.RunID(id))
 		if err == nil {
 			return r.Repo, nil
@@ -67,13 +105,11 @@ func (b *Bot) serviceFor(ctx context.Context, c *commands.Call, l commands.Line,
 	here := slices.DeleteFunc(slices.Clone(all), func(s Service) bool {
 		return !slices.Contains(s.Channels, c.Origin.Channel) && !slices.Contains(s.Channels, "#"+c.Origin.ChannelName)
 	})
-	switch {
-	case len(here) == 1:
+	if len(here) == 0 {
+		here = all
+	}
+	if len(here) == 1 && fits(l, here[0]) {
 		return here[0].Repo, nil
-	case len(here) == 0 && len(all) == 1:
-		return all[0].Repo, nil
-	case len(here) > 1:
-		all = here
 	}
 	if len(all) == 0 {
 		return pipeline.Repo{}, pipeline.Refuse("no_services", "No repository with a `.shipmate.yaml` is known yet. Install the GitHub App on one, and push the file to its default branch.")
@@ -81,8 +117,22 @@ func (b *Bot) serviceFor(ctx context.Context, c *commands.Call, l commands.Line,
 	if near, ok := pipeline.Nearest(firstArg(l), serviceNames(all)); ok {
 		return pipeline.Repo{}, pipeline.Refuse("unknown_service", "There is no service %s. Did you mean %s?", commands.Code(firstArg(l)), commands.Code(strings.Replace(l.Text, firstArg(l), near, 1)))
 	}
-	return pipeline.Repo{}, pipeline.Refuse("which_service", "Say which service is meant, for example %s. There is: %s.",
-		commands.Code(fmt.Sprintf("%s %s ...", l.Command.Help().Name, all[0].Name)), strings.Join(serviceNames(all), ", "))
+	if len(here) == 1 {
+		return here[0].Repo, nil
+	}
+	if l.Arg("env") != "" && !slices.ContainsFunc(here, func(s Service) bool { return fits(l, s) }) {
+		return pipeline.Repo{}, pipeline.Refuse("unknown_service", "There is no service %s. The services here are: %s.", commands.Code(l.Arg("env")), strings.Join(serviceNames(here), ", "))
+	}
+	verb, rest, _ := strings.Cut(l.Text, " ")
+	return pipeline.Repo{}, pipeline.Refuse("which_service", "Say which service is meant, for example %s. The services here are: %s.",
+		commands.Code(strings.TrimSpace(verb+" "+here[0].Name+" "+rest)), strings.Join(serviceNames(here), ", "))
+}
+
+// fits: unless it looks like a mistyped service, a line is meant for the one
+// service that its channel belongs to.
+func fits(l commands.Line, s Service) bool {
+	env := l.Arg("env")
+	return env == "" || slices.ContainsFunc(slices.Concat(s.Environments, s.Aliases), func(e string) bool { return strings.EqualFold(e, env) })
 }
 
 // named finds a service by its name or its repository.
@@ -100,7 +150,7 @@ func named(all []Service, name string) (pipeline.Repo, error) {
 	case 1:
 		return hits[0].Repo, nil
 	case 0:
-		return pipeline.Repo{}, pipeline.Refuse("unknown_service", "There is no service %s. There is: %s.", commands.Code(name), strings.Join(serviceNames(all), ", "))
+		return pipeline.Repo{}, pipeline.Refuse("unknown_service", "There is no service %s. The services are: %s.", commands.Code(name), strings.Join(serviceNames(all), ", "))
 	}
 	var repos []string
 	for _, s := range hits {

@@ -16,6 +16,7 @@ type Service struct {
 	Name         string        `json:"name"`
 	Repo         pipeline.Repo `json:"repo"`
 	Environments []string      `json:"environments,omitempty"`
+	Aliases      []string      `json:"aliases,omitempty"`  // of its environments
 	Channels     []string      `json:"channels,omitempty"` // Slack channels its environments name, with "#"
 }
 

@@ -31,8 +31,8 @@ func (a Approve) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	text := fmt.Sprintf("%s approved run %s.", c.Actor.Login, r.ID)
-	if len(r.OpenGates()) > 0 && r.Message != "" {
+	text := fmt.Sprintf("You approved run %s.", r.ID)
+	if !r.State.Terminal() && r.Message != "" {
 		text += " " + r.Message
 	}
 	return Reply{Run: r.ID, Text: text}, nil
@@ -58,13 +58,14 @@ func (Reject) Help() Help {
 
 func (j Reject) Do(ctx context.Context, c *Call) (Reply, error) {
 	if prose(c.Line.Flag("reason")) == "" {
-		return Reply{}, pipeline.Refuse("reason_needed", "A rejection needs a reason, for whoever asked: `/reject %s --reason \"...\"`.", orWord(c.Line.Arg("run"), "<run>"))
+		line := Paste("/reject", strings.Fields(c.Line.Arg("run"))...)
+		return Reply{}, pipeline.Refuse("reason_needed", "A rejection needs a reason, for whoever asked: %s.", Code(line+` --reason "..."`))
 	}
 	r, err := judge(ctx, j.Runs, j.GitHub, j.Store, c, pipeline.Approval{})
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Run: r.ID, Text: fmt.Sprintf("%s rejected run %s.", c.Actor.Login, r.ID)}, nil
+	return Reply{Run: r.ID, Text: fmt.Sprintf("You rejected run %s, and it ends.", r.ID)}, nil
 }
 
 // judge finds the open question, asks whether this person may answer it, and
@@ -76,7 +77,7 @@ func judge(ctx context.Context, runs Runs, gh GitHub, store Store, c *Call, a pi
 	}
 	open := r.OpenGates()
 	if len(open) == 0 {
-		return nil, pipeline.Refuse("already_decided", "Run %s is not waiting for approval: it is %s.", r.ID, strings.ReplaceAll(string(r.State), "_", " "))
+		return nil, pipeline.Refuse("already_decided", "Run %s is not waiting for approval: it %s.", r.ID, stands(r.State))
 	}
 	policy := r.ApprovalPolicy(open[0])
 	who, err := gh.Standing(ctx, c.Repo, c.Actor, teams(policy.By))
@@ -84,7 +85,7 @@ func judge(ctx context.Context, runs Runs, gh GitHub, store Store, c *Call, a pi
 		return nil, err
 	}
 	if why := pipeline.MayApprove(policy, who, c.Actor.ID, r.Actor, r.Excluded); why != "" {
-		return nil, pipeline.Refuse("may_not_approve", "%s may not approve this: %s.", c.Actor.Login, why)
+		return nil, pipeline.Refuse("may_not_approve", "You may not approve this: %s.", why)
 	}
 	a.Gate, a.By, a.Via, a.Reason = open[0], c.Actor, c.Origin.Surface, prose(c.Line.Flag("reason"))
 	return runs.Approve(ctx, r.ID, a)
@@ -93,7 +94,7 @@ func judge(ctx context.Context, runs Runs, gh GitHub, store Store, c *Call, a pi
 // question finds the run that is meant: the one named, else the only one of
 // this pull request or thread that waits for an answer.
 func question(ctx context.Context, store Store, c *Call) (*pipeline.Run, error) {
-	if id := c.Line.Arg("run"); id != "" {
+	if id := c.Run("run"); id != "" {
 		return known(ctx, store, c, id)
 	}
 	all, err := store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR, Open: true})
@@ -126,11 +127,4 @@ func teams(list []string) []string {
 		}
 	}
 	return out
-}
-
-func orWord(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

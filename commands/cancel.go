@@ -48,7 +48,7 @@ func (x Cancel) Do(ctx context.Context, c *Call) (Reply, error) {
 // which finds the run by its id, by its environment, or as the only open one
 // of the pull request.
 func (x Cancel) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
-	name := c.Line.Arg("run")
+	name := c.Run("run")
 	q := pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR, Open: true}
 	if env, ok := c.Config.Environment(name); ok {
 		state, err := x.Store.Environment(ctx, c.Repo.ID, env.Name)

@@ -35,6 +35,7 @@ type Help struct {
 // Arg is a word by its position.
 type Arg struct {
 	Name     string // "env", "run", "step", "ref"
+	Word     string // may be said before it: "to"
 	Optional bool
 }
 
@@ -51,11 +52,11 @@ func (h Help) Usage() string {
 	var b strings.Builder
 	b.WriteString(h.Name)
 	for _, a := range h.Args {
+		text := strings.TrimSpace(a.Word + " <" + a.Name + ">")
 		if a.Optional {
-			fmt.Fprintf(&b, " [<%s>]", a.Name)
-		} else {
-			fmt.Fprintf(&b, " <%s>", a.Name)
+			text = "[" + text + "]"
 		}
+		b.WriteString(" " + text)
 	}
 	for _, f := range h.Flags {
 		value := f.Value
@@ -76,6 +77,7 @@ type Call struct {
 	Repo   pipeline.Repo
 	Config *pipeline.Config // of the repository's default branch
 	PR     int              // zero: not said on a pull request
+	Thread pipeline.RunID   // the run whose Slack thread it was said in; "": none
 	Said   time.Time        // by the platform's clock
 	Now    time.Time
 }
@@ -124,6 +126,14 @@ func (s Set) Names() []string {
 		names = append(names, strings.TrimPrefix(c.Help().Name, "/"))
 	}
 	return names
+}
+
+// Run is the run that was named, else the one whose thread this is, else "".
+func (c *Call) Run(arg string) string {
+	if id := c.Line.Arg(arg); id != "" {
+		return id
+	}
+	return string(c.Thread)
 }
 
 // Code puts what somebody typed into a code span that it cannot leave.

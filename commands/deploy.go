@@ -76,6 +76,9 @@ func (d Deploy) revision(ctx context.Context, c *Call, req *pipeline.Request) er
 	if err != nil {
 		return err
 	}
+	if !pr.Open && !pr.Merged {
+		return pipeline.Refuse("closed", "This pull request is closed, so its branch is not deployed. Reopen it, or name what you mean: `/deploy %s <branch, tag or commit>`.", req.Environment.Name)
+	}
 	req.PR, req.SHA, req.Ref, req.Title = c.PR, pr.Head, pr.Branch, pr.Title
 	if ref != "" {
 		if ref != pr.Head {
@@ -122,7 +125,7 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 		return Reply{}, err
 	}
 	gates := pipeline.Gates(pipeline.QuestionOf(&pipeline.Run{Request: req}), pipeline.Facts{Environment: state, Live: &live, Policy: env}, c.Now)
-	if err := refuse(gates, c.Line.Has("wait")); err != nil {
+	if err := refuse(gates, c.Line); err != nil {
 		return Reply{}, err
 	}
 	if req.ID, err = ChooseRunID(ctx, s.records, s.store, c.Repo.ID, c.Key); err != nil {
@@ -137,24 +140,20 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 
 // refuse turns the first gate that says no into a refusal. A lock refuses what
 // is asked for now, unless the asker would wait.
-func refuse(gates []pipeline.Gate, wait bool) error {
+func refuse(gates []pipeline.Gate, l Line) error {
 	for _, g := range gates {
 		switch {
 		case g.State == pipeline.Fails:
 			return pipeline.Refuse(g.Code, "%s %s", g.Sentence, g.Fix)
-		case g.State == pipeline.Waits && g.Name == pipeline.GateLock && !wait:
-			return pipeline.Refuse(g.Code, "%s To start as soon as it is unlocked, add `--wait`; to unlock it: `%s`.", g.Sentence, g.Fix)
+		case g.State == pipeline.Waits && g.Name == pipeline.GateLock && !l.Has("wait"):
+			return pipeline.Refuse(g.Code, "%s To unlock it: `%s`. To start by itself as soon as it is unlocked: %s.", g.Sentence, g.Fix, Code(l.Text+" --wait"))
 		}
 	}
 	return nil
 }
 
 func started(r *pipeline.Run, env *pipeline.Environment) string {
-	what := "Deploying"
-	if r.Trigger == pipeline.ByRollback {
-		what = "Rolling back to"
-	}
-	text := fmt.Sprintf("%s `%s` to **%s** as run %s.", what, r.ShortSHA(), env.Name, r.ID)
+	text := fmt.Sprintf("Deploying `%s` to **%s** as run %s.", r.ShortSHA(), env.Name, r.ID)
 	if r.Trigger == pipeline.ByRollback {
 		text = fmt.Sprintf("Rolling **%s** back to `%s` as run %s.", env.Name, r.ShortSHA(), r.ID)
 	}
@@ -171,10 +170,13 @@ func environment(c *Call) (*pipeline.Environment, error) {
 		return env, nil
 	}
 	names := c.Config.EnvironmentNames()
+	if len(names) == 0 {
+		return nil, pipeline.Refuse("unknown_environment", "There is no environment %s: the `.shipmate.yaml` of %s names none.", Code(name), c.Repo)
+	}
 	if near, ok := pipeline.Nearest(name, names); ok {
 		return nil, pipeline.Refuse("unknown_environment", "There is no environment %s. Did you mean %s?", Code(name), Code(strings.Replace(c.Line.Text, name, near, 1)))
 	}
-	return nil, pipeline.Refuse("unknown_environment", "There is no environment %s. There is: %s.", Code(name), strings.Join(names, ", "))
+	return nil, pipeline.Refuse("unknown_environment", "There is no environment %s. The environments of %s are: %s.", Code(name), c.Config.Service, strings.Join(names, ", "))
 }
 
 func parseParams(p *pipeline.Pipeline, given []string) (map[string]any, error) {

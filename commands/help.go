@@ -47,7 +47,7 @@ func (s Set) unknownTopic(name string) error {
 	if near, ok := pipeline.Nearest(name, s.Names()); ok {
 		return pipeline.Refuse("unknown_command", "There is no command %s. Did you mean `/help %s`?", Code(name), near)
 	}
-	return pipeline.Refuse("unknown_command", "There is no command %s. There is: %s.", Code(name), strings.Join(s.Names(), ", "))
+	return pipeline.Refuse("unknown_command", "There is no command %s. The commands are: %s.", Code(name), strings.Join(s.Names(), ", "))
 }
 
 func page(h Help) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -109,9 +110,17 @@ func mayDeploy(ctx context.Context, gh GitHub, c *Call, env *pipeline.Environmen
 		return err
 	}
 	if !pipeline.MayDeploy(env, who) {
-		return pipeline.Refuse("not_allowed", "%s may not do this: it needs to be a deployer of %s, you have %s.", c.Actor.Login, env.Name, who.Permission)
+		return pipeline.Refuse("not_allowed", "Only deployers of %s may do this%s; you have %s.", env.Name, listed(env.Deployers), who.Permission)
 	}
 	return nil
+}
+
+// listed is who they are, where the file names them.
+func listed(deployers []string) string {
+	if len(deployers) == 0 {
+		return ""
+	}
+	return ", that is " + strings.Join(deployers, " or ")
 }
 
 // changeLock changes an environment's lock and has its queue look again.

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,15 +18,15 @@ type Logs struct {
 func (Logs) Help() Help {
 	return Help{
 		Name:     "/logs",
-		Args:     []Arg{{Name: "run"}, {Name: "step", Optional: true}},
-		Summary:  "Shows the last lines of a step, by default of the one that failed or runs.",
+		Args:     []Arg{{Name: "run", Optional: true}, {Name: "step", Optional: true}},
+		Summary:  "Shows the last lines of a step: the one that failed or runs, unless you name another.",
 		Needs:    pipeline.Read,
-		Examples: []string{"/logs r-1a2b3c4d", "/logs r-1a2b3c4d build"},
+		Examples: []string{"/logs", "/logs r-1a2b3c4d", "/logs r-1a2b3c4d build"},
 	}
 }
 
 func (g Logs) Do(ctx context.Context, c *Call) (Reply, error) {
-	r, err := known(ctx, g.Store, c, c.Line.Arg("run"))
+	r, err := g.which(ctx, c)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -33,15 +34,37 @@ func (g Logs) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
+	if step.Attempt == 0 {
+		why := ""
+		if step.Message != "" {
+			why = " " + step.Message
+		}
+		return Reply{Run: r.ID, Text: fmt.Sprintf("Step %s of run %s has not run.%s", step.Name, r.ID, why)}, nil
+	}
 	const shown = 60
-	lines, err := g.Logs.Tail(ctx, r.ID, step.Name, max(1, step.Attempt), shown)
-	if err != nil {
+	lines, err := g.Logs.Tail(ctx, r.ID, step.Name, step.Attempt, shown)
+	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
 		return Reply{}, err
 	}
 	if len(lines) == 0 {
 		return Reply{Run: r.ID, Text: fmt.Sprintf("Step %s of run %s has written nothing.", step.Name, r.ID)}, nil
 	}
 	return Reply{Run: r.ID, Text: fmt.Sprintf("The last lines of step %s of run %s:\n%s", step.Name, r.ID, Fence(lines))}, nil
+}
+
+// which is the run that was named, the thread's, else the newest of the pull request.
+func (g Logs) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
+	if id := c.Run("run"); id != "" {
+		return known(ctx, g.Store, c, id)
+	}
+	runs, err := g.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR, Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	if len(runs) == 0 {
+		return nil, pipeline.Refuse("unknown_run", "Nothing has run here yet, so there is no log.")
+	}
+	return runs[0], nil
 }
 
 // stepOf is the named step, else the one that went wrong or runs, else the last that began.

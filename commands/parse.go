@@ -3,6 +3,7 @@ package commands
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -13,6 +14,8 @@ type Line struct {
 	Args    map[string]string   // by Arg.Name; what was left out is not there
 	Flags   map[string][]string // by Flag.Name; a switch has one empty value
 	Text    string              // as it was typed
+
+	word bool // the last word was an Arg.Word, so its argument must follow
 }
 
 // Arg returns an argument, "" if it was left out.
@@ -35,7 +38,10 @@ var ErrNotOurs = pipeline.Refuse("not_ours", "This is not a command of shipmate.
 // Parse reads one line. ErrNotOurs: its verb is none of ours nor close to one.
 // Any other error says what is wrong and what to type instead.
 func (s Set) Parse(text string) (Line, error) {
-	verb, rest, _ := strings.Cut(strings.TrimPrefix(text, "/"), " ")
+	verb, rest := strings.TrimPrefix(text, "/"), ""
+	if i := strings.IndexAny(verb, " \t"); i >= 0 {
+		verb, rest = verb[:i], verb[i+1:]
+	}
 	cmd, known := s.Find(verb)
 	if !known {
 		return Line{}, s.unknown(verb, rest)
@@ -56,12 +62,15 @@ func (s Set) unknown(verb, rest string) error {
 		}
 		return r
 	}, strings.ToLower(verb))
+	if i := strings.IndexFunc(verb, func(r rune) bool { return r > unicodeASCII && unicode.IsSpace(r) }); i > 0 {
+		typed = strings.ToLower(verb[:i]) // a blank that is none, as some keyboards make it
+	}
 	near, ok := pipeline.Nearest(typed, s.Names())
-	if !ok || len(verb) > 2*len(near) {
+	if !ok || len(typed) > 2*len(near) {
 		return ErrNotOurs
 	}
-	if typed != strings.ToLower(verb) {
-		return pipeline.Refuse("not_ascii", "%s is not written in plain letters, so nothing was done. Type it by hand: `/%s`.", Code("/"+verb), near)
+	if err := plain("/" + verb); err != nil {
+		return err
 	}
 	return pipeline.Refuse("unknown_command", "There is no command %s. Did you mean %s?", Code("/"+verb), Code(strings.TrimSpace("/"+near+" "+rest)))
 }
@@ -73,6 +82,9 @@ func (l *Line) fill(h Help, words []word) error {
 	for len(words) > 0 {
 		w := words[0]
 		words = words[1:]
+		if dashed, ok := strings.CutPrefix(w.text, "—"); ok && !w.quoted {
+			w.text = "--" + dashed // phones type two dashes as one long one
+		}
 		if w.quoted || !strings.HasPrefix(w.text, "-") {
 			if err := l.addArg(h, w); err != nil {
 				return err
@@ -85,21 +97,27 @@ func (l *Line) fill(h Help, words []word) error {
 		}
 	}
 	for _, a := range h.Args {
-		if _, given := l.Args[a.Name]; !given && !a.Optional {
-			return pipeline.Refuse("missing_argument", "`%s` needs <%s>. The whole of it: `%s`.", h.Name, a.Name, h.Usage())
+		if _, given := l.Args[a.Name]; !given && (!a.Optional || l.word) {
+			return pipeline.Refuse("missing_argument", "`%s` needs `<%s>`. The whole of it: `%s`.", h.Name, a.Name, h.Usage())
 		}
 	}
 	return nil
 }
 
 func (l *Line) addArg(h Help, w word) error {
-	if len(l.Args) == len(h.Args) {
+	next := len(l.Args)
+	if next < len(h.Args) && !w.quoted && h.Args[next].Word != "" && strings.EqualFold(h.Args[next].Word, w.text) && !l.word {
+		l.word = true
+		return nil
+	}
+	l.word = false
+	if next == len(h.Args) {
 		return pipeline.Refuse("extra_argument", "%s is one word too many. The whole of it: `%s`.", Code(w.text), h.Usage())
 	}
 	if err := plain(w.text); err != nil {
 		return err
 	}
-	l.Args[h.Args[len(l.Args)].Name] = w.text
+	l.Args[h.Args[next].Name] = w.text
 	return nil
 }
 
@@ -199,14 +217,21 @@ func split(text string) ([]word, error) {
 	return words, nil
 }
 
-// Paste builds a line that Parse reads back: values with anything but plain
-// characters are quoted.
-func Paste(parts ...string) string {
-	for i, p := range parts {
-		if p == "" || strings.ContainsAny(p, " \t\"\\“”") {
-			p = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(p) + `"`
-		}
-		parts[i] = p
+// Paste builds a line that Parse reads back: a verb and its arguments.
+func Paste(verb string, args ...string) string {
+	for _, a := range args {
+		verb += " " + quote(a)
 	}
-	return strings.Join(parts, " ")
+	return verb
+}
+
+// PasteFlag is a flag with its value, to go after a line.
+func PasteFlag(name, value string) string { return " --" + name + " " + quote(value) }
+
+// quote puts whatever is not one plain word into quotes.
+func quote(text string) string {
+	if text != "" && !strings.ContainsAny(text, " \t\"\\“”") && !strings.HasPrefix(text, "-") && !strings.HasPrefix(text, "—") && text != "to" {
+		return text
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `“`, `\“`, `”`, `\”`).Replace(text) + `"`
 }

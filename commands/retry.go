@@ -19,6 +19,7 @@ func (Retry) Help() Help {
 	return Help{
 		Name:     "/retry",
 		Args:     []Arg{{Name: "run", Optional: true}},
+		Flags:    []Flag{{Name: "wait"}},
 		Summary:  "Runs a failed or cancelled run again, on the same commit.",
 		Needs:    pipeline.Write,
 		Examples: []string{"/retry", "/retry r-1a2b3c4d"},
@@ -59,10 +60,10 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 
 // which finds the run by its id, else the newest of the pull request that failed.
 func (t Retry) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
-	if id := c.Line.Arg("run"); id != "" {
+	if id := c.Run("run"); id != "" {
 		r, err := known(ctx, t.Store, c, id)
 		if err == nil && !r.State.Terminal() {
-			return nil, pipeline.Refuse("still_open", "Run %s has not ended yet: it is %s. Cancel it first, or wait.", r.ID, r.State)
+			return nil, pipeline.Refuse("still_open", "Run %s has not ended yet: it %s. Cancel it first, or wait.", r.ID, stands(r.State))
 		}
 		return r, err
 	}

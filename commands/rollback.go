@@ -2,7 +2,9 @@ package commands
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -18,11 +20,11 @@ type Rollback struct {
 func (Rollback) Help() Help {
 	return Help{
 		Name:     "/rollback",
-		Args:     []Arg{{Name: "env"}, {Name: "to", Optional: true}},
+		Args:     []Arg{{Name: "env"}, {Name: "run|commit", Word: "to", Optional: true}},
 		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}, {Name: "service", Value: "name"}},
 		Summary:  "Deploys the previous good revision again, or the one of an earlier run.",
 		Needs:    pipeline.Write,
-		Examples: []string{"/rollback prod", `/rollback prod r-1a2b3c4d --reason "carts are empty"`},
+		Examples: []string{"/rollback prod", `/rollback prod to r-1a2b3c4d --reason "carts are empty"`},
 	}
 }
 
@@ -36,7 +38,7 @@ func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	to, err := rollbackTarget(history, c.Line.Arg("to"), env.Name)
+	to, err := rollbackTarget(history, c.Line.Arg("run|commit"), env.Name)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -59,26 +61,39 @@ func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
 // the search goes on before that one.
 func rollbackTarget(history []pipeline.Deployment, named, env string) (pipeline.Deployment, error) {
 	good := slices.DeleteFunc(slices.Clone(history), func(d pipeline.Deployment) bool { return d.State != pipeline.Succeeded })
+	if len(good) == 0 {
+		return pipeline.Deployment{}, pipeline.Refuse("no_target", "Nothing has been deployed to %s successfully yet, so there is nothing to go back to.", env)
+	}
 	if named != "" {
-		i := slices.IndexFunc(good, func(d pipeline.Deployment) bool { return string(d.Run) == named || d.SHA == named })
+		i := slices.IndexFunc(good, func(d pipeline.Deployment) bool {
+			return strings.EqualFold(string(d.Run), named) || strings.EqualFold(d.SHA, named)
+		})
 		if i < 0 {
-			return pipeline.Deployment{}, pipeline.Refuse("no_target", "%s is not a successful deployment of %s. Name one of `/history %s` by run or full commit id.", Code(named), env, env)
+			return pipeline.Deployment{}, pipeline.Refuse("no_target", "%s is no run or full commit id of a successful deployment of %s. The last ones: %s.", Code(named), env, recent(good))
 		}
 		return good[i], nil
 	}
-	if len(good) == 0 {
-		return pipeline.Deployment{}, pipeline.Refuse("no_target", "Nothing was deployed to %s successfully yet, so there is nothing to go back to.", env)
-	}
-	now := good[0]
-	rest := good[1:]
-	if now.Restores != "" {
-		if i := slices.IndexFunc(rest, func(d pipeline.Deployment) bool { return d.Run == now.Restores }); i >= 0 {
-			rest = rest[i+1:]
+	now, rest := good[0], good[1:]
+	for brought := now; brought.Restores != ""; {
+		i := slices.IndexFunc(rest, func(d pipeline.Deployment) bool { return d.Run == brought.Restores })
+		if i < 0 {
+			break
 		}
+		brought, rest = rest[i], rest[i+1:]
 	}
-	i := slices.IndexFunc(rest, func(d pipeline.Deployment) bool { return d.SHA != now.SHA && d.Restores == "" })
+	i := slices.IndexFunc(rest, func(d pipeline.Deployment) bool { return d.SHA != now.SHA })
 	if i < 0 {
 		return pipeline.Deployment{}, pipeline.Refuse("no_target", "`%s` is the first good deployment of %s, so there is nothing to go back to.", now.SHA[:min(7, len(now.SHA))], env)
 	}
 	return rest[i], nil
+}
+
+// recent lists the newest deployments by run and commit.
+func recent(good []pipeline.Deployment) string {
+	const most = 5
+	var out []string
+	for _, d := range good[:min(most, len(good))] {
+		out = append(out, fmt.Sprintf("%s (`%s`)", d.Run, d.SHA[:min(7, len(d.SHA))]))
+	}
+	return strings.Join(out, ", ")
 }

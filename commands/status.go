@@ -2,7 +2,9 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -23,75 +25,107 @@ func (Status) Help() Help {
 }
 
 func (s Status) Do(ctx context.Context, c *Call) (Reply, error) {
-	name := c.Line.Arg("env|run")
+	name := c.Run("env|run")
 	if strings.HasPrefix(strings.ToLower(name), "r-") {
 		r, err := known(ctx, s.Store, c, name)
 		if err != nil {
 			return Reply{}, err
 		}
-		return Reply{Run: r.ID, Text: describe(r)}, nil
+		return Reply{Run: r.ID, Text: capital(describe(r)) + "."}, nil
 	}
-	envs := c.Config.Environments
 	if name != "" {
 		c.Line.Args["env"] = name
 		env, err := environment(c)
 		if err != nil {
 			return Reply{}, err
 		}
-		envs = []*pipeline.Environment{env}
+		text, err := s.environment(ctx, c, env)
+		return Reply{Text: text}, err
 	}
-	var b strings.Builder
-	for _, env := range envs {
+	if len(c.Config.Environments) == 0 {
+		return Reply{Text: "`.shipmate.yaml` names no environments."}, nil
+	}
+	text := fmt.Sprintf("Environments of %s:", c.Config.Service)
+	for _, env := range c.Config.Environments {
 		line, err := s.environment(ctx, c, env)
 		if err != nil {
 			return Reply{}, err
 		}
-		b.WriteString(line)
+		text += "\n- " + line
 	}
-	if len(envs) == 0 {
-		b.WriteString("`.shipmate.yaml` names no environments.")
-	}
-	return Reply{Text: strings.TrimSpace(b.String())}, nil
+	return Reply{Text: text}, nil
 }
 
+// environment is one line: what runs there, who locked it, what is going on.
 func (s Status) environment(ctx context.Context, c *Call, env *pipeline.Environment) (string, error) {
 	state, err := s.Store.Environment(ctx, c.Repo.ID, env.Name)
 	if err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "- **%s**: ", env.Name)
-	if d := state.Current; d != nil {
-		fmt.Fprintf(&b, "`%s` since %s, by %s (%s).", d.SHA[:min(7, len(d.SHA))], d.At.UTC().Format("2006-01-02 15:04 MST"), d.By, d.Run)
-	} else {
-		b.WriteString("nothing deployed yet.")
+	open, err := s.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, Environment: env.Name, Open: true})
+	if err != nil {
+		return "", err
 	}
-	if l := state.Lock; l != nil {
-		fmt.Fprintf(&b, " Locked by %s: %s.", l.By.Login, Code(l.Reason))
+	parts := []string{"nothing deployed yet"}
+	if d := state.Current; d != nil {
+		parts[0] = fmt.Sprintf("`%s` since %s, by %s (%s)", d.SHA[:min(7, len(d.SHA))], d.At.UTC().Format("2006-01-02 15:04 MST"), d.By, d.Run)
+	}
+	if l := state.Lock; l != nil && (l.Expires.IsZero() || c.Now.Before(l.Expires)) {
+		parts = append(parts, lockedBy(l))
 	}
 	if state.Active != "" {
 		r, err := s.Store.Load(ctx, state.Active)
-		if err != nil {
+		if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
 			return "", err
 		}
-		fmt.Fprintf(&b, " Now: %s.", describe(r))
-	}
-	if len(state.Queue) > 0 {
-		var ids []string
-		for _, id := range state.Queue {
-			ids = append(ids, string(id))
+		if err == nil {
+			parts = append(parts, "Now: "+describe(r))
 		}
-		fmt.Fprintf(&b, " Queue: %s.", strings.Join(ids, ", "))
 	}
-	b.WriteString("\n")
-	return b.String(), nil
+	for i, id := range state.Queue {
+		parts = append(parts, fmt.Sprintf("Number %d in the queue: run %s", i+1, id))
+	}
+	slices.Reverse(open) // the oldest first
+	for _, r := range open {
+		if r.ID != state.Active && !slices.Contains(state.Queue, r.ID) {
+			parts = append(parts, capital(describe(r)))
+		}
+	}
+	return fmt.Sprintf("**%s**: %s.", env.Name, strings.Join(parts, ". ")), nil
 }
 
-// describe is a run in one line.
+// lockedBy says who locked an environment, or which rollback did.
+func lockedBy(l *pipeline.Lock) string {
+	if l.Run != "" {
+		return "Locked: " + l.Reason
+	}
+	return fmt.Sprintf("Locked by %s: %s", l.By.Login, Code(l.Reason))
+}
+
+// describe is a run in one sentence, without its end.
 func describe(r *pipeline.Run) string {
-	text := fmt.Sprintf("run %s of `%s` by %s is %s", r.ID, r.ShortSHA(), r.Actor.Login, strings.ReplaceAll(string(r.State), "_", " "))
+	text := fmt.Sprintf("run %s of `%s` by %s %s", r.ID, r.ShortSHA(), r.Actor.Login, stands(r.State))
 	if r.Message != "" {
 		text += ": " + strings.TrimSuffix(r.Message, ".")
 	}
 	return text
+}
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// stands says how a run stands, after "it" or its name.
+func stands(s pipeline.State) string {
+	switch s {
+	case pipeline.Succeeded, pipeline.Failed:
+		return "has " + string(s)
+	case pipeline.Cancelled:
+		return "was cancelled"
+	case pipeline.RolledBack:
+		return "was rolled back"
+	case pipeline.RollingBack:
+		return "is rolling back"
+	case pipeline.Unknown:
+		return "has a step that nobody saw the end of"
+	}
+	return "is " + string(s)
 }

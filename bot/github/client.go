@@ -28,6 +28,10 @@ type Config struct {
 	Environments environments    // what runs where, for gates about order; nil: nothing runs anywhere
 	Budget       budget          // shared by all replicas; nil: unlimited
 
+	// Remaining is told what GitHub says is left of an installation's hourly
+	// budget. May be nil.
+	Remaining func(installation int64, calls int)
+
 	HTTP http.RoundTripper // default: straight, or through the proxy of the environment
 	Now  func() time.Time  // default time.Now
 	Log  *slog.Logger

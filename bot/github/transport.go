@@ -96,6 +96,9 @@ func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 		lim.leave(probe)
 		return nil, err
 	}
+	if left, err := strconv.Atoi(resp.Header.Get("X-Ratelimit-Remaining")); err == nil && l.c.cfg.Remaining != nil && l.installation != 0 {
+		l.c.cfg.Remaining(l.installation, left)
+	}
 	if err := lim.heed(resp, probe, l.c.cfg.Now()); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +22,7 @@ import (
 	"github.com/shipmate/shipmate/test/world"
 )
 
-var picture = flag.String("picture", "", "write a picture of the page at its best to this file")
+var pictures = flag.String("pictures", "", "write pictures of the page to this folder")
 
 // start makes a playground on free ports, after its first deploys.
 func start(t *testing.T) *Playground {
@@ -98,7 +99,7 @@ func open(t *testing.T, url string) *tab {
 func (b *tab) theme(name string) {
 	b.t.Helper()
 	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}, {Name: "prefers-reduced-motion", Value: "reduce"}},
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -137,7 +138,9 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-const patience = 40 * time.Second
+// patience is longer than a minute: the bot waits that long when it has written
+// as often as GitHub allows in one.
+const patience = 90 * time.Second
 
 // wait waits until a JavaScript condition holds.
 func (b *tab) wait(condition string, args ...any) {
@@ -152,9 +155,7 @@ func (b *tab) wait(condition string, args ...any) {
 	condition = fmt.Sprintf(condition, args...)
 	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(patience))); err != nil {
 		text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`)) // for people who read the failure
-		if png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot()); err == nil && os.Getenv("SHOT") != "" {
-			os.WriteFile(os.Getenv("SHOT"), png, 0o644)
-		}
+		b.shoot("failed")
 		b.t.Fatalf("wait for %s: %v; the page says:\n%s\nproblems: %q", condition, err, text, b.problems)
 	}
 }
@@ -178,6 +179,7 @@ func (b *tab) say(box, as, text string) {
 	b.t.Helper()
 	b.click(fmt.Sprintf("#%s-as label:has([value=%s])", box, as))
 	b.do(chromedp.SendKeys(chromedp.CSS("#"+box), text+"\r"))
+	b.wait(`document.querySelector('#' + %s).value === ''`, box)
 }
 
 // check waits until a check has a state.
@@ -211,15 +213,32 @@ func (b *tab) runs(env, commit, words string) {
 	}
 }
 
-func (b *tab) shoot(path string) {
+// shoot takes a picture, if pictures are wanted.
+func (b *tab) shoot(name string) {
 	b.t.Helper()
+	if *pictures == "" {
+		return
+	}
 	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if err := os.WriteFile(path, png, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(*pictures, name+".png"), png, 0o644); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// pictures are for the manual: both themes, and the smallest screen.
+func (b *tab) pictures() {
+	b.t.Helper()
+	b.do(chromedp.Blur(chromedp.CSS("#slash")))
+	b.shoot("approve")
+	b.theme("dark")
+	b.shoot("dark")
+	b.theme("light")
+	b.do(chromedp.EmulateViewport(1280, 800))
+	b.shoot("small")
+	b.do(chromedp.EmulateViewport(1440, 900))
 }
 
 func (b *tab) quiet() {
@@ -244,12 +263,13 @@ func TestTour(t *testing.T) {
 	b.say("comment", "mona", "/deploy staging")
 	b.check("shipmate/deploy/staging", "success")
 	b.sees(".comment.bot", "Deploy of shop to staging")
-	b.sees(".message", "Deploy of shop to staging")
+	b.sees(".message", head+" · summer-sale")
 	b.wait(`document.querySelector(".message .icon.good") !== null`)
 	b.runs("staging", head, "Summer sale")
 
 	b.say("slash", "mona", "/deploy prod summer-sale")
 	b.sees(".message .actions", "Approve")
+	b.pictures()
 	b.click("#slash-as label:has([value=octavia])")
 	b.click(".message .actions button.primary")
 	b.click("#dialog-yes")
@@ -269,9 +289,35 @@ func TestTour(t *testing.T) {
 	b.click("#do-undo")
 	b.check("shipmate/deploy/staging", "failure")
 	b.runs("staging", head, "Summer sale")
+	b.sees(".check .more", "products.txt:3: Deck lamp")
+	b.sees(".message", "release rolled back")
+	b.shoot("undone")
 	b.click("#do-fix")
 	b.check("shipmate/checks", "success")
-	b.click("#do-typo")
-	b.sees(".comment.bot", "Did you mean")
+	b.done("fix")
+	b.shoot("end")
+	b.quiet()
+}
+
+// Questions and mistakes are answered, and what people type is shown as they
+// typed it: in a comment, and in a form.
+func TestAnswers(t *testing.T) {
+	chromium(t)
+	p := start(t)
+	b := open(t, p.URL)
+	for _, step := range []string{"typo", "status", "stranger"} {
+		b.click("#do-" + step)
+		b.done(step)
+	}
+	b.say("slash", "mona", "/deploy prod summer-sale")
+	b.sees(".message .actions", "Reject")
+	b.click("#slash-as label:has([value=octavia])")
+	b.click(".message .actions button.danger:nth-child(2)")
+	b.do(chromedp.SendKeys(chromedp.CSS("#field-reason"), "on <b>Friday</b>?\r"))
+	b.sees(".message", "Rejected by octavia: on <b>Friday</b>?")
+
+	b.say("comment", "eve", "<img src=x onerror=alert(1)> [here](javascript:alert) <details open>")
+	b.sees(".comment", "<img src=x onerror=alert(1)> here <details open>")
+	b.wait(`document.querySelector('.comment .markdown img, a[href^=javascript]') === null`)
 	b.quiet()
 }

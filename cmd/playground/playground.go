@@ -34,6 +34,8 @@ type Playground struct {
 	site *os.Root // a folder per environment, see package sample
 	log  *botLog
 
+	files []io.Closer // what open opened
+
 	mu    sync.Mutex
 	scene string // what is being set up; empty when all is ready
 	bell  bell   // rings when scene or log changed
@@ -81,12 +83,12 @@ func (p *Playground) open(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	p.site = site
+	p.site, p.files = site, append(p.files, site)
 	file, err := os.Create(filepath.Join(cfg.Dir, "bot.log"))
 	if err != nil {
 		return err
 	}
-	p.log.file = file
+	p.log.file, p.files = file, append(p.files, file)
 	if p.World, err = world.Start(ctx, world.Config{Binary: cfg.Binary, Dir: cfg.Dir, Log: p.log}); err != nil {
 		return err
 	}
@@ -123,10 +125,8 @@ func (p *Playground) Close() error {
 	if p.World != nil {
 		errs = append(errs, p.World.Close())
 	}
-	for _, c := range []io.Closer{p.site, p.log.file} {
-		if c != nil {
-			errs = append(errs, c.Close())
-		}
+	for _, c := range p.files {
+		errs = append(errs, c.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -35,8 +35,8 @@ func openGitHub(cfg Config, store *redisstore.Store, buttons bot.Buttons, metric
 	client, err := github.NewClient(github.Config{
 		AppID: cfg.GitHub.AppID, PrivateKey: []byte(cfg.GitHub.PrivateKey.Reveal()), Slug: cfg.GitHub.Slug,
 		APIURL: cfg.GitHub.APIURL, CloneURL: cfg.GitHub.CloneURL,
-		Uses: knownRunners(), Environments: store, Budget: store, Log: log,
-		HTTP: metrics.Transport("github", http.DefaultTransport),
+		Uses: knownRunners(), Environments: store, Budget: store, Remaining: metrics.Budget, Log: log,
+		HTTP: metrics.Transport("github", transport()),
 	})
 	if err != nil {
 		return githubSide{}, &usageError{err}
@@ -68,6 +68,7 @@ type slackSide struct {
 	commands, interactions, events http.Handler
 	sinks                          []pipeline.Sink
 	surface                        bot.Surface
+	threads                        bot.Threads
 	active                         func(ctx context.Context, team, user string) error
 	socket                         func(ctx context.Context)
 }
@@ -81,7 +82,7 @@ func openSlack(cfg Config, store *redisstore.Store, buttons bot.Buttons, service
 	client, err := slack.NewClient(slack.ClientConfig{
 		BotToken: cfg.Slack.BotToken.Reveal(), AppToken: cfg.Slack.AppToken.Reveal(), APIURL: cfg.Slack.APIURL,
 		Links:     links(cfg),
-		Transport: metrics.Transport("slack", http.DefaultTransport),
+		Transport: metrics.Transport("slack", transport()),
 	})
 	if err != nil {
 		return none, &usageError{err}
@@ -97,6 +98,7 @@ func openSlack(cfg Config, store *redisstore.Store, buttons bot.Buttons, service
 		events:       metrics.Acks("slack events", requests.Events),
 		sinks:        []pipeline.Sink{&slack.Sink{Client: client, Buttons: buttons, Budget: store, Log: log}},
 		surface:      &slack.Surface{Client: client, Budget: store, Log: log},
+		threads:      threads{client},
 		active:       active(client),
 		socket:       none.socket,
 	}
@@ -105,6 +107,13 @@ func openSlack(cfg Config, store *redisstore.Store, buttons bot.Buttons, service
 		side.socket = socket.Run
 	}
 	return side, nil
+}
+
+// transport keeps as many idle connections to a platform as calls go on at once.
+func transport() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 32
+	return t
 }
 
 // links are the only addresses that may become links in Slack.
@@ -137,6 +146,14 @@ func active(client *slack.Client) func(ctx context.Context, team, user string) e
 		}
 		return nil
 	}
+}
+
+// threads finds the run that a Slack thread is about.
+type threads struct{ client *slack.Client }
+
+func (t threads) RunOf(ctx context.Context, channel, thread string) (pipeline.RunID, error) {
+	shown, err := t.client.RunAt(ctx, channel, thread)
+	return shown.Run, err
 }
 
 // directory lists services for Slack's deploy form.

@@ -106,6 +106,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Store:      store,
 		Records:    store,
 		GitHub:     gh.forge,
+		Threads:    sl.threads,
 		Buttons:    buttons,
 		Services:   services,
 		Identities: identities,

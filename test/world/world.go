@@ -34,6 +34,8 @@ type Config struct {
 
 	Clock func() time.Time                // of GitHub; nil: time.Now
 	Wrap  func(http.Handler) http.Handler // around GitHub, to watch its traffic; may be nil
+
+	SocketMode bool // Slack delivers over websockets
 }
 
 // World is what Start made.
@@ -106,7 +108,7 @@ func (w *World) people() error {
 	if _, err := gh.Start(); err != nil {
 		return err
 	}
-	w.Slack = slack.New(slack.Config{SigningSecret: "a-signing-secret-of-the-simulated-slack"})
+	w.Slack = slack.New(slack.Config{SigningSecret: "a-signing-secret-of-the-simulated-slack", SocketMode: w.cfg.SocketMode})
 	if err := w.Slack.Start(); err != nil {
 		return err
 	}
@@ -174,6 +176,9 @@ func (w *World) StartBot(ctx context.Context) error {
 		"SHIPMATE_GITHUB_WEBHOOK_SECRET=" + w.GitHub.WebhookSecret(), "SHIPMATE_GITHUB_API_URL=" + w.GitHub.APIURL(), "SHIPMATE_GITHUB_CLONE_URL=" + w.GitHub.URL(),
 		"SHIPMATE_SLACK_BOT_TOKEN=xoxb-sim", "SHIPMATE_SLACK_SIGNING_SECRET=a-signing-secret-of-the-simulated-slack", "SHIPMATE_SLACK_API_URL=" + w.Slack.APIURL(),
 	}, w.cfg.Env...)
+	if w.cfg.SocketMode {
+		cmd.Env = append(cmd.Env, "SHIPMATE_SLACK_APP_TOKEN=xapp-sim")
+	}
 	log := w.cfg.Log
 	if log == nil {
 		f, err := os.OpenFile(w.path("bot.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -212,7 +217,7 @@ func (w *World) ready(ctx context.Context) error {
 // poll asks every few milliseconds until done, ctx ends or the bot does. The
 // bot tells nobody when it is idle, so it has to be asked.
 func (w *World) poll(ctx context.Context, done func() (bool, error)) error {
-	t := time.NewTicker(5 * time.Millisecond)
+	t := time.NewTicker(10 * time.Millisecond)
 	defer t.Stop()
 	for {
 		if ok, err := done(); ok || err != nil {
@@ -253,38 +258,45 @@ func (w *World) SettleBut(ctx context.Context, held func() int) error {
 // idle reports whether the queues are empty but for the held steps. A bot that
 // does not answer is not idle.
 func (w *World) idle(held float64) bool {
-	for metric, want := range map[string]float64{`shipmate_queue_depth{pool="control"}`: 0, `shipmate_queue_depth{pool="steps"}`: held, "shipmate_queue_delayed": 0} {
-		if have, err := w.Metric(metric); err != nil || have != want {
-			return false
-		}
-	}
-	return true
+	m, err := w.scrape()
+	control, known := m[`shipmate_queue_depth{pool="control"}`]
+	return err == nil && known && control == 0 && m[`shipmate_queue_depth{pool="steps"}`] == held && m["shipmate_queue_delayed"] == 0
 }
 
 // Metric sums a metric of the bot over its labels.
 func (w *World) Metric(name string) (float64, error) {
+	all, err := w.scrape()
+	sum, found := 0.0, false
+	for series, v := range all {
+		if series == name || strings.HasPrefix(series, name+"{") {
+			sum, found = sum+v, true
+		}
+	}
+	if err == nil && !found {
+		err = fmt.Errorf("no metric %s", name)
+	}
+	return sum, err
+}
+
+// scrape reads all metrics of the bot, by name and labels.
+func (w *World) scrape() (map[string]float64, error) {
 	res, err := http.Get("http://" + w.metrics + "/metrics")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer res.Body.Close()
-	sum, found := 0.0, false
+	all := map[string]float64{}
 	lines := bufio.NewScanner(res.Body)
 	for lines.Scan() {
-		rest, ok := strings.CutPrefix(lines.Text(), name)
-		if !ok || rest == "" || rest[0] != '{' && rest[0] != ' ' {
+		i := strings.LastIndexByte(lines.Text(), ' ')
+		if i < 0 || lines.Text()[0] == '#' {
 			continue
 		}
-		v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
-		if err != nil {
-			return 0, err
+		if all[lines.Text()[:i]], err = strconv.ParseFloat(lines.Text()[i+1:], 64); err != nil {
+			return nil, err
 		}
-		sum, found = sum+v, true
 	}
-	if !found {
-		return 0, fmt.Errorf("no metric %s", name)
-	}
-	return sum, lines.Err()
+	return all, lines.Err()
 }
 
 // StopBot ends the bot as an operator does, and waits for it.

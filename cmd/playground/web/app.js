@@ -25,7 +25,7 @@ const speaker = chooser($('slash-as'), 'slash-as');
 
 function redraw() {
   if (!state) return;
-  $('scene').textContent = state.scene;
+  $('scene').textContent = state.scene || (patient ? 'GitHub lets an app write 80 times a minute, and the bot keeps to that: it goes on in a moment.' : '');
   document.body.classList.toggle('busy', state.scene !== '');
   github.draw(state, commenter.get);
   slack.draw(state, speaker.get);
@@ -71,17 +71,30 @@ function composer(form, input, send) {
     if (!(await send(text))) input.value = text;
     input.focus();
   });
-  input.addEventListener('keydown', (event) => {
-    if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
-      event.preventDefault();
-      form.requestSubmit();
-    }
+  if (input.tagName !== 'TEXTAREA') return; // there Enter sends by itself
+  let shift = false;
+  input.addEventListener('keydown', (event) => { shift = event.shiftKey; });
+  input.addEventListener('beforeinput', (event) => {
+    if (event.inputType !== 'insertLineBreak' || shift) return;
+    event.preventDefault();
+    form.requestSubmit();
   });
 }
 
 composer($('comment-form'), $('comment'), (text) => act.comment(commenter.get(), text));
 composer($('slash-form'), $('slash'), (text) => act.slash(speaker.get(), text));
 guide.make($('guide'), act, () => state);
+
+let patient = 0; // a timer, while the bot waits for GitHub's limit
+
+// limited notices that the bot waits, which would else look as if it slept.
+function limited(line) {
+  const wait = /budget content-minute .* is spent, wait ([0-9.]+)(m?s)/.exec(line);
+  if (!wait) return;
+  clearTimeout(patient);
+  patient = setTimeout(() => { patient = 0; redraw(); }, wait[1] * (wait[2] === 's' ? 1000 : 1));
+  redraw();
+}
 
 // The log: JSON lines, the level and the message first.
 function logLine(text) {
@@ -95,8 +108,9 @@ function logLine(text) {
 function logged(lines) {
   const box = $('log-lines');
   box.append(...lines.map(logLine));
+  limited(lines[lines.length - 1]);
   while (box.children.length > 500) box.firstElementChild.remove();
-  $('log-last').textContent = box.lastElementChild.textContent;
+  $('log-count').textContent = `${box.children.length} lines`;
   sticky(box);
 }
 

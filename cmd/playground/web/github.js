@@ -15,7 +15,7 @@ export function draw(state, as) {
   $('repo').textContent = repo.repo;
   $('pr-title').replaceChildren(pr.title, el('span', { class: 'number' }, ` #${pr.number}`));
   const branch = pr.head.split(':').pop();
-  sync($('pr-facts'), [{ key: 'facts', data: [pr.state, pr.author, branch, pr.base, pr.head_sha, repo.deployments[0]] }], () => el('div', { class: 'facts' },
+  sync($('pr-facts'), [{ key: 'facts', data: [pr.state, pr.author, branch, pr.base, pr.head_sha, repo.deployments.map((d) => d.id + d.state)] }], () => el('div', { class: 'facts' },
     el('span', { class: `state ${pr.state}` }, pr.state),
     el('b', {}, pr.author), ' wants ', el('code', {}, branch), ' in ', el('code', {}, pr.base),
     ' at ', el('code', { id: 'head' }, short(pr.head_sha)),
@@ -26,7 +26,7 @@ export function draw(state, as) {
 
 function deployments(repo) {
   const latest = new Map();
-  for (const d of repo.deployments) if (!latest.has(d.environment)) latest.set(d.environment, d);
+  for (const d of repo.deployments) if (!latest.has(d.environment) || latest.get(d.environment).state === 'inactive') latest.set(d.environment, d);
   return el('span', { class: 'deployments' }, [...latest.values()].sort((a, b) => b.environment.localeCompare(a.environment)).map((d) => el('span', {
     class: `deployment ${d.state}`, title: `Deployment ${d.environment}: ${d.state.replace('_', ' ')}. ${d.description}`,
   }, icon(verdict(d.state)), `${d.environment} `, el('code', {}, short(d.sha)))));
@@ -74,34 +74,35 @@ function checks(pr, as) {
   sync($('checks-list'), rows.map((r) => ({ key: (r.run ?? {}).name ?? r.status.context, data: r })), (r) => check(r, as));
 }
 
-const opened = new Set(); // checks whose details are shown
+const opened = new Map(); // whether the details of a check are shown, where somebody said
 
 function check({ run, status }, as) {
   const name = run ? run.name : status.context;
   const state = run ? run.conclusion || run.status : status.state;
   const title = (run && run.title) || (status && status.description) || '';
-  const more = run && (run.summary || run.text) ? el('div', { class: 'markdown more' }, markdown(run.summary), markdown(run.text), run.url ? el('p', {}, link(run.url, 'Page of the run')) : null) : null;
+  const more = run && (run.summary || run.text) ? el('div', { class: 'markdown more' }, markdown(run.text), markdown(run.summary), run.url ? el('p', {}, link(run.url, 'Page of the run')) : null) : null;
   return el('div', { class: 'check', 'data-check': name, 'data-state': state },
     el('div', { class: 'row' },
-      more ? discloser(name, more) : el('span', { class: 'nothing' }),
+      more ? discloser(name, more, state === 'failure') : el('span', { class: 'nothing' }),
       icon(verdict(state)),
       el('b', {}, name), el('span', { class: 'title', title }, title),
       status ? el('span', { class: `status ${status.state}`, title: `Commit status ${status.context}: ${status.state}, ${status.description}` }, 'status') : null,
       run ? run.buttons.map((b) => el('button', { type: 'button', title: b.description, onclick: () => post('check', { as: as(), check: run.id, button: b.identifier }) }, b.label)) : null,
-      run && run.status === 'completed' ? el('button', { type: 'button', class: 'quiet', title: 'Re-run this check', onclick: () => post('check', { as: as(), check: run.id }) }, 'Re-run') : null),
+      run && run.status === 'completed' ? el('button', { type: 'button', class: 'quiet', title: 'Re-run this check', 'aria-label': `Re-run ${name}`, onclick: () => post('check', { as: as(), check: run.id }) }, '↻') : null),
     more);
 }
 
-// discloser is the button that shows the details of a check.
-function discloser(name, more) {
-  const button = el('button', { type: 'button', class: 'discloser', 'aria-label': `Details of ${name}`, onclick: () => show(more.hidden) });
+// discloser is the button that shows the details of a check. What failed shows
+// them unasked, for as long as it is failed.
+function discloser(name, more, failed) {
+  const toggle = () => { opened.set(name, more.hidden); show(more.hidden); };
+  const button = el('button', { type: 'button', class: 'discloser', 'aria-label': `Details of ${name}`, onclick: toggle });
   const show = (open) => {
     more.hidden = !open;
     button.textContent = open ? '▾' : '▸';
     button.setAttribute('aria-expanded', open);
-    if (open) opened.add(name);
-    else opened.delete(name);
   };
-  show(opened.has(name));
+  if (failed) more.querySelectorAll('details').forEach((d) => { d.open = true; });
+  show(opened.get(name) ?? failed);
   return button;
 }

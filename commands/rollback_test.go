@@ -1,0 +1,65 @@
+package commands
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// history is what an environment went through, newest first: "r-3 c2 ok",
+// "r-4 c1 ok restores r-1", "r-5 c3 failed".
+func history(lines ...string) []pipeline.Deployment {
+	var out []pipeline.Deployment
+	for _, l := range lines {
+		w := strings.Fields(l)
+		d := pipeline.Deployment{Run: pipeline.RunID(w[0]), SHA: w[1], State: pipeline.Failed}
+		if w[2] == "ok" {
+			d.State = pipeline.Succeeded
+		}
+		if len(w) == 5 {
+			d.Restores = pipeline.RunID(w[4])
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+func TestWhatARollbackGoesBackTo(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		history []pipeline.Deployment
+		named   string
+		want    string // the run, or a reason code
+	}{
+		{"nothing was deployed", nil, "", "no_target"},
+		{"only failures", history("r-1 c1 failed"), "", "no_target"},
+		{"the first one", history("r-1 c1 ok"), "", "no_target"},
+		{"the one before", history("r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
+		{"a failure in between does not count", history("r-3 c3 ok", "r-2 c2 failed", "r-1 c1 ok"), "", "r-1"},
+		{"a failure on top does not run", history("r-3 c3 failed", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
+		{"the same commit twice is no way back", history("r-3 c2 ok", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
+		{"only the same commit", history("r-2 c1 ok", "r-1 c1 ok"), "", "no_target"},
+		{"a rollback goes on before what it brought back", history("r-4 c2 ok restores r-2", "r-3 c3 ok", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
+		{"a rollback to the first one ends there", history("r-3 c1 ok restores r-1", "r-2 c2 ok", "r-1 c1 ok"), "", "no_target"},
+		{"two rollbacks in a row", history("r-5 c1 ok restores r-1", "r-4 c2 ok restores r-2", "r-3 c3 ok", "r-2 c2 ok", "r-1 c1 ok"), "", "no_target"},
+		{"a deploy after a rollback goes back to what was brought back", history("r-4 c4 ok", "r-3 c1 ok restores r-1", "r-2 c2 ok", "r-1 c1 ok"), "", "r-3"},
+		{"and from there never to what was left", history("r-5 c1 ok restores r-3", "r-4 c4 ok", "r-3 c1 ok restores r-1", "r-2 c2 ok", "r-1 c1 ok"), "", "no_target"},
+		{"what a rollback restored is swept away", history("r-4 c2 ok restores r-9", "r-3 c3 ok", "r-2 c2 ok"), "", "r-3"},
+		{"named by run", history("r-3 c3 ok", "r-2 c2 ok", "r-1 c1 ok"), "r-1", "r-1"},
+		{"named by run in capitals", history("r-2 c2 ok", "r-1 c1 ok"), "R-1", "r-1"},
+		{"named by commit: the newest", history("r-3 c1 ok", "r-2 c2 ok", "r-1 c1 ok"), "c1", "r-3"},
+		{"named, but it failed", history("r-2 c2 ok", "r-1 c1 failed"), "r-1", "no_target"},
+		{"named, but unknown", history("r-2 c2 ok", "r-1 c1 ok"), "main", "no_target"},
+		{"named, and nothing was deployed", nil, "r-1", "no_target"},
+	} {
+		got, err := rollbackTarget(test.history, test.named, "prod")
+		result := string(got.Run)
+		if err != nil {
+			result = pipeline.Code(err)
+		}
+		if result != test.want {
+			t.Errorf("%s: goes back to %s, want %s", test.name, result, test.want)
+		}
+	}
+}
