@@ -26,6 +26,7 @@ type Bot struct {
 	Runs       commands.Runs
 	Store      commands.Store
 	Records    Records
+	Limits     Limiter
 	GitHub     Forge
 	Threads    Threads // nil: there are none
 	Buttons    Buttons
@@ -134,20 +135,21 @@ func unknownWords(text string) error {
 	return pipeline.Refuse("unknown_command", "There is no command %s. See `/help` for those there are.", commands.Code(verb))
 }
 
-// misread is the refusal of a message of which some lines were not understood.
+// misread is the refusal of a message of which some lines were not understood,
+// with the reason code of the first.
 func misread(problems []error, understood int) error {
 	if len(problems) == 1 && understood == 0 {
 		return problems[0]
 	}
 	var texts []string
 	for _, err := range problems {
-		texts = append(texts, refusal(err))
+		texts = append(texts, pipeline.Message(err))
 	}
 	text := strings.Join(texts, "\n\n")
 	if understood > 0 {
 		text += "\n\nNothing of this message was done."
 	}
-	return &pipeline.Error{Message: text}
+	return pipeline.Refuse(pipeline.Code(problems[0]), "%s", text)
 }
 
 // obey does the lines in order and answers them together.
@@ -166,14 +168,17 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 			return b.refuse(ctx, base.Repo, m.Origin, m.Actor, key, err)
 		}
 	}
+	if flooded, err := b.flooded(ctx, key, &base, len(lines)); flooded || err != nil {
+		return err
+	}
 	answer := Answer{Outcome: Done}
 	var texts []string
 	for i, line := range lines {
 		call := base
 		call.Line, call.Key = line, key+":"+strconv.Itoa(i)
 		reply, err := b.do(ctx, &call)
-		if pipeline.IsTemporary(err) {
-			return err
+		if err != nil && (pipeline.IsTemporary(err) || pipeline.Code(err) == "") {
+			return pipeline.Temporary(err) // no refusal but a fault, of Redis for example
 		}
 		if err != nil {
 			b.Log.Info("command refused", "repo", base.Repo.String(), "actor", base.Actor.Login, "command", line.Command.Help().Name, "code", pipeline.Code(err), "err", err)
@@ -337,8 +342,8 @@ func (b *Bot) ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) {
 
 // refuse answers with the sentence of err, unless it may go away by itself.
 func (b *Bot) refuse(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, to pipeline.Actor, key string, err error) error {
-	if pipeline.IsTemporary(err) {
-		return err
+	if pipeline.IsTemporary(err) || pipeline.Code(err) == "" {
+		return pipeline.Temporary(err)
 	}
 	b.Log.Info("message refused", "repo", repo.String(), "actor", to.Login, "code", pipeline.Code(err), "err", err)
 	return b.reply(ctx, repo, at, to, key, Answer{Outcome: Refused, Text: refusal(err)})

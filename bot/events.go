@@ -93,9 +93,6 @@ func (b *Bot) push(ctx context.Context, key string, m Push) error {
 		if on.Environment != "" {
 			req.Environment, _ = cfg.Environment(on.Environment)
 		}
-		if req.Params, err = p.ParseParams(nil); err != nil {
-			return err
-		}
 		if err := b.startUnasked(ctx, key+":"+p.Name, req, on.Paths); err != nil {
 			return err
 		}
@@ -106,6 +103,12 @@ func (b *Bot) push(ctx context.Context, key string, m Push) error {
 // startUnasked starts a run nobody asked for by word, once per key, if it
 // changes one of the paths.
 func (b *Bot) startUnasked(ctx context.Context, key string, req pipeline.Request, paths []string) error {
+	params, err := req.Pipeline.ParseParams(nil)
+	if err != nil {
+		b.Log.Warn("pipeline not started: nobody is there to give its parameters", "repo", req.Repo.String(), "pipeline", req.Pipeline.Name, "err", err)
+		return nil
+	}
+	req.Params = params
 	if len(paths) > 0 {
 		changed, err := b.GitHub.Changed(ctx, &pipeline.Run{Request: req})
 		if err != nil {
@@ -115,7 +118,6 @@ func (b *Bot) startUnasked(ctx context.Context, key string, req pipeline.Request
 			return nil
 		}
 	}
-	var err error
 	if req.ID, err = commands.ChooseRunID(ctx, b.Records, b.Store, req.Repo.ID, key); err != nil {
 		return err
 	}

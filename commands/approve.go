@@ -87,6 +87,7 @@ func judge(ctx context.Context, runs Runs, gh GitHub, store Store, c *Call, a pi
 	if why := pipeline.MayApprove(policy, who, c.Actor.ID, r.Actor, r.Excluded); why != "" {
 		return nil, pipeline.Refuse("may_not_approve", "You may not approve this: %s.", why)
 	}
+	a.Key = c.Key
 	a.Gate, a.By, a.Via, a.Reason = open[0], c.Actor, c.Origin.Surface, prose(c.Line.Flag("reason"))
 	return runs.Approve(ctx, r.ID, a)
 }

@@ -39,7 +39,7 @@ func (x Cancel) Do(ctx context.Context, c *Call) (Reply, error) {
 			return Reply{}, pipeline.Refuse("not_yours", "Run %s is %s's, and to cancel somebody else's run you need maintain; you have %s. Ask %s.", r.ID, r.Actor.Login, who.Permission, r.Actor.Login)
 		}
 	}
-	if r, err = x.Runs.Cancel(ctx, r.ID, pipeline.Cancellation{By: c.Actor, Code: "cancelled", Reason: prose(c.Line.Flag("reason"))}); err != nil {
+	if r, err = x.Runs.Cancel(ctx, r.ID, pipeline.Cancellation{By: c.Actor, Code: "cancelled", Key: c.Key, Reason: prose(c.Line.Flag("reason"))}); err != nil {
 		return Reply{}, err
 	}
 	return Reply{Run: r.ID, Text: fmt.Sprintf("Cancelling run %s.", r.ID)}, nil

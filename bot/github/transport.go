@@ -70,7 +70,9 @@ const (
 	pointsMinute   = 720 // of 900; a read is 1, a write 5
 	contentMinute  = 70  // of 80 things created
 	contentHour    = 450 // of 500
-	courtesyMinute = 40  // reactions that say "seen" leave the rest to what matters
+	reportMinute   = 55  // reports leave some of it to answers, which people wait for
+	reportHour     = 400
+	courtesyMinute = 40 // reactions that say "seen" leave the rest to what matters
 	courtesyHour   = 200
 	longestPause   = 3 * time.Second // a longer wait goes back to the queue
 )
@@ -108,15 +110,21 @@ func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 // courtesy marks calls that nobody misses when a budget is short.
 type courtesy struct{}
 
+// answering marks calls that a person waits for.
+type answering struct{}
+
 // pay books a request on the shared budgets.
 func (l *limited) pay(r *http.Request) error {
 	if l.c.cfg.Budget == nil || l.installation == 0 {
 		return nil
 	}
-	cost, minute, hour := 5, contentMinute, contentHour
+	cost, minute, hour := 5, reportMinute, reportHour
 	nice := r.Context().Value(courtesy{}) != nil
-	if nice {
+	switch {
+	case nice:
 		minute, hour = courtesyMinute, courtesyHour
+	case r.Context().Value(answering{}) != nil:
+		minute, hour = contentMinute, contentHour
 	}
 	if r.Method == http.MethodGet {
 		cost = 1

@@ -1,0 +1,50 @@
+package bot
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/shipmate/shipmate/commands"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Limiter is a budget that all replicas share: it books cost unless more than
+// limit would be booked in a stretch of per.
+type Limiter interface {
+	Budget(ctx context.Context, key string, limit int, per time.Duration, cost int) (ok bool, wait time.Duration, err error)
+}
+
+// How much people may say in a minute. One who says more is told so once a
+// minute, so that a flood of comments is not answered by a flood of comments.
+const (
+	perPerson = 60
+	perRepo   = 120
+)
+
+// flooded answers what is too much, and reports whether it was.
+func (b *Bot) flooded(ctx context.Context, key string, c *commands.Call, n int) (bool, error) {
+	repo := strconv.FormatInt(c.Repo.ID, 10)
+	person := strconv.FormatInt(c.Actor.ID, 10)
+	ok, err := b.within(ctx, "said-by:"+person, perPerson, n)
+	if ok && err == nil {
+		ok, err = b.within(ctx, "said-in:"+repo, perRepo, n)
+	}
+	if ok || err != nil {
+		return false, err
+	}
+	answer := Answer{Outcome: Refused}
+	tell, err := b.within(ctx, "told:"+repo+":"+strconv.Itoa(c.PR)+":"+c.Origin.Channel, 1, 1)
+	if err != nil {
+		return false, err
+	}
+	if tell {
+		answer.Text = refusal(pipeline.Refuse("rate_limited", "That is more than %d commands in a minute, or %d in this repository, so nothing was done. Wait a minute.", perPerson, perRepo))
+	}
+	return true, b.reply(ctx, c.Repo, c.Origin, c.Actor, key, answer)
+}
+
+func (b *Bot) within(ctx context.Context, key string, limit, cost int) (bool, error) {
+	ok, _, err := b.Limits.Budget(ctx, key, limit, time.Minute, cost)
+	return ok, err
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/shipmate/shipmate/test/sim/github"
+	"github.com/shipmate/shipmate/test/world"
+)
+
+// measureComment: from the webhook of a comment "/deploy staging" to the first
+// line of the first step's script, on an idle bot, one deploy at a time. What
+// the simulated GitHub takes to answer is measured by a front and taken off.
+func measureComment(ctx context.Context, b *bench) error {
+	p50 := b.table.figure("comment to first step, without GitHub's time, p50", "ms")
+	p99 := b.table.figure("comment to first step, without GitHub's time, p99", "ms", target{AtMost: 50})
+	whole := b.table.figure("comment to first step, with GitHub's time, p50", "ms")
+	asked := b.table.figure("comment to first step: requests to GitHub, reports included", "requests")
+	s, err := b.newStage(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	var net, gross []time.Duration
+	requests := 0
+	for len(net) < b.comments {
+		ps, err := s.deploys(ctx, min(perOrg, b.comments-len(net)))
+		if err != nil {
+			return err
+		}
+		for _, p := range ps {
+			net, gross = append(net, p.took-p.github), append(gross, p.took)
+			requests += p.requests
+		}
+	}
+	p50.add(ours, micros(net, 50)/1000)
+	p99.add(ours, micros(net, 99)/1000)
+	whole.add(ours, micros(gross, 50)/1000)
+	asked.add(ours, float64(requests)/float64(b.comments))
+	return nil
+}
+
+// perOrg is how many deploys an organization sees: GitHub lets an installation
+// make 80 things a minute, and every deploy makes about ten.
+const perOrg = 4
+
+// stage is a bot and a script that tells when it runs.
+type stage struct {
+	world    *world.World
+	front    *front
+	pipe     string   // a named pipe; each script writes a line
+	started  *os.File // the pipe
+	orgs     int
+	comments int
+}
+
+// path is what one deploy took until its first step ran.
+type path struct {
+	took, github time.Duration
+	requests     int
+}
+
+func (b *bench) newStage(ctx context.Context) (s *stage, err error) {
+	s = &stage{pipe: filepath.Join(b.dir, "started")}
+	if err := syscall.Mkfifo(s.pipe, 0o600); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	// Open for writing as well, so that it never ends.
+	if s.started, err = os.OpenFile(s.pipe, os.O_RDWR, 0); err != nil {
+		return s, err
+	}
+	if s.front, err = startFront(); err != nil {
+		return s, err
+	}
+	if s.world, err = b.startWorld(ctx, "comment", s.front.env()...); err != nil {
+		return s, err
+	}
+	s.front.bind(s.world)
+	return s, nil
+}
+
+// deploys makes an organization with a repository and a pull request, and
+// deploys it n times, after once to fetch the repository and to fill caches.
+func (s *stage) deploys(ctx context.Context, n int) ([]path, error) {
+	s.orgs++
+	repo, pull, err := s.newPull(fmt.Sprintf("acme-%d", s.orgs))
+	if err != nil {
+		return nil, err
+	}
+	var ps []path
+	for i := range n + 1 {
+		p, err := s.deploy(ctx, repo, pull)
+		if err != nil {
+			return nil, fmt.Errorf("deploy %d of %s: %w", i+1, repo, err)
+		}
+		ps = append(ps, p)
+	}
+	return ps[1:], nil
+}
+
+const pipelineFile = `
+service: shop-%d
+environments: {staging: {}}
+pipelines:
+  deploy:
+    on: {command: deploy}
+    steps:
+      - {name: release, run: "echo begun > %s"}
+`
+
+func (s *stage) newPull(org string) (repo string, pull int, err error) {
+	gh := s.world.GitHub
+	if _, err := gh.AddOrg(github.NewOrg{Login: org, Owners: []string{"octavia"}}); err != nil {
+		return "", 0, err
+	}
+	r, err := gh.CreateRepo(github.NewRepo{Owner: org, Name: "shop", Collaborators: map[string]string{"mona": "write"},
+		Files: map[string]string{".shipmate.yaml": fmt.Sprintf(pipelineFile, s.orgs, s.pipe), "README.md": "# shop\n"}})
+	if err != nil {
+		return "", 0, err
+	}
+	if _, err := gh.Install(r.FullName); err != nil {
+		return "", 0, err
+	}
+	mona := gh.As("mona")
+	if _, err := mona.Push(github.Push{Repo: r.FullName, Branch: "sale", Files: map[string]string{"sale.txt": "x"}, Message: "Add a sale"}); err != nil {
+		return "", 0, err
+	}
+	pr, err := mona.OpenPR(github.NewPR{Repo: r.FullName, Head: "sale", Title: "Add a sale"})
+	return r.FullName, pr.Number, err
+}
+
+// deploy comments when the bot is idle and waits for the script.
+func (s *stage) deploy(ctx context.Context, repo string, pull int) (path, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := s.world.Settle(ctx); err != nil {
+		return path{}, err
+	}
+	s.front.forget()
+	// Nobody may give more than 60 commands a minute, so people take turns.
+	s.comments++
+	who := []string{"mona", "octavia"}[s.comments%2]
+	if _, err := s.world.GitHub.As(who).Comment(repo, pull, "/deploy staging"); err != nil {
+		return path{}, err
+	}
+	if err := s.started.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return path{}, err
+	}
+	if _, err := bufio.NewReader(s.started).ReadString('\n'); err != nil {
+		return path{}, fmt.Errorf("its step did not begin: %w", err)
+	}
+	return s.front.path(time.Now())
+}
+
+func (s *stage) close() error {
+	var errs []error
+	if s.world != nil {
+		errs = append(errs, s.world.Close())
+	}
+	if s.front != nil {
+		errs = append(errs, s.front.close())
+	}
+	return errors.Join(append(errs, s.started.Close())...)
+}
