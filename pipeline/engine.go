@@ -72,6 +72,7 @@ func (e *Engine) Start(ctx context.Context, req Request) (*Run, error) {
 		req.ID = e.Store.NewRunID(req.Repo.ID)
 	}
 	req.Created = e.Now()
+	req.Origin.ReplyTo = "" // a key to somebody's screen for half an hour; nothing to keep
 	for range tries {
 		r, err := e.make(ctx, req)
 		if err == nil {

@@ -18,7 +18,7 @@ func (e *Engine) Approve(ctx context.Context, id RunID, a Approval) (*Run, error
 		r := m.run
 		answered := slices.IndexFunc(r.Approvals, func(old Approval) bool { return old.By.ID == a.By.ID && old.Gate == a.Gate })
 		switch {
-		case tried && answered >= 0 && r.Approvals[answered].At.Equal(a.At):
+		case answered >= 0 && (tried && r.Approvals[answered].At.Equal(a.At) || a.Key != "" && r.Approvals[answered].Key == a.Key):
 			return nil
 		case !r.Asks(a.Gate):
 			return Refuse("already_decided", "Run %s is not waiting for approval any more: it is %s.", id, words(r.State))
@@ -44,7 +44,7 @@ func (e *Engine) Cancel(ctx context.Context, id RunID, c Cancellation) (*Run, er
 	tried := false
 	return e.update(ctx, id, func(m *move) error {
 		switch r := m.run; {
-		case tried && r.Cancel != nil && r.Cancel.By.ID == c.By.ID && r.Cancel.At.Equal(c.At):
+		case tried && r.Cancel != nil && r.Cancel.By.ID == c.By.ID && r.Cancel.At.Equal(c.At), c.Key != "" && r.Cancel != nil && r.Cancel.Key == c.Key:
 			return nil
 		case r.State.Terminal():
 			return Refuse("already_ended", "Run %s has already ended: it is %s.", id, words(r.State))

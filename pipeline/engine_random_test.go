@@ -82,7 +82,12 @@ const leaseLength = time.Minute
 // broke ends the schedule; the first fault counts.
 type broke string
 
-func (w *world) fail(format string, args ...any) { panic(broke(fmt.Sprintf(format, args...))) }
+func (w *world) fail(format string, args ...any) {
+	if w.broken == "" {
+		w.broken = fmt.Sprintf(format, args...)
+	}
+	panic(broke(w.broken))
+}
 
 func (w *world) note(format string, args ...any) {
 	w.history = append(w.history, fmt.Sprintf("%s%s ", strings.Repeat("  ", w.depth), w.clock.Now().Format("02 15:04:05"))+fmt.Sprintf(format, args...))
@@ -98,11 +103,9 @@ func playWorld(seed uint64) (w *world) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			text, ok := p.(broke)
-			if !ok {
+			if _, ok := p.(broke); !ok {
 				panic(fmt.Sprintf("seed %d: %v", seed, p))
 			}
-			w.broken = string(text)
 		}
 	}()
 	for range 20 + w.rng.IntN(100) {
@@ -189,7 +192,7 @@ func (w *world) startRun() {
 		w.note("start %s: %v", id, err)
 		return
 	}
-	w.note("start %s in %q %s, on failure %s, dry %t: %s", id, r.EnvironmentName(), r.Trigger, r.Pipeline.OnFailure, r.DryRun, steppes(r))
+	w.note("start %s in %q %s, on failure %s, dry %t: %s", id, r.EnvironmentName(), r.Trigger, r.Pipeline.OnFailure, r.DryRun, progress(r))
 	for _, s := range r.Pipeline.Steps {
 		w.note("    %s %s needs %v retry %d continue %t timeout %s undo %q if %q", s.Name, s.Runner(), s.Needs, s.Retry.Attempts, s.ContinueOnError, s.Timeout, s.Undo, s.If)
 	}
@@ -346,6 +349,9 @@ func (w *world) workOnce() bool {
 	err := e.Handlers()[l.Kind](ctx, l)
 	cancel(nil)
 	w.depth--
+	if w.broken != "" {
+		panic(broke(w.broken)) // again: the engine takes a panic in a runner for the runner's
+	}
 	switch {
 	case edge.dead, errors.Is(err, pipeline.ErrLeaseLost), l.Done:
 	case err == nil:
@@ -539,7 +545,7 @@ func (w *world) checkRun(now *pipeline.Run) {
 		}
 	}
 	w.runs[r.ID] = r
-	w.note("  %s is %s %s: %s", r.ID, r.State, r.Code, steppes(r))
+	w.note("  %s is %s %s: %s", r.ID, r.State, r.Code, progress(r))
 }
 
 // checkAdmitted: nothing began without its approvals.
@@ -592,12 +598,10 @@ func (w *world) checkEnvironment(e *pipeline.EnvironmentState) {
 func (w *world) settleDown() {
 	w.calm, w.down = true, false
 	for range 4 { // leases lapse, lost jobs are found
-		for w.workOnce() {
-		}
+		w.workAll()
 		w.jump(2 * leaseLength)
 	}
-	for w.workOnce() {
-	}
+	w.workAll()
 	for id, r := range w.runs {
 		if !r.State.Terminal() && !unresolved(r) && r.RedeployedBy == "" && !r.NextTimer().After(w.clock.Now()) {
 			w.fail("run %s is %s, and neither a job nor a timer moves it (%s)", id, r.State, r.NextTimer())
@@ -607,18 +611,28 @@ func (w *world) settleDown() {
 		for w.open(unresolved) != nil {
 			w.resolve()
 		}
-		for w.workOnce() {
-		}
+		w.workAll()
 		if w.open(func(*pipeline.Run) bool { return true }) == nil {
 			return
 		}
 		w.jump(7 * time.Hour)
 	}
 	r := w.open(func(*pipeline.Run) bool { return true })
-	w.fail("run %s never ends: it is %s (%s %s): %s", r.ID, r.State, r.Code, r.Message, steppes(r))
+	w.fail("run %s never ends: it is %s (%s %s): %s", r.ID, r.State, r.Code, r.Message, progress(r))
 }
 
-func steppes(r *pipeline.Run) string {
+// workAll does jobs until there are none. Jobs that only make each other again
+// are a fault.
+func (w *world) workAll() {
+	for range 2000 {
+		if !w.workOnce() {
+			return
+		}
+	}
+	w.fail("the work never comes to an end")
+}
+
+func progress(r *pipeline.Run) string {
 	var out []string
 	for _, s := range r.Steps {
 		text := fmt.Sprintf("%s=%s", s.Name, s.State)

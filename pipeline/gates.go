@@ -165,9 +165,9 @@ func source(q Question, f Facts) Gate {
 	if q.Trigger == ByRollback || len(f.Policy.DeployFrom) == 0 {
 		return pass(GateSource, "It may come from anywhere.")
 	}
-	from := "default_branch"
-	if q.PR != 0 && !f.Live.OnDefault {
-		from = "pull_request"
+	from := "pull_request" // and every other commit that is not on the default branch
+	if f.Live.OnDefault {
+		from = "default_branch"
 	}
 	if slices.Contains(f.Policy.DeployFrom, from) {
 		return pass(GateSource, fmt.Sprintf("%s takes deploys from here.", f.Policy.Name))

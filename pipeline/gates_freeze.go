@@ -48,9 +48,9 @@ func openWindow(windows []Freeze, now time.Time) (Freeze, time.Time, bool) {
 // At reports whether the window is open at now, and when it ends. The cron
 // expression and the time zone were checked at load.
 //
-// It begins when the clock on the wall shows what the expression says, or
-// would show it in the hour that is left out in spring. Its length is real
-// time: 64h are 64 hours, whatever the clocks do meanwhile.
+// It begins when the clock on the wall shows what the expression says; where
+// the clocks are moved that may be twice. Its length is real time: 64h are 64
+// hours, whatever the clocks do meanwhile.
 func (w Freeze) At(now time.Time) (end time.Time, open bool) {
 	const closed = time.Hour // a window that cannot be read is closed to deploys
 	zone, err := time.LoadLocation(w.Timezone)
@@ -65,12 +65,35 @@ func (w Freeze) At(now time.Time) (end time.Time, open bool) {
 	length := time.Duration(w.For)
 	wall := asUTC(now.In(zone))
 	for at := schedule.Next(wall.Add(-length - shift)); !at.IsZero() && !at.After(wall.Add(shift)); at = schedule.Next(at) {
-		begin := time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), 0, 0, zone)
-		if !begin.After(now) && begin.Add(length).After(now) {
-			end, open = begin.Add(length), true
+		for _, begin := range readings(at, zone, shift) {
+			until := begin.Add(length)
+			if !begin.After(now) && until.After(now) && until.After(end) {
+				end, open = until, true
+			}
 		}
 	}
 	return end, open
+}
+
+// readings are the moments at which a clock in the zone shows the time of day:
+// one, or two where clocks are put back. Where they are put forward and never
+// show it, it is read by the time before and the time after.
+func readings(wall time.Time, zone *time.Location, shift time.Duration) []time.Time {
+	near := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, zone)
+	var read, shown []time.Time
+	for _, at := range []time.Time{near.Add(-shift), near.Add(shift)} {
+		_, offset := at.Zone()
+		read = append(read, wall.Add(-time.Duration(offset)*time.Second).In(zone))
+	}
+	for _, t := range read {
+		if asUTC(t).Equal(wall) {
+			shown = append(shown, t)
+		}
+	}
+	if len(shown) == 0 {
+		return read
+	}
+	return shown
 }
 
 // asUTC is the time at which a clock in UTC shows what t shows: there every

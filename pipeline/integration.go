@@ -62,9 +62,11 @@ type Canceller interface {
 }
 
 // Forgetter is a Runner that keeps something on this machine until the result
-// of an attempt is recorded: a workspace, a file of output.
+// of a call is recorded: a workspace, a file of output. It forgets what calls
+// up to that fence left: a later one, such as the undo that the result brought
+// about, may be at work already.
 type Forgetter interface {
-	Forget(run RunID, step string, attempt int) error
+	Forget(run RunID, step string, attempt int, fence int64) error
 }
 
 // StepContext is everything a runner is told.

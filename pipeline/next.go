@@ -128,7 +128,7 @@ func nextSteps(r *Run, f Facts, now time.Time) []Decision {
 	active := false
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		d := nextStep(r, s, failed, f, now)
+		d := nextStep(r, i, failed, f, now)
 		if d != nil {
 			ds = append(ds, d)
 		}
@@ -140,9 +140,9 @@ func nextSteps(r *Run, f Facts, now time.Time) []Decision {
 	return conclude(r, f)
 }
 
-// nextStep decides about one step; nil: nothing to do now.
-func nextStep(r *Run, s, failed *StepRun, f Facts, now time.Time) Decision {
-	def, _ := r.Pipeline.Step(s.Name)
+// nextStep decides about the i-th step; nil: nothing to do now.
+func nextStep(r *Run, i int, failed *StepRun, f Facts, now time.Time) Decision {
+	s, def := &r.Steps[i], r.definition(i)
 	switch {
 	case s.State == Queued:
 		return startOrSkip(r, def, failed)
@@ -163,7 +163,7 @@ func nextStep(r *Run, s, failed *StepRun, f Facts, now time.Time) Decision {
 // startOrSkip: a step starts when all it needs has ended, however that ended.
 // A failure that counts has ended the run by then, and a step that was skipped
 // by its condition does not hold up the others.
-func startOrSkip(r *Run, def Step, failed *StepRun) Decision {
+func startOrSkip(r *Run, def *Step, failed *StepRun) Decision {
 	if failed != nil {
 		return Skip{def.Name, "run_failed", fmt.Sprintf("Not started, because %s failed.", failed.Name)}
 	}
@@ -182,7 +182,7 @@ func startOrSkip(r *Run, def Step, failed *StepRun) Decision {
 }
 
 // nextWaiting moves a step on that waits for a time, at that time.
-func nextWaiting(def Step, s *StepRun, now time.Time) Decision {
+func nextWaiting(def *Step, s *StepRun, now time.Time) Decision {
 	switch {
 	case s.Stopping == "" && reached(s.Deadline, now):
 		return StopStep{s.Name, "timeout"}
@@ -198,8 +198,8 @@ func nextWaiting(def Step, s *StepRun, now time.Time) Decision {
 
 // nextApproval settles an approval step once enough people said yes who still
 // may, and the run is still what they said it to.
-func nextApproval(r *Run, def Step, s *StepRun, f Facts, now time.Time) Decision {
-	p := StepApproval(def)
+func nextApproval(r *Run, def *Step, s *StepRun, f Facts, now time.Time) Decision {
+	p := StepApproval(*def)
 	got := r.Approved(def.Name)
 	switch {
 	case reached(s.Deadline, now):
@@ -230,8 +230,7 @@ func nextApproval(r *Run, def Step, s *StepRun, f Facts, now time.Time) Decision
 func firstFailure(r *Run) *StepRun {
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		def, _ := r.Pipeline.Step(s.Name)
-		if (s.State == Failed || s.State == Cancelled) && s.Code != "run_failed" && !def.ContinueOnError {
+		if (s.State == Failed || s.State == Cancelled) && s.Code != "run_failed" && !r.definition(i).ContinueOnError {
 			return s
 		}
 	}
@@ -239,7 +238,7 @@ func firstFailure(r *Run) *StepRun {
 }
 
 // builtIn: no runner is behind the step; it waits for a person or a time.
-func (s Step) builtIn() bool { return s.Uses == "approval" || s.Uses == "wait" }
+func (s *Step) builtIn() bool { return s.Uses == "approval" || s.Uses == "wait" }
 
 func reached(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }
 

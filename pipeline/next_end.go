@@ -113,37 +113,45 @@ func rollsBack(r *Run) bool {
 	return r.Pipeline.OnFailure == Rollback && r.Environment != nil && !r.DryRun
 }
 
-// rollback chooses how to undo a failed run: revert its steps if every one
-// that was begun can be, else deploy the previous good revision again, else
-// stop and ask. The step that failed counts too: it may have done half its work.
+// rollback chooses how to undo a failed run: revert its steps, if every one
+// that succeeded can be, else deploy the previous good revision again, else
+// stop and ask. A step that failed may have done half its work, or may have
+// done nothing but look. So it is reverted if it can be; where it cannot be it
+// is named, and only if there is nothing else to revert it asks for a redeploy.
 func rollback(r *Run, f Facts, code, why string) Decision {
-	var stuck []string
-	touched := false
+	var stuck, half []string
+	some := false
 	for i := range r.Steps {
-		s := &r.Steps[i]
-		touched = touched || begun(r, s)
-		if begun(r, s) && !revertible(f, s) {
+		switch s := &r.Steps[i]; {
+		case !begun(r.definition(i), s):
+		case revertible(f, s):
+			some = true
+		case s.State == Succeeded:
 			stuck = append(stuck, s.Name)
+		default:
+			half = append(half, s.Name)
 		}
 	}
+	all := strings.Join(slices.Concat(stuck, half), ", ")
 	switch {
-	case !touched:
+	case !some && all == "":
 		return Finish{State: Failed, Code: code, Message: why}
-	case len(stuck) == 0:
+	case some && all == "":
 		return RollBack{Message: why + " Reverting what was done."}
+	case some && len(stuck) == 0:
+		return RollBack{Message: fmt.Sprintf("%s Reverting what was done before; %s itself cannot be undone.", why, all)}
 	case f.Environment != nil && f.Environment.Current != nil && r.Restores == nil:
 		to := f.Environment.Current
 		return RollBack{To: to, Message: fmt.Sprintf("%s Deploying `%s` again, which ran before.", why, short(to.SHA))}
 	}
 	return Finish{State: Failed, Code: "cannot_roll_back",
-		Message: fmt.Sprintf("%s It cannot be rolled back: %s cannot be undone and no earlier good deployment is recorded.", why, strings.Join(stuck, ", ")),
+		Message: fmt.Sprintf("%s It cannot be rolled back: %s cannot be undone and no earlier good deployment is recorded.", why, all),
 		Lock:    fmt.Sprintf("run %s failed and could not be rolled back", r.ID)}
 }
 
 // begun reports whether the step's runner was called and has ended since, so
 // that there may be something to undo.
-func begun(r *Run, s *StepRun) bool {
-	def, _ := r.Pipeline.Step(s.Name)
+func begun(def *Step, s *StepRun) bool {
 	ended := s.State == Succeeded || s.State == Failed || s.State == Cancelled
 	return ended && !def.builtIn() && (s.Call > 0 || s.Attempt > 1)
 }
@@ -172,11 +180,12 @@ func nextRevert(r *Run, f Facts, now time.Time) []Decision {
 		switch {
 		case s.State == RollingBack:
 			return undoingStep(s, now)
-		case !begun(r, s):
+		case !begun(r.definition(i), s):
 		case s.Reverting: // the undoing itself failed
 			return []Decision{rollbackFailed(r, fmt.Sprintf("The rollback stopped: %s could not be undone. %s", s.Name, s.Message))}
-		case !revertible(f, s):
+		case !revertible(f, s) && s.State == Succeeded:
 			stuck = append(stuck, s.Name)
+		case !revertible(f, s): // it failed, and was named when the rollback began
 		case last == nil || !s.Ended.Before(last.Ended):
 			last = s
 		}

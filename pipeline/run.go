@@ -183,7 +183,8 @@ type Approval struct {
 	Yes    bool      `json:"yes"`
 	SHA    string    `json:"sha"`
 	Reason string    `json:"reason,omitempty"`
-	Via    string    `json:"via"` // surface
+	Via    string    `json:"via"`           // surface
+	Key    string    `json:"key,omitempty"` // of the command it came by: said again after a crash it is the same answer
 	At     time.Time `json:"at"`
 }
 
@@ -192,17 +193,23 @@ type Cancellation struct {
 	By     Actor     `json:"by"`
 	Code   string    `json:"code"` // cancelled, deadline, head_moved, superseded, rejected
 	Reason string    `json:"reason,omitempty"`
+	Key    string    `json:"key,omitempty"` // as in Approval
 	At     time.Time `json:"at"`
 }
 
 // Step returns the progress of a step, for changing, or nil.
 func (r *Run) Step(name string) *StepRun {
-	i := slices.IndexFunc(r.Steps, func(s StepRun) bool { return s.Name == name })
-	if i < 0 {
-		return nil
+	for i := range r.Steps { // by index: a StepRun is large, and this is asked often
+		if r.Steps[i].Name == name {
+			return &r.Steps[i]
+		}
 	}
-	return &r.Steps[i]
+	return nil
 }
+
+// definition is what the file says of a step, for reading only. It stands at
+// the same place as its progress.
+func (r *Run) definition(i int) *Step { return &r.Pipeline.Steps[i] }
 
 // Event is one line of a run's history.
 type Event struct {

@@ -14,7 +14,7 @@ func (r *Run) NextTimer() time.Time {
 			next = t
 		}
 	}
-	if r.State != RollingBack && r.State != Unknown {
+	if r.State != RollingBack && r.State != Unknown && r.Cancel == nil {
 		consider(r.Deadline)
 	}
 	if !r.Admitted {

@@ -87,30 +87,30 @@ func (e *Engine) class(r *Run, step string) RetryClass {
 // for as long as the lease lasts, because a result that is lost leaves a step
 // unknown. If the lease is lost the commit is refused.
 func (e *Engine) record(job context.Context, r *Run, p stepPayload, l *Lease, res Result) error {
-	for {
-		_, err := e.updateFrom(context.WithoutCancel(job), r, l.Run, func(m *move) error { return m.endCall(p, l, res) })
+	fence := r.Fence // of this call
+	for now := r; ; now = nil {
+		_, err := e.updateFrom(context.WithoutCancel(job), now, l.Run, func(m *move) error { return m.endCall(p, l, res) })
 		switch {
 		case err == nil && res.Done:
-			e.forget(r, p)
+			e.forget(r, p, fence)
 			return nil
 		case errors.Is(err, errStale): // recorded, and only the answer was lost
 			return nil
 		case !IsTemporary(err) || job.Err() != nil:
 			return ignoreGone(err)
 		}
-		r = nil
 		pause(job, time.Second)
 	}
 }
 
 // forget has the runner clean up after an attempt whose result is safe.
-func (e *Engine) forget(r *Run, p stepPayload) {
+func (e *Engine) forget(r *Run, p stepPayload, fence int64) {
 	def, _ := r.Pipeline.Step(p.Step)
 	f, ok := e.Runners[def.Runner()].Runner.(Forgetter)
 	if !ok {
 		return
 	}
-	if err := f.Forget(r.ID, p.Step, p.Attempt); err != nil {
+	if err := f.Forget(r.ID, p.Step, p.Attempt, fence); err != nil {
 		e.Log.Warn("clean up after step", "run", string(r.ID), "step", p.Step, "err", err)
 	}
 }

@@ -195,7 +195,11 @@ func (w *Worker) conclude(l *Lease, err error) {
 	case err == nil:
 		after = w.Queue.Finish(ctx, l)
 	case IsTemporary(err) && l.Tries < maxTries, errors.As(err, new(*panicError)) && l.Tries < maxPanics-1:
-		w.Log.Warn("job is tried again", "job", l.ID, "run", string(l.Run), "tries", l.Tries+1, "err", err)
+		level := slog.LevelWarn
+		if errors.As(err, new(interface{ RetryAfter() time.Duration })) {
+			level = slog.LevelDebug // it waits for its turn
+		}
+		w.Log.Log(ctx, level, "job is tried again", "job", l.ID, "run", string(l.Run), "tries", l.Tries+1, "err", err)
 		after = w.Queue.Retry(ctx, l, w.Now().Add(retryAfter(err, l.Tries)))
 	default:
 		w.Log.Error("job buried", "job", l.ID, "run", string(l.Run), "err", err)

@@ -94,17 +94,19 @@ func (c *Client) history(ctx context.Context, p *slackgo.GetConversationHistoryP
 	return messages, err
 }
 
-// hasNote looks for a note in a thread.
-func (c *Client) hasNote(ctx context.Context, channel, thread, key string) (found bool, err error) {
+// notes lists the keys of our notes in a thread.
+func (c *Client) notes(ctx context.Context, channel, thread string) (keys []string, err error) {
 	err = c.call(ctx, "conversations.replies", func(ctx context.Context) error {
 		page, _, _, err := c.api.GetConversationRepliesContext(ctx, &slackgo.GetConversationRepliesParameters{
 			ChannelID: channel, Timestamp: thread, Limit: 1000, IncludeAllMetadata: true})
 		for _, m := range page {
-			found = found || m.Metadata.EventType == noteEvent && text(m.Metadata, "note") == key
+			if key := text(m.Metadata, "note"); m.Metadata.EventType == noteEvent && key != "" {
+				keys = append(keys, key)
+			}
 		}
 		return err
 	})
-	return found, err
+	return keys, err
 }
 
 func text(m slackgo.SlackMetadata, key string) string {

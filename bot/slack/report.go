@@ -51,8 +51,7 @@ type shown struct {
 	Channel string   `json:"channel,omitempty"`
 	TS      string   `json:"ts,omitempty"`
 	Digest  string   `json:"digest,omitempty"`
-	Said    []string `json:"said,omitempty"`  // notes in the thread
-	Doubt   string   `json:"doubt,omitempty"` // a note that may be there: its post was not answered
+	Said    []string `json:"said,omitempty"` // notes in the thread
 }
 
 // Show brings message and thread to the state of the run.
@@ -86,12 +85,7 @@ func (s *Sink) show(ctx context.Context, r *pipeline.Run, sh *shown) error {
 	if err := s.bring(ctx, r, sh, m); err != nil {
 		return err
 	}
-	for _, n := range notes(r) {
-		if err := s.note(ctx, sh, r, n); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.tell(ctx, sh, r)
 }
 
 // bring posts the message, or updates the one that is there if it differs.
@@ -191,30 +185,34 @@ func failedHow(s pipeline.StepRun) string {
 	return bot.Words(s.State)
 }
 
-// note posts a reply in the thread unless it is there.
-func (s *Sink) note(ctx context.Context, sh *shown, r *pipeline.Run, n note) error {
-	if slices.Contains(sh.Said, n.key) {
+// tell posts what is new as replies in the thread. It looks there first: what
+// was posted just before a crash is not in what was saved.
+func (s *Sink) tell(ctx context.Context, sh *shown, r *pipeline.Run) error {
+	fresh := slices.DeleteFunc(notes(r), func(n note) bool { return slices.Contains(sh.Said, n.key) })
+	if len(fresh) == 0 {
 		return nil
 	}
-	if sh.Doubt == n.key {
-		there, err := s.Client.hasNote(ctx, sh.Channel, sh.TS, n.key)
-		if err != nil {
-			return err
-		}
-		if there {
-			sh.Said, sh.Doubt = append(sh.Said, n.key), ""
-			return nil
-		}
+	there, err := s.Client.notes(ctx, sh.Channel, sh.TS)
+	if err != nil {
+		return err
 	}
+	for _, n := range fresh {
+		if !slices.Contains(there, n.key) {
+			if err := s.note(ctx, sh, r, n); err != nil {
+				return err
+			}
+		}
+		sh.Said = append(sh.Said, n.key)
+	}
+	return nil
+}
+
+func (s *Sink) note(ctx context.Context, sh *shown, r *pipeline.Run, n note) error {
 	if err := spendPost(ctx, s.Budget, sh.Channel); err != nil {
 		return err
 	}
 	text := s.Client.markup.mrkdwn(n.text)
 	m := message{text: text, blocks: sections(cut(text, maxSection, "…")), thread: sh.TS, metadata: noteMetadata(r, n.key)}
-	sh.Doubt = n.key
-	if _, err := s.Client.post(ctx, sh.Channel, m); err != nil {
-		return err
-	}
-	sh.Said, sh.Doubt = append(sh.Said, n.key), ""
-	return nil
+	_, err := s.Client.post(ctx, sh.Channel, m)
+	return err
 }

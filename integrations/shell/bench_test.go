@@ -3,6 +3,7 @@ package shell
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -35,7 +36,7 @@ func BenchmarkStart(b *testing.B) {
 			b.Fatal(err)
 		}
 		first += time.Unix(0, printed).Sub(began)
-		if err := r.Forget("r-1", "build", 1); err != nil {
+		if err := r.Forget("r-1", "build", 1, math.MaxInt64); err != nil {
 			b.Fatal(err)
 		}
 	}

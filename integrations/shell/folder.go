@@ -58,7 +58,7 @@ func (r *Runner) folder(j job, fence int64) (folder, error) {
 	dir, err := r.stepFolder(j.Run.ID, j.Step.Name, j.Attempt)
 	name := strconv.FormatInt(fence, 10)
 	if j.undo {
-		name = "undo-" + name
+		name = undoPrefix + name
 	}
 	return folder(filepath.Join(dir, name)), err
 }
@@ -81,21 +81,36 @@ func (f folder) make() error {
 	return nil
 }
 
-// Forget removes what an attempt of a step left on disk. It is called after
-// the step's result is safe, and implements pipeline.Forgetter.
-func (r *Runner) Forget(run pipeline.RunID, step string, attempt int) error {
+// Forget removes what the calls of an attempt up to a fence left on disk, and
+// leaves what a later call works with. It is called after a call's result is
+// safe, and implements pipeline.Forgetter.
+func (r *Runner) Forget(run pipeline.RunID, step string, attempt int, fence int64) error {
 	dir, err := r.stepFolder(run, step, attempt)
 	if err != nil {
 		return err
 	}
-	if err := removeAll(dir); err != nil {
+	calls, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("forget %s of %s: %w", step, run, err)
 	}
-	if err := os.Remove(filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
-		return fmt.Errorf("forget %s: %w", run, err)
+	for _, e := range calls {
+		of, err := strconv.ParseInt(strings.TrimPrefix(e.Name(), undoPrefix), 10, 64)
+		if err == nil && of > fence {
+			continue
+		}
+		if err := removeAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("forget %s of %s: %w", step, run, err)
+		}
+	}
+	for _, empty := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Remove(empty); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+			return fmt.Errorf("forget %s of %s: %w", step, run, err)
+		}
 	}
 	return nil
 }
+
+const undoPrefix = "undo-"
 
 // Clean removes what runs left on disk for which keep answers no, and stops
 // what still runs for them. It is called at start, when no step is running yet

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -189,7 +190,7 @@ func TestAScriptRunsInTheCheckout(t *testing.T) {
 	if res.Outputs["version"] != "1.2" || res.Summary != "# done\n" {
 		t.Errorf("outputs %v, summary %q", res.Outputs, res.Summary)
 	}
-	if err := b.Forget("r-1", "build", 1); err != nil {
+	if err := b.Forget("r-1", "build", 1, math.MaxInt64); err != nil {
 		t.Error(err)
 	}
 	if left, _ := os.ReadDir(filepath.Join(b.cfg.Dir, "work")); len(left) != 0 {
@@ -332,7 +333,7 @@ func TestNamesThatWouldLeaveTheFolderAreRefused(t *testing.T) {
 		if _, err := b.Runner.Run(t.Context(), b.step); pipeline.Code(err) != "invalid_name" {
 			t.Errorf("step %q: %v", name, err)
 		}
-		if err := b.Forget(pipeline.RunID(name), "build", 1); pipeline.Code(err) != "invalid_name" {
+		if err := b.Forget(pipeline.RunID(name), "build", 1, 1); pipeline.Code(err) != "invalid_name" {
 			t.Errorf("run %q: %v", name, err)
 		}
 	}
