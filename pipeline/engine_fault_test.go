@@ -142,6 +142,52 @@ func TestACallBegunBySomebodyElseMeanwhileIsNotOurs(t *testing.T) {
 	}
 }
 
+func TestTheResultOfALateWorkerIsRefused(t *testing.T) {
+	s := newStage(t)
+	r, err := s.engine.Start(context.Background(), pipeline.Request{Repo: pipeline.Repo{ID: 7}, SHA: "5a", Pipeline: pipeline.Pipeline{Steps: steps("build")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := s.store.Poll(pipeline.Steps, 1, time.Minute)[0]
+	var other *pipeline.Lease
+	s.runner.do["build"] = func(*pipeline.StepContext) pipeline.Result {
+		s.store.Advance(2 * time.Minute)
+		other = s.store.Poll(pipeline.Steps, 1, time.Minute)[0]
+		return pipeline.Result{Done: true, State: pipeline.Failed}
+	}
+	if err := s.engine.Handlers()["step"](context.Background(), late); !errors.Is(err, pipeline.ErrLeaseLost) {
+		t.Errorf("the late result: %v", err)
+	}
+	s.want(s.load(r.ID), pipeline.Running, "build=running")
+	delete(s.runner.do, "build")
+	s.do(other)
+	s.want(s.load(r.ID), pipeline.Succeeded, "build=succeeded")
+}
+
+func TestAJobOfACallThatIsOverDoesNothing(t *testing.T) {
+	s := newStage(t)
+	s.runner.do["poll"] = func(*pipeline.StepContext) pipeline.Result { return pipeline.Result{RetryAfter: time.Minute} }
+	r, err := s.engine.Start(context.Background(), pipeline.Request{Repo: pipeline.Repo{ID: 7}, SHA: "5a", Pipeline: pipeline.Pipeline{Steps: steps("poll")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := s.store.Poll(pipeline.Steps, 1, time.Minute)[0]
+	s.do(first)
+	s.store.Advance(time.Minute)
+	for _, l := range s.store.Poll(pipeline.Control, 1, time.Minute) {
+		s.do(l) // the second call is due now
+	}
+	again := first.Job
+	if err := s.store.Enqueue(context.Background(), again); err != nil {
+		t.Fatal(err)
+	}
+	s.work()
+	s.want(s.load(r.ID), pipeline.Running, "poll=waiting")
+	if got := strings.Join(s.runner.calls, " "); got != "poll/1.1 poll/1.2" {
+		t.Errorf("calls %s", got)
+	}
+}
+
 func TestTwoRunsStartInOneEnvironmentAtOnce(t *testing.T) {
 	s := newStage(t)
 	p := pipeline.Pipeline{Name: "deploy", Steps: []pipeline.Step{{Name: "pause", Uses: "wait", With: map[string]any{"for": "10m"}}}}

@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("schedules", 1500, "random schedules to play")
+	schedules = flag.Int("schedules", 1000, "random schedules to play")
 	seed      = flag.Uint64("seed", 0, "play this schedule alone")
 )
 
@@ -407,6 +407,9 @@ func (d *edge) Commit(ctx context.Context, c pipeline.Change) error {
 	if d.dead {
 		return errDead
 	}
+	if !d.w.calm && d.w.chance(2) {
+		d.w.pause("a commit")
+	}
 	if err := d.Store.Commit(ctx, c); err != nil {
 		return err
 	}
@@ -504,15 +507,23 @@ func (r recording) end(c *pipeline.StepContext, what string) (pipeline.Result, e
 		}
 		return pipeline.Result{Done: true}, nil
 	}
-	// The worker is paused here; others go on, and it comes back late or not.
-	if w.depth < 4 {
-		w.jump(time.Duration(w.rng.IntN(2)) * 2 * leaseLength)
-		for range 1 + w.rng.IntN(6) {
-			w.act()
-		}
-		w.note("%s comes back", what)
-	}
+	w.pause(what)
 	return pipeline.Result{Done: true}, nil
+}
+
+// pause stops a worker for a while, as the kernel might. Others go on, and when
+// it comes back its lease may have lapsed.
+func (w *world) pause(what string) {
+	if w.depth >= 4 {
+		return
+	}
+	w.depth++
+	w.jump(time.Duration(w.rng.IntN(2)) * 2 * leaseLength)
+	for range 1 + w.rng.IntN(6) {
+		w.act()
+	}
+	w.depth--
+	w.note("%s goes on", what)
 }
 
 // check is what must hold after every commit.

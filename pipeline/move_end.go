@@ -33,7 +33,11 @@ func (m *move) leave(d Finish) {
 	// A person's own lock says more than a rollback's, and not every deployer
 	// may take it off.
 	if l := env.Lock; d.Lock != "" && (l == nil || l.Run != "" || reached(l.Expires, m.now)) {
-		env.Lock = &Lock{By: r.Actor, Reason: d.Lock, Run: r.ID, At: m.now}
+		by := r.Actor
+		if r.Trigger != ByRollback {
+			by = Bot() // nobody asked for it
+		}
+		env.Lock = &Lock{By: by, Reason: d.Lock, Run: r.ID, At: m.now}
 		m.envDone = true
 	}
 	if !r.Admitted || r.DryRun {

@@ -101,7 +101,7 @@ func cancelMessage(r *Run) string {
 	c := r.Cancel
 	switch {
 	case c.Code == "rejected":
-		return strings.TrimSpace(fmt.Sprintf("Rejected by %s. %s", c.By.Login, c.Reason))
+		return strings.TrimSuffix(fmt.Sprintf("Rejected by %s: %s", c.By.Login, c.Reason), ": ")
 	case c.By.IsBot():
 		return c.Reason
 	}
@@ -143,6 +143,8 @@ func rollback(r *Run, f Facts, code, why string) Decision {
 	case f.Environment != nil && f.Environment.Current != nil && r.Restores == nil:
 		to := f.Environment.Current
 		return RollBack{To: to, Message: fmt.Sprintf("%s Deploying `%s` again, which ran before.", why, short(to.SHA))}
+	case len(stuck) == 0: // the first step of a first deploy: there is nothing to go back to
+		return Finish{State: Failed, Code: code, Message: why}
 	}
 	return Finish{State: Failed, Code: "cannot_roll_back",
 		Message: fmt.Sprintf("%s It cannot be rolled back: %s cannot be undone and no earlier good deployment is recorded.", why, all),
@@ -216,8 +218,9 @@ func awaitRedeploy(r *Run, f Facts) []Decision {
 	case c == nil || !c.State.Terminal():
 		return nil
 	case c.State == Succeeded:
+		why, _, _ := strings.Cut(r.Message, " Deploying `")
 		return []Decision{Finish{State: RolledBack, Code: "rolled_back",
-			Message: fmt.Sprintf("Rolled back: `%s` runs again, by run %s.", c.ShortSHA(), c.ID), Lock: lockReason(r)}}
+			Message: fmt.Sprintf("%s Rolled back: `%s` runs again, by run %s.", why, c.ShortSHA(), c.ID), Lock: lockReason(r)}}
 	default:
 		return []Decision{rollbackFailed(r, fmt.Sprintf("The rollback failed as well, see run %s. %s", c.ID, c.Message))}
 	}

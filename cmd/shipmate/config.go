@@ -146,7 +146,7 @@ func (c *Config) environment(getenv func(string) (string, bool)) error {
 	if v, ok := getenv("SHIPMATE_ROLES"); ok {
 		c.Roles = strings.Split(v, ",")
 	}
-	if v, ok := getenv("SHIPMATE_GITHUB_APP_ID"); ok {
+	if v, ok := getenv("SHIPMATE_GITHUB_APP_ID"); ok && v != "" {
 		id, err := strconv.ParseInt(v, 10, 64)
 		if err != nil {
 			return fmt.Errorf("SHIPMATE_GITHUB_APP_ID: %q is not a number; it is on the App's settings page", v)

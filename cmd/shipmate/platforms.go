@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -39,7 +40,7 @@ func openGitHub(cfg Config, store *redisstore.Store, buttons bot.Buttons, metric
 		HTTP: metrics.Transport("github", transport()),
 	})
 	if err != nil {
-		return githubSide{}, &usageError{err}
+		return githubSide{}, &usageError{fmt.Errorf("SHIPMATE_GITHUB_APP_ID and SHIPMATE_GITHUB_PRIVATE_KEY: %w", err)}
 	}
 	return githubSide{
 		name:  cfg.GitHub.Slug,

@@ -40,6 +40,9 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		cfg.RedisURL = redis.URL()
 	}
 	store, err := redisstore.Open(ctx, redisstore.Config{URL: cfg.RedisURL, Durability: redisstore.Durability(cfg.Durability), Insecure: cfg.Insecure, Logger: log})
+	if pipeline.Code(err) != "" && !pipeline.IsTemporary(err) {
+		return &usageError{fmt.Errorf("SHIPMATE_REDIS_URL: %w", err)}
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,251 @@
+package test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/shipmate/shipmate/test/sim/github"
+	"github.com/shipmate/shipmate/test/sim/slack"
+	"github.com/shipmate/shipmate/test/world"
+)
+
+// action is a line of a transcript, taken apart.
+type action struct {
+	who    string
+	where  string // a channel, a check, a file
+	what   string // a button
+	text   string
+	indent int // of lines that go on
+}
+
+const somebody = `(?P<who>mona|octavia|eve|alice|zoe|hubot)`
+
+// actions are what can happen in a conversation, in the order of the manual.
+var actions = []struct {
+	form *regexp.Regexp
+	do   func(*stage, action) error
+}{
+	{form(`given \.shipmate\.yaml:`), func(*stage, action) error { return nil }}, // see openStage
+	{form(`given acme/(?P<where>\S+) with:`), anotherRepo},
+	{form(`given ` + somebody + ` is a guest`), guest},
+	{form(somebody + `> (?P<text>.*)`), comment},
+	{form(somebody + ` edits( mona's comment)?> (?P<text>.*)`), edit},
+	{form(somebody + ` #(?P<where>\S+) \(thread\)> (?P<text>.*)`), inThread},
+	{form(somebody + ` #(?P<where>\S+)> (?P<text>.*)`), inChannel},
+	{form(somebody + ` clicks "(?P<what>[^"]+)" in #(?P<where>\S+)`), clickInSlack},
+	{form(somebody + ` clicks "(?P<what>[^"]+)" on check (?P<where>\S+)`), clickOnCheck},
+	{form(somebody + ` fills in (?P<text>.*)`), fillIn},
+	{form(somebody + ` pushes (?P<where>[^:]+): (?P<text>.*)`), push},
+	{form(somebody + ` opens "(?P<text>.*)"(?P<what> as a draft)?`), open},
+	{form(somebody + ` (?P<what>closes|reopens|merges) the pull request`), pullRequest},
+	{form(`GitHub (?P<what>holds|releases) its webhooks`), webhooks},
+	{form(`GitHub redelivers the comment(?P<what> under another id)?`), redeliver},
+}
+
+func form(pattern string) *regexp.Regexp { return regexp.MustCompile("^" + pattern + "$") }
+
+// understand finds out what a line says is done; nil: nothing.
+func understand(line string) (func(*stage, action) error, action) {
+	for _, a := range actions {
+		m := a.form.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		act := action{indent: strings.Index(line, "> ") + 2}
+		for name, to := range map[string]*string{"who": &act.who, "where": &act.where, "what": &act.what, "text": &act.text} {
+			if i := a.form.SubexpIndex(name); i >= 0 {
+				*to = m[i]
+			}
+		}
+		if act.indent < 2 {
+			act.indent = 4
+		}
+		return a.do, act
+	}
+	return nil, action{}
+}
+
+func (s *stage) as(a action) github.Person { return s.w.GitHub.As(a.who) }
+
+func anotherRepo(s *stage, a action) error {
+	repo, err := s.w.AddRepo(a.where, map[string]string{".shipmate.yaml": strings.TrimLeft(a.text, "\n") + "\n"})
+	s.know(s.w.GitHub.Head(repo, "main"))
+	return err
+}
+
+func guest(s *stage, a action) error {
+	for _, p := range world.People {
+		if p.Login == a.who {
+			s.w.Slack.AddUser(slack.User{ID: p.Slack, Name: p.Login, IsRestricted: true})
+		}
+	}
+	return nil
+}
+
+func comment(s *stage, a action) (err error) {
+	if a.who == "hubot" {
+		_, err = s.hubot.Comment(s.repo, s.pr, a.text)
+		return err
+	}
+	s.last, err = s.as(a).Comment(s.repo, s.pr, a.text)
+	return err
+}
+
+func edit(s *stage, a action) error { return s.as(a).EditComment(s.repo, s.last.ID, a.text) }
+
+func inChannel(s *stage, a action) error {
+	if name, text, _ := strings.Cut(a.text, " "); strings.HasPrefix(name, "/") {
+		d, err := s.w.Slack.SlashCommand(s.ctx, slack.Command{User: a.who, Channel: a.where, Name: name, Text: text})
+		return errors.Join(err, failed(d))
+	}
+	return s.mention(slack.Post{User: a.who, Channel: a.where, Text: a.text})
+}
+
+// mention posts a message, which reaches the bot if it begins with its name.
+func (s *stage) mention(p slack.Post) error {
+	text, ours := strings.CutPrefix(p.Text, "@shipmate")
+	if !ours {
+		_, err := s.w.Slack.Say(p)
+		return err
+	}
+	p.Text = strings.TrimSpace(text)
+	d, err := s.w.Slack.Mention(s.ctx, p)
+	return errors.Join(err, failed(d))
+}
+
+func failed(d slack.Delivery) error {
+	if d.Error == "" {
+		return nil
+	}
+	return errors.New(d.Error)
+}
+
+// inThread is about the newest run in the channel.
+func inThread(s *stage, a action) error {
+	m, err := s.newestRun(a.where, func(slack.Message) bool { return true })
+	if err != nil {
+		return err
+	}
+	return s.mention(slack.Post{User: a.who, Channel: a.where, Thread: m.TS, Text: a.text})
+}
+
+func (s *stage) newestRun(channel string, fits func(slack.Message) bool) (slack.Message, error) {
+	messages := s.w.Slack.Messages(channel)
+	for i := len(messages) - 1; i >= 0; i-- {
+		if m := messages[i]; m.Bot && !m.Ephemeral() && fits(m) {
+			return m, nil
+		}
+	}
+	return slack.Message{}, fmt.Errorf("nothing like it in #%s", channel)
+}
+
+func clickInSlack(s *stage, a action) error {
+	m, err := s.newestRun(a.where, func(m slack.Message) bool { _, ok := m.Button(a.what); return ok })
+	if err != nil {
+		return err
+	}
+	d, err := s.w.Slack.Click(s.ctx, slack.Click{User: a.who, Channel: a.where, Message: m.TS, Button: a.what})
+	return errors.Join(err, failed(d))
+}
+
+func fillIn(s *stage, a action) error {
+	values := map[string]string{}
+	for field := range strings.SplitSeq(a.text, ", ") {
+		label, value, _ := strings.Cut(field, ": ")
+		values[label] = value
+	}
+	d, err := s.w.Slack.SubmitView(s.ctx, slack.Submission{User: a.who, Values: values})
+	return errors.Join(err, failed(d))
+}
+
+// clickOnCheck presses a button of ours, or GitHub's own "Re-run".
+func clickOnCheck(s *stage, a action) error {
+	for i := len(s.commits) - 1; i >= 0; i-- {
+		for _, check := range s.w.GitHub.CheckRuns(s.repo, s.commits[i]) {
+			if check.Name != a.where {
+				continue
+			}
+			for _, b := range check.Actions {
+				if b.Label == a.what {
+					return s.as(a).ClickCheckAction(s.repo, check.ID, b.Identifier)
+				}
+			}
+			if a.what == "Re-run" {
+				return s.as(a).Rerequest(s.repo, check.ID)
+			}
+		}
+	}
+	return fmt.Errorf("there is no such button")
+}
+
+func push(s *stage, a action) error {
+	file, branch, other := strings.Cut(a.where, " to ")
+	if !other {
+		branch = "sale"
+	}
+	sha, err := s.as(a).Push(github.Push{Repo: s.repo, Branch: branch, Files: map[string]string{file: a.text + "\n"}, Message: "Change " + file})
+	s.know(sha)
+	return err
+}
+
+func open(s *stage, a action) error {
+	branch := strings.ToLower(strings.ReplaceAll(a.text, " ", "-"))
+	sha, err := s.as(a).Push(github.Push{Repo: s.repo, Branch: branch, Files: map[string]string{branch: a.text}, Message: a.text})
+	if err != nil {
+		return err
+	}
+	s.know(sha)
+	pr, err := s.as(a).OpenPR(github.NewPR{Repo: s.repo, Head: branch, Title: a.text, Draft: a.what != ""})
+	s.pr = pr.Number
+	return err
+}
+
+func pullRequest(s *stage, a action) error {
+	switch a.what {
+	case "closes":
+		return s.as(a).ClosePR(s.repo, s.pr)
+	case "reopens":
+		return s.as(a).ReopenPR(s.repo, s.pr)
+	}
+	err := s.as(a).MergePR(s.repo, s.pr, "merge")
+	s.know(s.w.GitHub.Head(s.repo, "main"))
+	return err
+}
+
+func webhooks(s *stage, a action) error {
+	if s.holding = a.what == "holds"; s.holding {
+		s.w.GitHub.HoldWebhooks()
+	} else {
+		s.w.GitHub.ReleaseWebhooks()
+	}
+	return nil
+}
+
+// redeliver sends the newest comment once more; under another id it is not
+// GitHub who does, but somebody who caught the delivery.
+func redeliver(s *stage, a action) error {
+	var found *github.Delivery
+	for _, d := range s.w.GitHub.Deliveries() {
+		if d.Event == "issue_comment" && strings.Contains(string(d.Body), fmt.Sprintf(`"id":%d`, s.last.ID)) {
+			found = &d
+		}
+	}
+	if found == nil {
+		return errors.New("no delivery of the comment")
+	}
+	if a.what == "" {
+		return s.w.GitHub.Redeliver(found.GUID)
+	}
+	return s.replay(found)
+}
+
+func (s *stage) replay(d *github.Delivery) error {
+	status, err := s.w.GitHub.SendWebhook(context.WithoutCancel(s.ctx), github.Webhook{Event: d.Event, Body: d.Body})
+	if err == nil && status/100 != 2 {
+		return fmt.Errorf("answered %d", status)
+	}
+	return err
+}

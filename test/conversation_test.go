@@ -1,0 +1,161 @@
+// Package test holds what must be true of shipmate as a whole: the map of its
+// packages, and its conversations with people.
+package test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shipmate/shipmate/test/world"
+)
+
+var update = flag.Bool("update", false, "write what was said into testdata")
+
+var binary string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == flag.Lookup("test.parallel").DefValue {
+		_ = flag.Set("test.parallel", "6") // most of the time a conversation waits for budgets
+	}
+	dir, err := os.MkdirTemp("", "shipmate-conversations-")
+	if err == nil {
+		binary, err = world.Build(context.Background(), dir, "-race")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// Each file in testdata is a conversation: what people do, and below it what
+// they then see. It is played with the real program between a simulated GitHub
+// and a simulated Slack. Run with -update to write down what they see now.
+func TestConversations(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no conversations: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := converse(t, readTranscript(string(want)))
+			if *update {
+				err = os.WriteFile(file, []byte(got), 0o644)
+			} else if got != string(want) {
+				t.Errorf("%s is not what is said now (-update to accept it):\n%s", file, firstDifference(string(want), got))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// transcript is a file of testdata, without what was seen.
+type transcript struct {
+	intro string
+	turns []turn
+}
+
+// turn is what somebody does, or a remark of the author (do is nil).
+type turn struct {
+	raw  string // as written
+	do   func(*stage, action) error
+	act  action
+	note bool
+}
+
+func readTranscript(text string) transcript {
+	intro, rest, _ := strings.Cut(text, "\n\n")
+	out := transcript{intro: intro}
+	lines := strings.Split(rest, "\n")
+	for i := 0; i < len(lines); i++ {
+		if strings.HasPrefix(lines[i], "-- ") {
+			raw := lines[i]
+			for i+1 < len(lines) && strings.HasPrefix(lines[i+1], "-- ") {
+				i++
+				raw += "\n" + lines[i]
+			}
+			out.turns = append(out.turns, turn{raw: raw, note: true})
+			continue
+		}
+		do, act := understand(lines[i])
+		if do == nil {
+			continue // what was seen then
+		}
+		raw := lines[i]
+		for more := continued(lines[i+1:]); more > 0; more-- {
+			i++
+			raw += "\n" + lines[i]
+			act.text += "\n" + strings.TrimPrefix(lines[i], strings.Repeat(" ", act.indent))
+		}
+		out.turns = append(out.turns, turn{raw: raw, do: do, act: act})
+	}
+	return out
+}
+
+// continued is how many of the lines belong to what somebody writes: those that
+// are indented, and empty ones between them.
+func continued(lines []string) int {
+	n := 0
+	for i, l := range lines {
+		if strings.HasPrefix(l, "  ") {
+			n = i + 1
+		} else if l != "" {
+			break
+		}
+	}
+	return n
+}
+
+// converse plays the turns and returns the file with what was seen now.
+func converse(t *testing.T, tr transcript) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 150*time.Second)
+	defer cancel()
+	s := openStage(ctx, t, tr)
+	var b strings.Builder
+	b.WriteString(tr.intro + "\n")
+	for _, turn := range tr.turns {
+		b.WriteString("\n" + turn.raw + "\n")
+		if turn.note {
+			continue
+		}
+		act := turn.act
+		act.text = s.real(act.text)
+		if err := turn.do(s, act); err != nil {
+			t.Fatalf("%s: %v", turn.raw, err)
+		}
+		s.pass()
+		if err := s.settle(); err != nil {
+			t.Fatalf("%s: %v", turn.raw, err)
+		}
+		for _, line := range s.news() {
+			b.WriteString(line + "\n")
+		}
+	}
+	return b.String()
+}
+
+func firstDifference(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	i := 0
+	for i < len(w) && i < len(g) && w[i] == g[i] {
+		i++
+	}
+	near := func(lines []string) string { return strings.Join(lines[max(0, i-4):min(len(lines), i+12)], "\n") }
+	return fmt.Sprintf("from line %d on it was\n\n%s\n\nand is\n\n%s", i+1, near(w), near(g))
+}
