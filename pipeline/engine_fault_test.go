@@ -174,12 +174,11 @@ func TestAJobOfACallThatIsOverDoesNothing(t *testing.T) {
 	first := s.store.Poll(pipeline.Steps, 1, time.Minute)[0]
 	s.do(first)
 	s.store.Advance(time.Minute)
+	if err := s.store.Enqueue(context.Background(), first.Job); err != nil {
+		t.Fatal(err)
+	}
 	for _, l := range s.store.Poll(pipeline.Control, 1, time.Minute) {
 		s.do(l) // the second call is due now
-	}
-	again := first.Job
-	if err := s.store.Enqueue(context.Background(), again); err != nil {
-		t.Fatal(err)
 	}
 	s.work()
 	s.want(s.load(r.ID), pipeline.Running, "poll=waiting")

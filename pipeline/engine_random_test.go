@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -376,6 +377,7 @@ type edge struct {
 	deaf   bool // the last answer was lost
 	stop   func()
 	runner recording
+	heard  pipeline.Live // what GitHub said last
 }
 
 func (w *world) worker() (*pipeline.Engine, *edge) {
@@ -413,7 +415,7 @@ func (d *edge) Commit(ctx context.Context, c pipeline.Change) error {
 	if err := d.Store.Commit(ctx, c); err != nil {
 		return err
 	}
-	d.w.check(c)
+	d.check(c)
 	switch {
 	case d.w.calm:
 	case d.w.chance(2):
@@ -436,7 +438,8 @@ func (d *edge) Live(context.Context, *pipeline.Run) (pipeline.Live, error) {
 	case d.w.down:
 		return pipeline.Live{Unverified: "it refused to answer"}, nil
 	}
-	return d.w.live, nil
+	d.heard.People = maps.Clone(d.w.live.People)
+	return d.heard, nil
 }
 
 func (d *edge) Changed(context.Context, *pipeline.Run) ([]string, error) { return nil, nil }
@@ -527,16 +530,17 @@ func (w *world) pause(what string) {
 }
 
 // check is what must hold after every commit.
-func (w *world) check(c pipeline.Change) {
+func (d *edge) check(c pipeline.Change) {
 	if c.Run != nil {
-		w.checkRun(c.Run)
+		d.checkRun(c.Run)
 	}
 	if c.Environment != nil {
-		w.checkEnvironment(c.Environment)
+		d.w.checkEnvironment(c.Environment)
 	}
 }
 
-func (w *world) checkRun(now *pipeline.Run) {
+func (d *edge) checkRun(now *pipeline.Run) {
+	w := d.w
 	r, err := w.store.Load(context.Background(), now.ID)
 	w.must(err)
 	old := w.runs[r.ID]
@@ -544,7 +548,7 @@ func (w *world) checkRun(now *pipeline.Run) {
 		w.fail("run %s was %s and was changed to %s", r.ID, old.State, r.State)
 	}
 	if r.Admitted && (old == nil || !old.Admitted) {
-		w.checkAdmitted(r)
+		d.checkAdmitted(r)
 	}
 	for _, s := range r.Steps {
 		if s.State == pipeline.Running && s.Attempt == 0 {
@@ -559,19 +563,20 @@ func (w *world) checkRun(now *pipeline.Run) {
 	w.note("  %s is %s %s: %s", r.ID, r.State, r.Code, progress(r))
 }
 
-// checkAdmitted: nothing began without its approvals.
-func (w *world) checkAdmitted(r *pipeline.Run) {
+// checkAdmitted: nothing began without its approvals, of people who still had
+// the right when GitHub was asked.
+func (d *edge) checkAdmitted(r *pipeline.Run) {
 	if r.Environment == nil || r.Environment.Approvals == nil || r.Trigger == pipeline.ByRollback || r.DryRun {
 		return
 	}
 	who := map[int64]bool{}
 	for _, a := range r.Approvals {
-		if a.Gate == pipeline.EnvironmentGate && a.Yes && a.By.ID != r.Actor.ID && w.live.People[a.By.ID].Permission >= pipeline.Write {
+		if a.Gate == pipeline.EnvironmentGate && a.Yes && a.By.ID != r.Actor.ID && d.heard.People[a.By.ID].Permission >= pipeline.Write {
 			who[a.By.ID] = true
 		}
 	}
 	if len(who) < r.Environment.Approvals.Count {
-		w.fail("run %s began with approvals of %v", r.ID, who)
+		d.w.fail("run %s began with approvals of %v", r.ID, who)
 	}
 }
 

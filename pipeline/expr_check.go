@@ -23,13 +23,14 @@ type exprProblem struct {
 // types are those of the pipeline, and steps it looks at must end before it
 // begins. want is a parameter type or "any".
 func CheckExpr(p *Pipeline, step, expr, want string) error {
-	for _, bad := range newScope(p).check(step, expr, want) {
-		if bad.suggestion != "" {
-			return Refuse("bad_expression", "%s Did you mean %s?", bad.message, bad.suggestion)
-		}
-		return Refuse("bad_expression", "%s", bad.message)
+	wrong := newScope(p).check(step, expr, want)
+	if len(wrong) == 0 {
+		return nil
 	}
-	return nil
+	if first := wrong[0]; first.suggestion != "" {
+		return Refuse("bad_expression", "%s Did you mean %s?", first.message, first.suggestion)
+	}
+	return Refuse("bad_expression", "%s", wrong[0].message)
 }
 
 // scope is what the expressions of a pipeline may name.

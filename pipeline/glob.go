@@ -32,7 +32,7 @@ func compileGlob(pattern string) (*regexp.Regexp, error) {
 	}
 	re, err := regexp.Compile(`\A(?s:` + translated + `)\z`)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a pattern: it is too large or not UTF-8.", quote(pattern))
+		return nil, fmt.Errorf("%s is not a pattern: it is too large or not UTF-8", quote(pattern))
 	}
 	return re, nil
 }

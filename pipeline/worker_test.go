@@ -145,6 +145,7 @@ func TestALeaseIsLostWhenTheQueueDoesNotAnswer(t *testing.T) {
 		c.enqueue(pipeline.Job{ID: "1", Kind: "cut off"})
 		c.run(time.Second)
 		<-time.After(20 * time.Second)
+		synctest.Wait()
 		if !errors.Is(cause, pipeline.ErrLeaseLost) || took > 15*time.Second {
 			t.Errorf("cause %v after %s; the lease lasts 15s", cause, took)
 		}
@@ -237,6 +238,7 @@ func TestWhatTheDrainCutsShortIsHandedOver(t *testing.T) {
 		synctest.Wait()
 		c.stop()
 		<-time.After(19 * time.Second)
+		synctest.Wait()
 		if cause != nil {
 			t.Fatal("cut short before the drain was over")
 		}

@@ -160,7 +160,7 @@ func (q *Requests) submitted(ctx context.Context, a arrival, i interaction) answ
 	from.Origin.Surface = "slack"
 	reason := oneLine(pipeline.Clean(i.input(inReason)))
 	if len([]rune(reason)) > maxReason {
-		return refuseForm(inReason, fmt.Sprintf("Say it in at most %d characters.", maxReason))
+		return refuseReason(fmt.Sprintf("Say it in at most %d characters.", maxReason))
 	}
 	switch i.View.CallbackID {
 	case deployForm:
@@ -193,7 +193,7 @@ func (q *Requests) sayForm(ctx context.Context, a arrival, i interaction, origin
 	}
 	said := bot.Said{Actor: i.actor(), Origin: origin, Text: text, At: a.at}
 	if q.accept(ctx, a, bot.KindSaid, 0, said, "slack:view:"+i.View.ID, "slack:trigger:"+i.TriggerID) != nil {
-		return refuseForm(inReason, notAccepted)
+		return refuseReason(notAccepted)
 	}
 	return ok(nil)
 }
@@ -204,11 +204,11 @@ func (q *Requests) pressForm(ctx context.Context, a arrival, i interaction, from
 	case !valid:
 		return ok(nil)
 	case reason == "":
-		return refuseForm(inReason, "Say why, so that others know what has to change.")
+		return refuseReason("Say why, so that others know what has to change.")
 	}
 	pressed := bot.Pressed{Repo: pipeline.Repo{ID: repo}, Button: button, Actor: i.actor(), Origin: from.Origin, Reason: reason, At: a.at}
 	if q.accept(ctx, a, bot.KindPressed, repo, pressed, "slack:view:"+i.View.ID, "slack:trigger:"+i.TriggerID) != nil {
-		return refuseForm(inReason, notAccepted)
+		return refuseReason(notAccepted)
 	}
 	return ok(nil)
 }
@@ -255,8 +255,8 @@ func (i interaction) input(block string) string {
 	return strings.TrimSpace(f.Value)
 }
 
-func refuseForm(block, sentence string) answer {
-	return answerErrors(map[string]string{block: sentence})
+func refuseReason(sentence string) answer {
+	return answerErrors(map[string]string{inReason: sentence})
 }
 
 func answerErrors(wrong map[string]string) answer {

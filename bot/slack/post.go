@@ -3,6 +3,7 @@ package slack
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -122,7 +123,8 @@ func (c *Client) respond(ctx context.Context, to string, m message) error {
 
 // withoutURL drops the address from an error: a response URL is a credential.
 func withoutURL(err error) error {
-	if u, ok := err.(*url.Error); ok {
+	var u *url.Error
+	if errors.As(err, &u) {
 		return u.Err
 	}
 	return err

@@ -62,7 +62,7 @@ func (l *local) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	req, err := l.request(ctx, tree)
+	req, err := l.request(tree)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (l *local) follow(ctx context.Context, engine *pipeline.Engine, term *termi
 }
 
 // request is what is run: the pipeline as the working tree's file has it.
-func (l *local) request(ctx context.Context, tree *worktree) (pipeline.Request, error) {
+func (l *local) request(tree *worktree) (pipeline.Request, error) {
 	path := filepath.Join(tree.root, fileName)
 	src, err := os.ReadFile(path)
 	if err != nil {

@@ -86,7 +86,9 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	defer scripts.Close()
-	scripts.Warm()
+	if err := scripts.Warm(); err != nil {
+		log.Warn("the first script starts a little slower: no shim could be kept ready", "err", err)
+	}
 	runners, secrets := everything(integrations.All(integrations.Needs{Shell: scripts}))
 
 	// The heart.

@@ -42,7 +42,7 @@ func (s *Store) settle() {
 	}
 	slices.SortFunc(due, func(a, b *item) int { return a.At.Compare(b.At) })
 	for _, it := range due {
-		s.put(it.Job, 0)
+		s.put(it.Job)
 	}
 	for _, id := range s.made {
 		if r := s.runs[id]; r.open && !now.Before(r.wake) {
@@ -53,13 +53,13 @@ func (s *Store) settle() {
 }
 
 // put adds a job, or moves it to where its time says.
-func (s *Store) put(j pipeline.Job, fence int64) {
+func (s *Store) put(j pipeline.Job) {
 	if j.Pool == "" {
 		j.Pool = pipeline.Control
 	}
 	s.sequence++
 	now := s.clock.Now()
-	s.jobs[j.ID] = &item{Job: j, sequence: s.sequence, delayed: j.At.After(now), since: now, fence: fence}
+	s.jobs[j.ID] = &item{Job: j, sequence: s.sequence, delayed: j.At.After(now), since: now}
 }
 
 func (s *Store) enqueue(j pipeline.Job) {
@@ -69,7 +69,7 @@ func (s *Store) enqueue(j pipeline.Job) {
 	it := s.jobs[j.ID]
 	switch {
 	case it == nil:
-		s.put(j, 0)
+		s.put(j)
 	case again && it.fence > 0:
 		if it.again != nil && it.again.At.Before(j.At) {
 			j.At = it.again.At
@@ -93,7 +93,7 @@ func (s *Store) finish(l *pipeline.Lease) {
 	it := s.jobs[l.ID]
 	delete(s.jobs, l.ID)
 	if it.again != nil {
-		s.put(*it.again, 0)
+		s.put(*it.again)
 	}
 	l.Done = true
 }
@@ -214,7 +214,7 @@ func (s *Store) Retry(_ context.Context, l *pipeline.Lease, at time.Time) error 
 	j := l.Job
 	j.Tries++
 	j.At = at
-	s.put(j, 0)
+	s.put(j)
 	l.Done = true
 	s.tell()
 	return nil

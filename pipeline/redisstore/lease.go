@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -249,7 +250,7 @@ func (s *Store) waitForJobs(p *pool, shards []int) ([]*pipeline.Lease, error) {
 		args.Streams = append(args.Streams, ">")
 	}
 	read, err := s.redis.XReadGroup(s.closing, args).Result()
-	if err == redis.Nil || redis.HasErrorPrefix(err, "NOGROUP") { // take makes missing groups
+	if errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "NOGROUP") { // take makes missing groups
 		return nil, nil
 	}
 	if err != nil {
