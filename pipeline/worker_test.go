@@ -227,10 +227,10 @@ func TestSlowStepsDoNotHoldUpControl(t *testing.T) {
 
 func TestWhatTheDrainCutsShortIsHandedOver(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *crew) {
-		var cause error
+		cut := make(chan error, 1)
 		c.worker.Handlers["report"] = func(ctx context.Context, _ *pipeline.Lease) error {
 			<-ctx.Done()
-			cause = context.Cause(ctx)
+			cut <- context.Cause(ctx)
 			return errors.New("context canceled") // as a vendor's library might say
 		}
 		c.enqueue(pipeline.Job{ID: "1", Kind: "report"})
@@ -239,11 +239,11 @@ func TestWhatTheDrainCutsShortIsHandedOver(t *testing.T) {
 		c.stop()
 		<-time.After(19 * time.Second)
 		synctest.Wait()
-		if cause != nil {
+		if len(cut) != 0 {
 			t.Fatal("cut short before the drain was over")
 		}
 		<-c.ended
-		if !errors.Is(cause, pipeline.ErrHandedOver) || len(c.dead()) != 0 || c.gone(pipeline.Control) {
+		if cause := <-cut; !errors.Is(cause, pipeline.ErrHandedOver) || len(c.dead()) != 0 || c.gone(pipeline.Control) {
 			t.Errorf("cause %v, dead %v; the job is for somebody else now", cause, c.dead())
 		}
 	})

@@ -645,7 +645,7 @@ func (l *ledger) Budget(_ context.Context, key string, limit int, per time.Durat
 	defer l.mu.Unlock()
 	name := key[strings.LastIndexByte(key, ':')+1:]
 	if left, limited := l.left[name]; limited && left < cost {
-		if limit < contentMinute || l.wait == 0 {
+		if limit < reportMinute || l.wait == 0 {
 			return false, time.Hour, nil
 		}
 		l.left[name] = 1000

@@ -305,6 +305,9 @@ func (w *World) StopBot() error { return w.signal(syscall.SIGTERM) }
 // KillBot ends the bot as a crash does.
 func (w *World) KillBot() error { return w.signal(syscall.SIGKILL) }
 
+// Pid is the bot's process.
+func (w *World) Pid() int { return w.bot.Process.Pid }
+
 func (w *World) signal(sig syscall.Signal) error {
 	w.mu.Lock()
 	bot, exited := w.bot, w.exited
