@@ -4,7 +4,7 @@ TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shipmate/tools
 GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0/golangci-lint
 DEADCODE := $(TOOLS)/deadcode-v0.48.0/deadcode
 
-.PHONY: run test check bench fuzz build
+.PHONY: run test check bench fuzz build crash
 
 run:
 	go run ./cmd/playground
@@ -21,6 +21,11 @@ check: $(GOLANGCI) $(DEADCODE)
 	cd test/bench && go vet ./...
 	$(GOLANGCI) run ./...
 	@out="$$($(DEADCODE) -test -filter '^github.com/shipmate/shipmate/(bot|cmd|commands|integrations|pipeline)' ./...)"; test -z "$$out" || { echo "$$out"; exit 1; }
+
+# The bot is killed at every point of every story. Half an hour, and not yet
+# without findings, so it is not part of "test".
+crash:
+	go test -tags crash ./test/crash -timeout 60m -every 1 -v
 
 bench:
 	cd test/bench && go run .

@@ -1,0 +1,7 @@
+//go:build crash && (!linux)
+
+package crash
+
+import "syscall"
+
+func diesWithUs() *syscall.SysProcAttr { return nil }
