@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -159,42 +158,6 @@ func (e *Engine) Watch(ctx context.Context, signals <-chan RunID) {
 		}
 		e.calls.stop(r)
 	}
-}
-
-// report brings one sink to the state of the run.
-func (e *Engine) report(ctx context.Context, l *Lease) error {
-	var job reportJob
-	if err := json.Unmarshal(l.Payload, &job); err != nil {
-		return fmt.Errorf("report payload: %w", err)
-	}
-	for _, sink := range e.Sinks {
-		if sink.Name() == job.Sink {
-			return e.show(ctx, sink, l.Run)
-		}
-	}
-	return fmt.Errorf("no sink %q", job.Sink)
-}
-
-type reportJob struct {
-	Sink string `json:"sink"`
-}
-
-func (e *Engine) show(ctx context.Context, sink Sink, id RunID) error {
-	r, err := e.Store.Load(ctx, id)
-	if err != nil {
-		return ignoreGone(err)
-	}
-	subject := sink.Subject(r)
-	shown, err := e.Store.Shown(ctx, r.Repo.ID, subject, sink.Name())
-	if err != nil {
-		return err
-	}
-	now, err := sink.Show(ctx, r, shown)
-	if now != nil && string(now) != string(shown) {
-		// Saved even if Show failed half-way: an id it got must not be lost.
-		err = errors.Join(err, e.Store.SaveShown(context.WithoutCancel(ctx), r.Repo.ID, subject, sink.Name(), now))
-	}
-	return err
 }
 
 // ignoreGone: a job about a run that has been swept away has nothing to do.

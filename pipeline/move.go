@@ -182,8 +182,7 @@ func (m *move) commit(ctx context.Context) error {
 	c.Signal = c.Signal || m.run.stopsACall()
 	for _, sink := range m.e.Sinks {
 		if subject := sink.Subject(m.run); subject != "" {
-			c.Jobs = append(c.Jobs, Job{ID: "report:" + sink.Name() + ":" + subject, Kind: "report", Pool: Control,
-				Run: m.run.ID, Payload: payload(reportJob{sink.Name()}), Again: true})
+			c.Jobs = append(c.Jobs, m.run.reportJob(sink.Name(), subject))
 		}
 	}
 	if err := m.e.Store.Commit(ctx, *c); err != nil {

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 )
 
 // Sink is a place that shows runs to people: a PR status, a check run, a
@@ -15,8 +17,86 @@ type Sink interface {
 	// or something several runs share such as "pr/12". "" means that the run
 	// is none of its business.
 	Subject(r *Run) string
-	// Show brings the outside to the state of the run. shown is what it
-	// returned last time for this subject: external ids, a digest of what
-	// stands there. A Temporary error is tried again until it works.
-	Show(ctx context.Context, r *Run, shown json.RawMessage) (json.RawMessage, error)
+	// Show brings the outside to the state of the run and returns what is to be
+	// kept as Shown.Data. A Temporary error is tried again until it works.
+	Show(ctx context.Context, r *Run, shown Shown) (json.RawMessage, error)
+}
+
+// Shown is what a sink keeps about a subject.
+type Shown struct {
+	Repo          int64
+	Subject, Sink string
+	// Data is what Show returned last: external ids, a digest of what stands
+	// there. Nil: nothing yet.
+	Data json.RawMessage
+	// Doubt, if not "", says that a worker may have written over it after its
+	// lease had lapsed: what seems to stand there must be written again.
+	Doubt string
+}
+
+type reportJob struct {
+	Sink string `json:"sink"`
+}
+
+// report is the job that brings one subject of one sink to the state of the run.
+func (r *Run) reportJob(sink, subject string) Job {
+	id := "report:" + sink + ":" + subject
+	if subject != string(r.ID) { // the name of something in a repository
+		id = fmt.Sprintf("report:%s:%d:%s", sink, r.Repo.ID, subject)
+	}
+	return Job{ID: id, Kind: "report", Pool: Control, Run: r.ID, Payload: payload(reportJob{sink}), Again: true}
+}
+
+// report brings one sink to the state of the run.
+func (e *Engine) report(ctx context.Context, l *Lease) error {
+	var job reportJob
+	if err := json.Unmarshal(l.Payload, &job); err != nil {
+		return fmt.Errorf("report payload: %w", err)
+	}
+	for _, sink := range e.Sinks {
+		if sink.Name() == job.Sink {
+			return e.show(ctx, sink, l)
+		}
+	}
+	return fmt.Errorf("no sink %q", job.Sink)
+}
+
+func (e *Engine) show(ctx context.Context, sink Sink, l *Lease) error {
+	r, err := e.Store.Load(ctx, l.Run)
+	if err != nil {
+		return ignoreGone(err)
+	}
+	shown, err := e.Store.Shown(ctx, r.Repo.ID, sink.Subject(r), sink.Name())
+	if err != nil {
+		return err
+	}
+	data, err := sink.Show(ctx, r, shown)
+	if err == nil && shown.Doubt == "" && string(data) == string(shown.Data) {
+		return nil
+	}
+	return e.showed(context.WithoutCancel(ctx), l, shown, data, err)
+}
+
+// showed saves what a sink did, even half-way: an id it got must not be lost.
+//
+// A worker that was paused past its lease may have written over what its
+// successor had shown, and nothing out there refuses that. So whoever finds the
+// lease lost casts a doubt, and the subject is written once more.
+func (e *Engine) showed(ctx context.Context, l *Lease, shown Shown, data json.RawMessage, failed error) error {
+	c := Change{Finish: l}
+	if failed != nil {
+		c = Change{Hold: l}
+	}
+	if data != nil {
+		shown.Data = data
+		c.Shown = &shown
+	}
+	err := e.Store.Commit(ctx, c)
+	if !errors.Is(err, ErrLeaseLost) {
+		return errors.Join(failed, err)
+	}
+	shown.Data, shown.Doubt = nil, fmt.Sprintf("%s.%d", l.Token, l.Fence)
+	again := l.Job
+	again.Again, again.Tries = true, 0
+	return errors.Join(err, e.Store.Commit(ctx, Change{Shown: &shown, Jobs: []Job{again}}))
 }

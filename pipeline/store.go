@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 )
 
@@ -20,10 +19,9 @@ type Store interface {
 	// ErrLeaseLost: the lease in Finish or Hold is no longer ours.
 	// On success it sets the versions in Change to the stored ones.
 	Commit(ctx context.Context, c Change) error
-	// Shown returns what a sink saved about a subject, nil if nothing. A subject
-	// is a run ("r-1234abcd") or something several runs share ("pr/12").
-	Shown(ctx context.Context, repo int64, subject, sink string) (json.RawMessage, error)
-	SaveShown(ctx context.Context, repo int64, subject, sink string, shown json.RawMessage) error
+	// Shown returns what is kept about a subject. A subject is a run
+	// ("r-1234abcd") or something several runs share ("pr/12").
+	Shown(ctx context.Context, repo int64, subject, sink string) (Shown, error)
 }
 
 // Change is one atomic transition. Zero fields do nothing.
@@ -32,6 +30,7 @@ type Change struct {
 	Environment *EnvironmentState // likewise
 	Events      []Event           // appended to the run's history
 	Deployment  *Deployment       // put in front of the environment's history
+	Shown       *Shown            // saved, and its Doubt is over unless it is another by now; without Data: the Doubt arises
 	Jobs        []Job             // enqueued after Finish, so that a job can enqueue itself again
 	Finish      *Lease            // the job is done and leaves the queue
 	Hold        *Lease            // the job is still ours and stays

@@ -35,19 +35,22 @@ const (
 func (s *checkSink) Name() string                   { return "github-check" }
 func (s *checkSink) Subject(r *pipeline.Run) string { return string(r.ID) }
 
-func (s *checkSink) Show(ctx context.Context, r *pipeline.Run, shown json.RawMessage) (json.RawMessage, error) {
+func (s *checkSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	was := decodeShown[shownCheck](shown)
+	if shown.Doubt != "" {
+		was.Digest = ""
+	}
 	want, err := s.check(ctx, r)
 	if err != nil {
-		return shown, err
+		return shown.Data, err
 	}
 	notes := annotations(r)
 	if was.Digest == digest(want) && was.Annotated >= len(notes) {
-		return shown, nil
+		return shown.Data, nil
 	}
 	if was.ID == 0 {
 		if was, err = s.find(ctx, r); err != nil {
-			return s.gone(r, shown, err)
+			return s.gone(r, shown.Data, err)
 		}
 	}
 	return s.bring(ctx, r, was, want, notes)

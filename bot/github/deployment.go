@@ -30,11 +30,14 @@ func (s *deploymentSink) Subject(r *pipeline.Run) string {
 	return string(r.ID)
 }
 
-func (s *deploymentSink) Show(ctx context.Context, r *pipeline.Run, shown json.RawMessage) (json.RawMessage, error) {
+func (s *deploymentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	now := decodeShown[shownDeployment](shown)
+	if shown.Doubt != "" {
+		now.State = ""
+	}
 	state := deploymentState(r)
 	if now.ID != 0 && now.State == state {
-		return shown, nil
+		return shown.Data, nil
 	}
 	if now.ID == 0 {
 		var err error
@@ -43,10 +46,10 @@ func (s *deploymentSink) Show(ctx context.Context, r *pipeline.Run, shown json.R
 		}
 		if unreachable(err) {
 			s.Client.cfg.Log.Warn("no commit to show a deployment of", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
-			return shown, nil
+			return shown.Data, nil
 		}
 		if err != nil {
-			return shown, err
+			return shown.Data, err
 		}
 	}
 	if now.State == state {

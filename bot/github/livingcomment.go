@@ -33,25 +33,25 @@ func (s *commentSink) Subject(r *pipeline.Run) string {
 // maxSections is how many runs of a pull request are looked at.
 const maxSections = 100
 
-func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown json.RawMessage) (json.RawMessage, error) {
+func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	was := decodeShown[shownComment](shown)
 	all, err := s.Runs.Runs(ctx, pipeline.RunQuery{Repo: r.Repo.ID, PR: r.PR, Limit: maxSections})
 	if err != nil {
-		return shown, pipeline.Temporary(fmt.Errorf("runs of %s#%d: %w", r.Repo, r.PR, err))
+		return shown.Data, pipeline.Temporary(fmt.Errorf("runs of %s#%d: %w", r.Repo, r.PR, err))
 	}
 	p := post{repo: r.Repo, pr: r.PR, marker: marker("pr"), id: was.ID}
 	p.body = p.marker + "\n" + s.render(newestOfEach(append(all, r)))
 	now := shownComment{ID: was.ID, Digest: digest(p.body)}
-	if now.ID != 0 && now.Digest == was.Digest {
-		return shown, nil
+	if now.ID != 0 && now.Digest == was.Digest && shown.Doubt == "" {
+		return shown.Data, nil
 	}
 	now.ID, err = s.Client.write(ctx, p)
 	if unreachable(err) {
 		s.Client.cfg.Log.Warn("no pull request to comment on", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
-		return shown, nil
+		return shown.Data, nil
 	}
 	if err != nil {
-		return shown, err
+		return shown.Data, err
 	}
 	return save(now, nil)
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"slices"
 	"strings"
 
 	"github.com/shipmate/shipmate/bot"
@@ -121,8 +120,8 @@ func digest(v any) string {
 }
 
 // decodeShown reads what a sink saved. What cannot be read counts as lost.
-func decodeShown[T any](shown json.RawMessage) (s T) {
-	if json.Unmarshal(shown, &s) != nil {
+func decodeShown[T any](shown pipeline.Shown) (s T) {
+	if json.Unmarshal(shown.Data, &s) != nil {
 		var none T
 		return none
 	}
@@ -191,18 +190,21 @@ func htmlText(s string) string {
 	return strings.NewReplacer("[", "&#91;", "]", "&#93;", "`", "&#96;").Replace(s)
 }
 
-// newest reports whether no newer run shows itself under the same name on the
-// same commit. Statuses have no owner: an older run must not write over it.
-func (c ReportConfig) newest(ctx context.Context, r *pipeline.Run) (bool, error) {
+// newest is the newest run that shows itself under the same name on the same
+// commit: this one, as it stands, or another.
+func (c ReportConfig) newest(ctx context.Context, r *pipeline.Run) (*pipeline.Run, error) {
 	if c.Runs == nil {
-		return true, nil
+		return r, nil
 	}
 	const recent = 10
 	list, err := c.Runs.Runs(ctx, pipeline.RunQuery{Repo: r.Repo.ID, PR: r.PR, Environment: r.EnvironmentName(), Limit: recent})
 	if err != nil {
-		return false, pipeline.Temporary(fmt.Errorf("find newer runs: %w", err))
+		return nil, pipeline.Temporary(fmt.Errorf("find newer runs: %w", err))
 	}
-	return !slices.ContainsFunc(list, func(o *pipeline.Run) bool {
-		return o.ID != r.ID && o.SHA == r.SHA && o.Created.After(r.Created) && checkName(o) == checkName(r)
-	}), nil
+	for _, o := range list {
+		if o.ID != r.ID && o.SHA == r.SHA && o.Created.After(r.Created) && checkName(o) == checkName(r) {
+			r = o
+		}
+	}
+	return r, nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"slices"
 	"sync"
@@ -151,7 +150,7 @@ func (idButtons) ID(_ context.Context, _ *pipeline.Run, kind bot.ButtonKind, gat
 // sink is one of the sinks with what it saved, as the engine keeps it.
 type sink struct {
 	pipeline.Sink
-	shown map[string]json.RawMessage
+	shown map[string]pipeline.Shown
 }
 
 func (s *scene) sink(name string, change ...func(*ReportConfig)) *sink {
@@ -162,7 +161,7 @@ func (s *scene) sink(name string, change ...func(*ReportConfig)) *sink {
 	}
 	for _, k := range Sinks(cfg) {
 		if k.Name() == name {
-			return &sink{k, map[string]json.RawMessage{}}
+			return &sink{k, map[string]pipeline.Shown{}}
 		}
 	}
 	s.t.Fatalf("no sink %s", name)
@@ -177,7 +176,7 @@ func (k *sink) show(ctx context.Context, r *pipeline.Run) error {
 	}
 	now, err := k.Show(ctx, r, k.shown[subject])
 	if now != nil {
-		k.shown[subject] = now
+		k.shown[subject] = pipeline.Shown{Data: now}
 	}
 	return err
 }

@@ -358,7 +358,7 @@ func TestSubjects(t *testing.T) {
 	subjects := func() string {
 		var list []string
 		for _, name := range sinkNames {
-			list = append(list, s.sink(name).Subject(r))
+			list = append(list, strings.ReplaceAll(s.sink(name).Subject(r), s.sha, "SHA"))
 		}
 		return strings.Join(list, " ")
 	}
@@ -368,15 +368,15 @@ func TestSubjects(t *testing.T) {
 			t.Errorf("%s: %s", when, got)
 		}
 	}
-	check("not admitted", "r-0000abcd r-0000abcd  pr/1")
+	check("not admitted", "status/SHA/shipmate/deploy/prod r-0000abcd  pr/1")
 	start(r)
-	check("admitted", "r-0000abcd r-0000abcd r-0000abcd pr/1")
+	check("admitted", "status/SHA/shipmate/deploy/prod r-0000abcd r-0000abcd pr/1")
 	r.DryRun = true
-	check("a dry run", "r-0000abcd r-0000abcd  pr/1")
+	check("a dry run", "status/SHA/shipmate/deploy/prod r-0000abcd  pr/1")
 	r.DryRun, r.Environment = false, nil
-	check("deploys nowhere", "r-0000abcd r-0000abcd  pr/1")
+	check("deploys nowhere", "status/SHA/shipmate/deploy r-0000abcd  pr/1")
 	r.PR = 0
-	check("no pull request", "r-0000abcd r-0000abcd  ")
+	check("no pull request", "status/SHA/shipmate/deploy r-0000abcd  ")
 }
 
 // nasty is text that tries everything.

@@ -19,25 +19,28 @@ type shownStatus struct {
 	Count  int    `json:"count"`
 }
 
-// maxStatuses of one run on one commit; GitHub refuses the 1,001st of a context
-// for ever. The end of the run is always shown.
-const maxStatuses = 200
+// maxStatuses of one name on one commit; GitHub refuses the 1,001st for ever.
+// After so many only ends of runs are shown.
+const maxStatuses = 800
 
 const maxDescription = 140 // runes, for statuses and deployments
 
-func (s *statusSink) Name() string                   { return "github-status" }
-func (s *statusSink) Subject(r *pipeline.Run) string { return string(r.ID) }
+func (s *statusSink) Name() string { return "github-status" }
 
-func (s *statusSink) Show(ctx context.Context, r *pipeline.Run, shown json.RawMessage) (json.RawMessage, error) {
+// Subject is the status' name on the commit: statuses have no owner, so all
+// runs of that name share it, and the newest is shown.
+func (s *statusSink) Subject(r *pipeline.Run) string { return "status/" + r.SHA + "/" + checkName(r) }
+
+func (s *statusSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	was := decodeShown[shownStatus](shown)
+	r, err := s.newest(ctx, r)
+	if err != nil {
+		return shown.Data, err
+	}
 	want := s.status(r)
 	now := shownStatus{Digest: digest(want), Count: was.Count + 1}
-	if now.Digest == was.Digest || was.Count >= maxStatuses && !r.State.Terminal() {
-		return shown, nil
-	}
-	first, err := s.newest(ctx, r)
-	if err != nil || !first {
-		return shown, err
+	if now.Digest == was.Digest && shown.Doubt == "" || was.Count >= maxStatuses && !r.State.Terminal() {
+		return shown.Data, nil
 	}
 	_, _, err = s.Client.as(r.Repo, forStatuses).Repositories.CreateStatus(ctx, r.Repo.Owner, r.Repo.Name, r.SHA, want)
 	err = fail(fmt.Sprintf("status of %.7s in %s", r.SHA, r.Repo), err)
@@ -46,7 +49,7 @@ func (s *statusSink) Show(ctx context.Context, r *pipeline.Run, shown json.RawMe
 		err = nil
 	}
 	if err != nil {
-		return shown, err
+		return shown.Data, err
 	}
 	return save(now, nil)
 }

@@ -55,12 +55,15 @@ type shown struct {
 }
 
 // Show brings message and thread to the state of the run.
-func (s *Sink) Show(ctx context.Context, r *pipeline.Run, before json.RawMessage) (json.RawMessage, error) {
+func (s *Sink) Show(ctx context.Context, r *pipeline.Run, before pipeline.Shown) (json.RawMessage, error) {
 	var sh shown
-	if len(before) > 0 {
-		if err := json.Unmarshal(before, &sh); err != nil {
+	if len(before.Data) > 0 {
+		if err := json.Unmarshal(before.Data, &sh); err != nil {
 			return nil, fmt.Errorf("what was shown of run %s: %w", r.ID, err)
 		}
+	}
+	if before.Doubt != "" {
+		sh.Digest = ""
 	}
 	err := s.show(ctx, r, &sh)
 	after, bad := json.Marshal(sh)

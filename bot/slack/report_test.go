@@ -53,7 +53,7 @@ func finished(r *pipeline.Run) {
 func (w *world) show(s *slack.Sink, r *pipeline.Run, shown *json.RawMessage) error {
 	w.t.Helper()
 	w.clock.advance(2 * time.Second)
-	after, err := s.Show(w.ctx, r, *shown)
+	after, err := s.Show(w.ctx, r, pipeline.Shown{Data: *shown})
 	if after != nil {
 		*shown = after
 	}

@@ -42,7 +42,7 @@ func (t *terminal) Name() string                   { return "terminal" }
 func (t *terminal) Subject(r *pipeline.Run) string { return string(r.ID) }
 
 // Show prints what changed since the last time.
-func (t *terminal) Show(_ context.Context, r *pipeline.Run, _ json.RawMessage) (json.RawMessage, error) {
+func (t *terminal) Show(_ context.Context, r *pipeline.Run, _ pipeline.Shown) (json.RawMessage, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range r.Steps {

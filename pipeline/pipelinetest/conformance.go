@@ -65,6 +65,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Subject) {
 		{"history and deployments keep their order", historyOrder},
 		{"runs are found by repository, pull request and environment", findRuns},
 		{"what a sink showed comes back", shownComesBack},
+		{"what a sink showed is saved by the holder of its lease", shownNeedsTheLease},
 		{"a change is signalled", signalled},
 		{"records come back, expire, and are taken once", records},
 		{"a budget is never exceeded", budget},

@@ -232,18 +232,51 @@ func findRuns(t *testing.T, s Subject) {
 }
 
 func shownComesBack(t *testing.T, s Subject) {
+	want := func(data, doubt string) {
+		t.Helper()
+		got, err := s.Shown(t.Context(), repo, "pr/12", "comment")
+		must(t, err)
+		sameJSON(t, "shown", got, pipeline.Shown{Repo: repo, Subject: "pr/12", Sink: "comment", Data: raw(data), Doubt: doubt})
+	}
+	save := func(repo int64, sink, data, doubt string) {
+		t.Helper()
+		must(t, s.Commit(t.Context(), pipeline.Change{Shown: &pipeline.Shown{Repo: repo, Subject: "pr/12", Sink: sink, Data: raw(data), Doubt: doubt}}))
+	}
+	want("", "")
+	save(repo, "comment", `{"id":1}`, "")
+	save(repo, "comment", `{"id":2}`, "")
+	save(repo+1, "comment", `{"id":3}`, "")
+	save(repo, "status", `{"id":4}`, "")
+	want(`{"id":2}`, "")
+	save(repo, "comment", "", "one")
+	want(`{"id":2}`, "one")
+	save(repo, "comment", "", "two")
+	save(repo, "comment", `{"id":5}`, "one") // shown before the second doubt
+	want(`{"id":5}`, "two")
+	save(repo, "comment", `{"id":5}`, "two")
+	want(`{"id":5}`, "")
+}
+
+func shownNeedsTheLease(t *testing.T, s Subject) {
+	must(t, s.Enqueue(t.Context(), pipeline.Job{ID: "report", Repo: repo}))
+	l := s.lease(t, 1, longTTL)[0]
+	shown := pipeline.Shown{Repo: repo, Subject: "pr/12", Sink: "comment", Data: raw(`{"id":1}`)}
+	must(t, s.Commit(t.Context(), pipeline.Change{Shown: &shown, Hold: l}))
+	must(t, s.Commit(t.Context(), pipeline.Change{Shown: &shown, Finish: l}))
+	shown.Data = raw(`{"id":2}`)
+	if err := s.Commit(t.Context(), pipeline.Change{Shown: &shown, Finish: l}); !errors.Is(err, pipeline.ErrLeaseLost) {
+		t.Fatalf("saved without a lease: %v", err)
+	}
 	got, err := s.Shown(t.Context(), repo, "pr/12", "comment")
 	must(t, err)
-	if got != nil {
-		t.Fatalf("nothing was saved, got %s", got)
+	equal(t, "shown", string(got.Data), `{"id":1}`)
+}
+
+func raw(s string) json.RawMessage {
+	if s == "" {
+		return nil
 	}
-	must(t, s.SaveShown(t.Context(), repo, "pr/12", "comment", json.RawMessage(`{"id":1}`)))
-	must(t, s.SaveShown(t.Context(), repo, "pr/12", "comment", json.RawMessage(`{"id":2}`)))
-	must(t, s.SaveShown(t.Context(), repo+1, "pr/12", "comment", json.RawMessage(`{"id":3}`)))
-	must(t, s.SaveShown(t.Context(), repo, "pr/12", "status", json.RawMessage(`{"id":4}`)))
-	got, err = s.Shown(t.Context(), repo, "pr/12", "comment")
-	must(t, err)
-	equal(t, "shown", string(got), `{"id":2}`)
+	return json.RawMessage(s)
 }
 
 func signalled(t *testing.T, s Subject) {

@@ -29,7 +29,7 @@ type Store struct {
 	made         []pipeline.RunID // in the order they were made
 	environments map[environment]versioned
 	deployments  map[environment][]pipeline.Deployment
-	shown        map[string]json.RawMessage
+	shown        map[string]pipeline.Shown
 	records      map[string]record
 	spent        map[string][]spending
 	listeners    map[chan pipeline.RunID]bool
@@ -65,7 +65,7 @@ func NewStore(clock *Clock) *Store {
 		runs:         map[pipeline.RunID]*run{},
 		environments: map[environment]versioned{},
 		deployments:  map[environment][]pipeline.Deployment{},
-		shown:        map[string]json.RawMessage{},
+		shown:        map[string]pipeline.Shown{},
 		records:      map[string]record{},
 		spent:        map[string][]spending{},
 		listeners:    map[chan pipeline.RunID]bool{},
@@ -211,6 +211,9 @@ func (s *Store) write(c pipeline.Change) error {
 		r.wake, r.open = c.Run.Wakes(s.clock.Now(), wakeGrace)
 		r.history = append(r.history, c.Events...)
 	}
+	if c.Shown != nil {
+		s.saveShown(*c.Shown)
+	}
 	if c.Environment != nil {
 		c.Environment.Version++
 		at := environmentOf(c)
@@ -268,19 +271,27 @@ func (s *Store) Deployments(_ context.Context, repo int64, env string, limit int
 	return slices.Clone(all), nil
 }
 
-// Shown returns what a sink saved about a subject, nil if nothing.
-func (s *Store) Shown(_ context.Context, repo int64, subject, sink string) (json.RawMessage, error) {
+// Shown returns what is kept about a subject.
+func (s *Store) Shown(_ context.Context, repo int64, subject, sink string) (pipeline.Shown, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.shown[shownKey(repo, subject, sink)]), nil
+	sh := s.shown[shownKey(repo, subject, sink)]
+	sh.Repo, sh.Subject, sh.Sink, sh.Data = repo, subject, sink, slices.Clone(sh.Data)
+	return sh, nil
 }
 
-// SaveShown replaces what a sink saved about a subject.
-func (s *Store) SaveShown(_ context.Context, repo int64, subject, sink string, shown json.RawMessage) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.shown[shownKey(repo, subject, sink)] = slices.Clone(shown)
-	return nil
+func (s *Store) saveShown(sh pipeline.Shown) {
+	key := shownKey(sh.Repo, sh.Subject, sh.Sink)
+	kept := s.shown[key]
+	switch {
+	case sh.Data == nil:
+		kept.Doubt = sh.Doubt
+	case kept.Doubt == sh.Doubt:
+		kept.Data, kept.Doubt = slices.Clone(sh.Data), ""
+	default:
+		kept.Data = slices.Clone(sh.Data)
+	}
+	s.shown[key] = kept
 }
 
 func shownKey(repo int64, subject, sink string) string {

@@ -153,6 +153,9 @@ func (s *Store) changeShard(c *pipeline.Change) (int, error) {
 	} else if c.Deployment != nil {
 		in("", 0, errors.New("a deployment needs an environment"))
 	}
+	if c.Shown != nil {
+		in("what "+c.Shown.Sink+" shows", s.repoShard(c.Shown.Repo), nil)
+	}
 	for _, l := range []*pipeline.Lease{c.Finish, c.Hold} {
 		if l != nil {
 			in("the lease of "+l.ID, l.Shard, nil)
@@ -170,7 +173,7 @@ func (s *Store) changeShard(c *pipeline.Change) (int, error) {
 
 func (s *Store) commitKeys(shard int, c *pipeline.Change) []string {
 	k := s.keys[shard]
-	keys := append(make([]string, 0, 16), k.queue...)
+	keys := append(make([]string, 0, 18), k.queue...)
 	run, history, openOf := k.prefix+"-", k.prefix+"-", k.prefix+"-"
 	if r := c.Run; r != nil {
 		run, history, openOf = k.run(r.ID), k.history(r.ID), k.openOf(r.Repo.ID)
@@ -179,7 +182,11 @@ func (s *Store) commitKeys(shard int, c *pipeline.Change) []string {
 	if e := c.Environment; e != nil {
 		env, deployments = k.env(e.Repo, e.Name), k.deployments(e.Repo, e.Name)
 	}
-	keys = append(keys, k.wake, run, history, env, deployments, k.open, openOf)
+	shown := k.prefix + "-"
+	if sh := c.Shown; sh != nil {
+		shown = k.shown(sh.Repo, sh.Subject)
+	}
+	keys = append(keys, k.wake, run, history, env, deployments, k.open, openOf, shown)
 	if r := c.Run; r != nil && r.Version == 0 {
 		keys = append(keys, k.runs, k.runsOf(r.Repo.ID))
 		if r.PR != 0 {
@@ -215,7 +222,13 @@ func (s *Store) commitArgs(c *pipeline.Change) ([]any, error) {
 			return nil, fmt.Errorf("commit deployment: %w", err)
 		}
 	}
-	args = append(args, deployment, len(c.Events))
+	args = append(args, deployment)
+	if sh := c.Shown; sh == nil {
+		args = append(args, "")
+	} else {
+		args = append(args, sh.Sink, []byte(sh.Data), sh.Doubt, s.keep.Milliseconds())
+	}
+	args = append(args, len(c.Events))
 	for i := range c.Events {
 		event, err := json.Marshal(&c.Events[i])
 		if err != nil {

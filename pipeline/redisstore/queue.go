@@ -53,7 +53,7 @@ func (s *Store) Accept(ctx context.Context, j pipeline.Job, keep time.Duration, 
 	if err != nil {
 		return false, err
 	}
-	fresh, err := s.eval(ctx, s.script.accept, all, args...).Bool()
+	fresh, err := s.evalTogether(ctx, s.script.accept, all, args...).Bool()
 	if err != nil {
 		return false, wire("accept", err)
 	}
@@ -78,7 +78,7 @@ func (s *Store) Finish(ctx context.Context, ls ...*pipeline.Lease) error {
 		for _, l := range ls {
 			args = append(args, letter(l.Pool), l.Token, l.Fence, l.ID)
 		}
-		done, err := s.eval(ctx, s.script.finish, s.keys[shard].queue, args...).Int64Slice()
+		done, err := s.evalTogether(ctx, s.script.finish, s.keys[shard].queue, args...).Int64Slice()
 		if err != nil && !redis.HasErrorPrefix(err, "NOGROUP") {
 			return wire("finish", err)
 		}

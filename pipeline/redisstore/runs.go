@@ -155,21 +155,16 @@ func list[T any](ctx context.Context, s *Store, key string, limit int) ([]T, err
 	return items, nil
 }
 
-// Shown returns what a sink saved about a subject, nil if nothing.
-func (s *Store) Shown(ctx context.Context, repo int64, subject, sink string) (json.RawMessage, error) {
-	shown, err := s.redis.HGet(ctx, s.keys[s.repoShard(repo)].shown(repo, subject), sink).Bytes()
-	if errors.Is(err, redis.Nil) {
-		return nil, nil
+// Shown returns what is kept about a subject.
+func (s *Store) Shown(ctx context.Context, repo int64, subject, sink string) (pipeline.Shown, error) {
+	sh := pipeline.Shown{Repo: repo, Subject: subject, Sink: sink}
+	fields, err := s.redis.HMGet(ctx, s.keys[s.repoShard(repo)].shown(repo, subject), sink, sink+"?").Result()
+	if err != nil {
+		return sh, wire("read what "+sink+" shows", err)
 	}
-	return shown, wire("read what "+sink+" shows", err)
-}
-
-// SaveShown replaces what a sink saved about a subject. It is kept as long as an ended run.
-func (s *Store) SaveShown(ctx context.Context, repo int64, subject, sink string, shown json.RawMessage) error {
-	key := s.keys[s.repoShard(repo)].shown(repo, subject)
-	pipe := s.redis.TxPipeline()
-	pipe.HSet(ctx, key, sink, []byte(shown))
-	pipe.PExpire(ctx, key, s.keep)
-	_, err := pipe.Exec(ctx)
-	return wire("save what "+sink+" shows", err)
+	if data, ok := fields[0].(string); ok {
+		sh.Data = json.RawMessage(data)
+	}
+	sh.Doubt, _ = fields[1].(string)
+	return sh, nil
 }

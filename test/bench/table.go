@@ -103,7 +103,10 @@ func (f *figure) judge() []targetResult {
 			}
 			t.Value /= other.Median
 		}
-		t.Met = t.Value >= t.AtLeast && (t.AtMost == 0 || t.Value <= t.AtMost)
+		t.Met = t.Value >= t.AtLeast
+		if t.AtMost != 0 {
+			t.Met = t.Value <= t.AtMost
+		}
 		judged = append(judged, t)
 	}
 	return judged

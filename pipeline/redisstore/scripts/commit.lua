@@ -7,7 +7,8 @@
 -- KEYS[9]      env:<repo>:<name>          hash: d state, v version, c last commit
 -- KEYS[10]     deployments:<repo>:<name>  list, newest first
 -- KEYS[11..12] open, open:<repo>          sorted sets of open runs, by time made in us
--- KEYS[13..]   runs...                    likewise of all runs; only for a new run
+-- KEYS[13]     shown:<repo>:<subject>     hash: <sink> what it showed, <sink>? a doubt about it
+-- KEYS[14..]   runs...                    as open, of all runs; only for a new run
 --
 -- ARGV commit, a random name of this call
 --      leases, a number, then for each: finish or hold, pool, entry, consumer, fence, job id
@@ -16,6 +17,7 @@
 --        ms to keep it after its end, channel to signal on or ""
 --      environment version expected, or "" for none; if there is one: its state
 --      deployment or ""
+--      sink, or "" for none; if there is one: what it showed or "", doubt or "", ms to keep it
 --      events, a number, then each
 --      jobs to the end: id, pool, delay in ms, again, job
 --
@@ -62,7 +64,7 @@ if run then
     local t = redis.call('TIME')
     local made = t[1] * 1000000 + t[2]
     local longest = keep + 30 * 86400000
-    for i = 13, #KEYS do
+    for i = 14, #KEYS do
       redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', int(made - longest * 1000))
       redis.call('ZADD', KEYS[i], int(made), run)
       redis.call('PEXPIRE', KEYS[i], int(longest))
@@ -83,6 +85,17 @@ local deployment = arg()
 if deployment ~= '' then
   redis.call('LPUSH', KEYS[10], deployment)
   redis.call('LTRIM', KEYS[10], 0, 199)
+end
+local sink = arg()
+if sink ~= '' then
+  local showed, doubt, keep_shown = arg(), arg(), arg()
+  if showed == '' then
+    redis.call('HSET', KEYS[13], sink .. '?', doubt)
+  else
+    redis.call('HSET', KEYS[13], sink, showed)
+    if redis.call('HGET', KEYS[13], sink .. '?') == doubt then redis.call('HDEL', KEYS[13], sink .. '?') end
+  end
+  redis.call('PEXPIRE', KEYS[13], keep_shown)
 end
 local events = tonumber(arg())
 if events > 0 then
