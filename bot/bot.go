@@ -44,6 +44,8 @@ type Forge interface {
 	// CommentUnchanged reports whether the comment still stands as it was written.
 	CommentUnchanged(ctx context.Context, repo pipeline.Repo, comment int64, body string) (bool, error)
 	Changed(ctx context.Context, r *pipeline.Run) ([]string, error)
+	// ReadOnce returns a context in which the same question is asked once.
+	ReadOnce(ctx context.Context) context.Context
 }
 
 // Threads knows which run a thread on Slack is about.
@@ -55,24 +57,24 @@ type Threads interface {
 // Handlers are the jobs of the bot, for a Worker.
 func (b *Bot) Handlers() map[string]pipeline.Handler {
 	return map[string]pipeline.Handler{
-		KindSaid:        handle(b.said),
-		KindPressed:     handle(b.pressed),
-		KindPullRequest: handle(b.pullRequest),
-		KindPush:        handle(b.push),
-		KindRerun:       handle(b.rerun),
-		KindInstalled:   handle(b.installed),
+		KindSaid:        handle(b, b.said),
+		KindPressed:     handle(b, b.pressed),
+		KindPullRequest: handle(b, b.pullRequest),
+		KindPush:        handle(b, b.push),
+		KindRerun:       handle(b, b.rerun),
+		KindInstalled:   handle(b, b.installed),
 	}
 }
 
 // handle decodes a job's message and gives it to its method, with the job's id
 // as the key of everything done for it.
-func handle[M any](do func(ctx context.Context, key string, m M) error) pipeline.Handler {
+func handle[M any](b *Bot, do func(ctx context.Context, key string, m M) error) pipeline.Handler {
 	return func(ctx context.Context, l *pipeline.Lease) error {
 		var m M
 		if err := json.Unmarshal(l.Payload, &m); err != nil {
 			return fmt.Errorf("decode %s message: %w", l.Kind, err)
 		}
-		return do(ctx, l.ID, m)
+		return do(b.GitHub.ReadOnce(ctx), l.ID, m)
 	}
 }
 
@@ -84,7 +86,7 @@ func (b *Bot) said(ctx context.Context, key string, m Said) error {
 		return b.reply(ctx, m.Repo, m.Origin, m.Actor, key, Answer{Outcome: Ignored})
 	}
 	if err == nil {
-		b.ack(ctx, m.Repo, m.Origin)
+		m.acked = b.ack(ctx, m.Repo, m.Origin)
 		return b.obey(ctx, key, m, lines)
 	}
 	return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
@@ -155,18 +157,15 @@ func misread(problems []error, understood int) error {
 // obey does the lines in order and answers them together.
 func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Line) error {
 	base := commands.Call{Actor: m.Actor, Origin: m.Origin, Repo: m.Repo, PR: m.Origin.PR, Said: m.At, Now: b.Now()}
-	if err := b.place(ctx, &base, lines); err != nil {
-		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
+	err := b.place(ctx, &base, lines)
+	if err == nil {
+		err = b.stands(ctx, m)
 	}
-	if m.Origin.Comment != 0 {
-		same, err := b.GitHub.CommentUnchanged(ctx, m.Repo, m.Origin.Comment, m.Text)
-		if err != nil {
-			return b.refuse(ctx, base.Repo, m.Origin, m.Actor, key, err)
-		}
-		if !same {
-			err := pipeline.Refuse("comment_changed", "The comment was changed after it was written, so nothing was done. Write a new one.")
-			return b.refuse(ctx, base.Repo, m.Origin, m.Actor, key, err)
-		}
+	if m.acked != nil {
+		<-m.acked // whatever is shown from here on comes after it
+	}
+	if err != nil {
+		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
 	}
 	if flooded, err := b.flooded(ctx, key, &base, len(lines)); flooded || err != nil {
 		return err
@@ -192,6 +191,18 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 	}
 	answer.Text = strings.Join(texts, "\n\n")
 	return b.reply(ctx, base.Repo, m.Origin, base.Actor, key, answer)
+}
+
+// stands: a comment that was changed since says something else now.
+func (b *Bot) stands(ctx context.Context, m Said) error {
+	if m.Origin.Comment == 0 {
+		return nil
+	}
+	same, err := b.GitHub.CommentUnchanged(ctx, m.Repo, m.Origin.Comment, m.Text)
+	if err == nil && !same {
+		err = pipeline.Refuse("comment_changed", "The comment was changed after it was written, so nothing was done. Write a new one.")
+	}
+	return err
 }
 
 // do asks whether this person may say this at all, then does it. What the
@@ -332,12 +343,20 @@ func serviceOf(repo pipeline.Repo, cfg *pipeline.Config) Service {
 	return s
 }
 
-func (b *Bot) ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) {
-	if s, ok := b.Surfaces[at.Surface]; ok {
+// ack shows that a message was seen, while the work on it begins.
+func (b *Bot) ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) (done <-chan struct{}) {
+	s, ok := b.Surfaces[at.Surface]
+	if !ok {
+		return nil
+	}
+	acked := make(chan struct{})
+	go func() {
+		defer close(acked)
 		if err := s.Ack(ctx, repo, at); err != nil {
 			b.Log.Warn("ack", "repo", repo.String(), "err", err)
 		}
-	}
+	}()
+	return acked
 }
 
 // refuse answers with the sentence of err, unless it may go away by itself.

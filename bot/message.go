@@ -29,6 +29,8 @@ type Said struct {
 	Origin pipeline.Origin `json:"origin"`
 	Text   string          `json:"text"` // whole, as written; on Slack "/deploy shop prod"
 	At     time.Time       `json:"at"`   // when it was written, by the platform's clock
+
+	acked <-chan struct{} // closed when it is shown that it was seen; nil: nothing is to be shown
 }
 
 // Pressed: a person pressed a button that we made. A button is only an id; what

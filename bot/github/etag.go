@@ -33,9 +33,8 @@ func newETagCache() *etagCache {
 	return &etagCache{entries: map[string]*list.Element{}, recent: list.New()}
 }
 
-// roundTrip sends a GET. scope keeps what one token sees from another.
-func (c *etagCache) roundTrip(scope string, r *http.Request, next http.RoundTripper) (*http.Response, error) {
-	key := scope + " " + r.Header.Get("Accept") + " " + r.URL.String()
+// roundTrip sends a GET. The key keeps what one token sees from another.
+func (c *etagCache) roundTrip(key string, r *http.Request, next http.RoundTripper) (*http.Response, error) {
 	have := c.get(key)
 	if have != nil {
 		r.Header.Set("If-None-Match", have.tag)

@@ -36,7 +36,7 @@ func (s Replies) Ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin
 // Reply ends the eyes with a rocket or a minus one, and writes one comment if
 // there is something to say. Given again after a crash it finds that comment.
 func (s Replies) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, to pipeline.Actor, key string, a bot.Answer) error {
-	ctx = context.WithValue(ctx, answering{}, true)
+	ctx = context.WithValue(s.Client.ReadOnce(ctx), answering{}, true) // reactions have come since
 	since := s.Client.cfg.Now().Add(-24 * time.Hour)
 	if at.Comment != 0 {
 		asked, err := s.settle(ctx, repo, at.Comment, a.Outcome)

@@ -50,11 +50,15 @@ func (a *authorized) send(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+t.value.Reveal())
-	next := &limited{c: a.c, installation: t.installation}
+	next, seen := &limited{c: a.c, installation: t.installation}, readsOf(r.Context())
 	if r.Method != http.MethodGet {
+		if r.Context().Value(courtesy{}) == nil {
+			defer seen.forget()
+		}
 		return next.RoundTrip(r)
 	}
-	return a.c.cache.roundTrip(strconv.FormatInt(a.repo.ID, 10)+" "+string(a.class), r, next)
+	key := strconv.FormatInt(a.repo.ID, 10) + " " + string(a.class) + " " + r.Header.Get("Accept") + " " + r.URL.String()
+	return seen.once(key, func() (*http.Response, error) { return a.c.cache.roundTrip(key, r, next) })
 }
 
 // limited keeps to GitHub's limits for one installation, 0 being the App itself.

@@ -45,6 +45,8 @@ func (noGitHub) Live(context.Context, *pipeline.Run) (pipeline.Live, error) {
 	return pipeline.Live{Unverified: "it is not configured"}, nil
 }
 
+func (noGitHub) ReadOnce(ctx context.Context) context.Context { return ctx }
+
 func (noGitHub) Changed(context.Context, *pipeline.Run) ([]string, error) { return nil, errNoGitHub }
 
 func (noGitHub) Checkout(context.Context, pipeline.Repo, string, string) error { return errNoGitHub }

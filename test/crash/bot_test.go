@@ -107,6 +107,11 @@ func (b *bot) launch() {
 
 func (b *bot) log() string { return b.l.path(b.name + ".log") }
 
+func (b *bot) lastLines() string {
+	log, _ := os.ReadFile(b.log())
+	return string(log[max(0, len(log)-20_000):])
+}
+
 func (b *bot) ready(ctx context.Context) error {
 	return until(ctx, "bot "+b.name+" is ready; its log: "+b.log(), func() bool {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.addr+"/readyz", nil)

@@ -216,9 +216,12 @@ func (p *play) dump(at point, o outcome) {
 	snap, _ := p.github.Snapshot(p.repo)
 	page, _ := json.MarshalIndent(snap, "", " ")
 	effects, _ := os.ReadFile(p.folder + "/effects")
-	log, _ := os.ReadFile(p.bot.log())
+	log := p.bot.lastLines()
+	for _, other := range p.more {
+		log += "\n" + other.name + ":\n" + other.lastLines()
+	}
 	requests, _ := json.Marshal(p.github.Requests())
-	fmt.Fprintf(&b, "\n%s\n%s\neffects:\n%s\nrequests: %s\nlog:\n%s", page, p.slack.Snapshot().Transcript(), effects, requests, log[max(0, len(log)-20_000):])
+	fmt.Fprintf(&b, "\n%s\n%s\neffects:\n%s\nrequests: %s\nlog:\n%s", page, p.slack.Snapshot().Transcript(), effects, requests, log)
 	f, err := os.CreateTemp("", "shipmate-crash-"+p.story.name+"-*.txt")
 	if err != nil {
 		return

@@ -108,6 +108,9 @@ func (l *lane) pausedPlay(s *story, other *bot, at point) (wrong []string, came 
 	other.stop()
 	first.start()
 	if err == nil {
+		err = p.redeliver(ctx, p.since) // what came while nobody listened
+	}
+	if err == nil {
 		err = p.settled()
 	}
 	if err == nil {
