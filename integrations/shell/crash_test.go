@@ -127,6 +127,36 @@ func content(t *testing.T, path string) string {
 	return string(b)
 }
 
+// A bot that stands still between its checkpoint and the go does not hold up
+// the one that took the step over, and what it says in the end is not heard.
+func TestABotThatStandsStillBeforeTheGo(t *testing.T) {
+	count := filepath.Join(t.TempDir(), "count")
+	b := newBench(t, "echo ran >> "+count)
+	b.patience = 100 * time.Millisecond
+	first, goOn := *b.step, make(chan struct{})
+	saved := make(chan json.RawMessage, 1)
+	first.Save = func(_ context.Context, cp json.RawMessage) error {
+		saved <- cp
+		<-goOn
+		return nil
+	}
+	late := make(chan error, 1)
+	go func() {
+		_, err := b.Run(context.Background(), &first)
+		late <- err
+	}()
+	b.step.Checkpoint, b.step.Fence = <-saved, 2
+	b.patience = time.Minute // its successor may take its time
+	b.want(b.run(), pipeline.Succeeded, "")
+	close(goOn)
+	if err := <-late; !pipeline.IsTemporary(err) {
+		t.Errorf("the one that stood still: %v", err)
+	}
+	if got := content(t, count); got != "ran\n" {
+		t.Errorf("it ran %q", got)
+	}
+}
+
 func TestAKilledBotsScriptIsAdopted(t *testing.T) {
 	at, on, count := signpost(t), signpost(t), filepath.Join(t.TempDir(), "count")
 	k := bot{Script: "echo ran >> " + count + "\necho one; seq 1000; echo here > " + at + "; read x < " + on + "; echo two; echo v=1 >> $SHIPMATE_OUTPUT"}

@@ -11,12 +11,13 @@ import (
 // order is all a shim is told. It travels through a pipe, because it holds the
 // script's secrets: argv and files can be read by others.
 type order struct {
-	Dir     folder        `json:"dir"`
-	Argv    []string      `json:"argv"`
-	Env     []byte        `json:"env"`     // name=value, a zero byte after each: values need not be UTF-8
-	Timeout time.Duration `json:"timeout"` // from now
-	Grace   time.Duration `json:"grace"`   // between SIGTERM and SIGKILL
-	MaxLog  int64         `json:"max_log"`
+	Dir      folder        `json:"dir"`
+	Argv     []string      `json:"argv"`
+	Env      []byte        `json:"env"`      // name=value, a zero byte after each: values need not be UTF-8
+	Patience time.Duration `json:"patience"` // how long to wait for the go
+	Timeout  time.Duration `json:"timeout"`  // from now
+	Grace    time.Duration `json:"grace"`    // between SIGTERM and SIGKILL
+	MaxLog   int64         `json:"max_log"`
 
 	// A command run when the script was stopped, to end what is not its child.
 	After    []string `json:"after,omitempty"`

@@ -70,6 +70,10 @@ type Runner struct {
 	// later, so that otherwise the engine's word is the first.
 	slack time.Duration
 
+	// How long a shim waits for its go: as long as a lease lasts, for then the
+	// step may be another's.
+	patience time.Duration
+
 	spare chan *shimProcess // a shim that waits for its order, if there is one
 }
 
@@ -109,7 +113,7 @@ func New(cfg Config) (*Runner, error) {
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, "work"), 0o700); err != nil {
 		return nil, fmt.Errorf("shell: %w", err)
 	}
-	return &Runner{cfg: cfg, boot: bootID(), slack: 5 * time.Second, spare: make(chan *shimProcess, 1)}, nil
+	return &Runner{cfg: cfg, boot: bootID(), slack: 5 * time.Second, patience: 15 * time.Second, spare: make(chan *shimProcess, 1)}, nil
 }
 
 // Warm starts a shim ahead of the first script, which then begins that much

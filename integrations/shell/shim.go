@@ -15,7 +15,7 @@ import (
 
 // ShimMain is the other side of a Runner: the hidden subcommand Config.Shim
 // leads to. It reads an order from standard input, says it is ready, waits for
-// the go, runs the script and outlives whoever started it. It returns the exit
+// the go for a while, runs the script and outlives whoever started it. It returns the exit
 // code of the process.
 func ShimMain(args []string) int {
 	// A script is to die with its shim (Linux), and the kernel means the
@@ -37,8 +37,11 @@ func ShimMain(args []string) int {
 	if err := writeMessage(os.Stdout, ready{PID: os.Getpid(), Started: startTime(os.Getpid())}); err != nil {
 		return 1
 	}
+	// Whoever is to say go may stand still for as long as it likes, and another
+	// may have taken the step over meanwhile: that one waits for our end.
+	bored := time.AfterFunc(o.Patience, func() { os.Exit(1) })
 	var b [1]byte
-	if _, err := io.ReadFull(os.Stdin, b[:]); err != nil || b[0] != goByte {
+	if _, err := io.ReadFull(os.Stdin, b[:]); err != nil || b[0] != goByte || !bored.Stop() {
 		return 1
 	}
 	return s.run()

@@ -92,7 +92,10 @@ func (r *Runner) release(ctx context.Context, j job, o order, cp *checkpoint) (_
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return shim, shim.release()
+	if err := shim.release(); err != nil {
+		return nil, noWorkspace(r.cfg.Host, err)
+	}
+	return shim, nil
 }
 
 func noWorkspace(host string, err error) error {
@@ -117,11 +120,12 @@ func (r *Runner) order(ctx context.Context, j job, dir folder) (order, error) {
 		return order{}, err
 	}
 	o := order{
-		Dir:     dir,
-		Argv:    append(argv, dir.script()),
-		Timeout: r.timeout(j),
-		Grace:   r.cfg.Grace,
-		MaxLog:  r.cfg.MaxLog,
+		Dir:      dir,
+		Argv:     append(argv, dir.script()),
+		Patience: r.patience,
+		Timeout:  r.timeout(j),
+		Grace:    r.cfg.Grace,
+		MaxLog:   r.cfg.MaxLog,
 	}
 	if j.Step.Image != "" {
 		if err := r.contain(ctx, j, &o, vars); err != nil {
