@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,19 +38,16 @@ func (s *checkSink) Subject(r *pipeline.Run) string { return string(r.ID) }
 
 func (s *checkSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	was := decodeShown[shownCheck](shown)
-	if shown.Doubt != "" {
-		was.Digest = ""
-	}
 	want, err := s.check(ctx, r)
 	if err != nil {
 		return shown.Data, err
 	}
 	notes := annotations(r)
-	if was.Digest == digest(want) && was.Annotated >= len(notes) {
+	if shown.Doubt == "" && was.Digest == digest(want) && was.Annotated >= len(notes) {
 		return shown.Data, nil
 	}
-	if was.ID == 0 {
-		if was, err = s.find(ctx, r); err != nil {
+	if was.ID == 0 || shown.Doubt != "" {
+		if was, err = s.adopt(ctx, r); err != nil {
 			return s.gone(r, shown.Data, err)
 		}
 	}
@@ -121,8 +119,30 @@ func (s *checkSink) send(ctx context.Context, r *pipeline.Run, id int64, body ch
 	return made.ID, fail(fmt.Sprintf("check run of %.7s in %s", r.SHA, r.Repo), err)
 }
 
-// find looks for the check run made before its id was saved.
-func (s *checkSink) find(ctx context.Context, r *pipeline.Run) (shownCheck, error) {
+// adopt looks for the check run made before its id was saved. If two were made,
+// GitHub shows the newer, and the other is ended.
+func (s *checkSink) adopt(ctx context.Context, r *pipeline.Run) (shownCheck, error) {
+	list, err := s.find(ctx, r)
+	if err != nil || len(list) == 0 {
+		return shownCheck{}, err
+	}
+	newest := slices.MaxFunc(list, func(a, b *github.CheckRun) int { return cmp.Compare(a.GetID(), b.GetID()) })
+	for _, other := range list {
+		if other == newest || other.GetConclusion() != "" {
+			continue
+		}
+		text := "Another check run of the same name shows this run."
+		_, err := s.send(ctx, r, other.GetID(), checkRequest{ExternalID: string(r.ID), Status: "completed", Conclusion: "neutral",
+			Output: &github.CheckRunOutput{Title: &text, Summary: &text}, Actions: []*github.CheckRunAction{}})
+		if err != nil {
+			return shownCheck{}, err
+		}
+	}
+	return shownCheck{ID: newest.GetID(), Annotated: newest.GetOutput().GetAnnotationsCount()}, nil
+}
+
+// find lists the check runs of the run.
+func (s *checkSink) find(ctx context.Context, r *pipeline.Run) ([]*github.CheckRun, error) {
 	gh := s.Client.as(r.Repo, forReading)
 	list, err := pages(func(o github.ListOptions) ([]*github.CheckRun, *github.Response, error) {
 		query := url.Values{"check_name": {checkName(r)}, "filter": {"all"}, "app_id": {fmt.Sprint(s.Client.cfg.AppID)}}
@@ -136,14 +156,11 @@ func (s *checkSink) find(ctx context.Context, r *pipeline.Run) (shownCheck, erro
 		return page.CheckRuns, resp, err
 	})
 	if err != nil {
-		return shownCheck{}, fail(fmt.Sprintf("list check runs of %.7s in %s", r.SHA, r.Repo), err)
+		return nil, fail(fmt.Sprintf("list check runs of %.7s in %s", r.SHA, r.Repo), err)
 	}
-	for _, run := range list {
-		if run.GetExternalID() == string(r.ID) && run.GetApp().GetID() == s.Client.cfg.AppID {
-			return shownCheck{ID: run.GetID(), Annotated: run.GetOutput().GetAnnotationsCount()}, nil
-		}
-	}
-	return shownCheck{}, nil
+	return slices.DeleteFunc(list, func(c *github.CheckRun) bool {
+		return c.GetExternalID() != string(r.ID) || c.GetApp().GetID() != s.Client.cfg.AppID
+	}), nil
 }
 
 // check is the check run as it should be, but for annotations.

@@ -71,6 +71,30 @@ type authored struct {
 }
 
 func (c *Client) findComment(ctx context.Context, p post) (id int64, body string, err error) {
+	list, err := c.findComments(ctx, p, 1)
+	if err != nil || len(list) == 0 {
+		return 0, "", err
+	}
+	return list[0].GetID(), list[0].GetBody(), nil
+}
+
+// only deletes what was written twice and returns the one that stays, 0 for none.
+func (c *Client) only(ctx context.Context, p post) (int64, error) {
+	list, err := c.findComments(ctx, p, maxPages)
+	if err != nil || len(list) == 0 {
+		return 0, err
+	}
+	for _, other := range list[1:] {
+		_, err := c.as(p.repo, forTalking).Issues.DeleteComment(ctx, p.repo.Owner, p.repo.Name, other.GetID())
+		if err = fail(fmt.Sprintf("delete comment %d on %s#%d", other.GetID(), p.repo, p.pr), err); notMissing(err) != nil {
+			return 0, err
+		}
+	}
+	return list[0].GetID(), nil
+}
+
+// findComments lists up to limit comments of ours with the marker, oldest first.
+func (c *Client) findComments(ctx context.Context, p post, limit int) (found []authored, err error) {
 	gh := c.as(p.repo, forReading)
 	query := url.Values{"per_page": {"100"}}
 	if !p.since.IsZero() {
@@ -80,19 +104,21 @@ func (c *Client) findComment(ctx context.Context, p post) (id int64, body string
 		query.Set("page", strconv.Itoa(page))
 		r, err := gh.NewRequest(http.MethodGet, repoPath(p.repo, "issues", strconv.Itoa(p.pr), "comments")+"?"+query.Encode(), nil)
 		if err != nil {
-			return 0, "", err
+			return nil, err
 		}
 		var list []authored
 		resp, err := gh.Do(ctx, r, &list)
 		if err != nil {
-			return 0, "", fail(fmt.Sprintf("list comments of %s#%d", p.repo, p.pr), err)
+			return nil, fail(fmt.Sprintf("list comments of %s#%d", p.repo, p.pr), err)
 		}
 		for _, cm := range list {
 			if (cm.Via.ID == c.cfg.AppID || c.isUs(cm.GetUser())) && strings.HasPrefix(cm.GetBody(), p.marker) {
-				return cm.GetID(), cm.GetBody(), nil
+				if found = append(found, cm); len(found) == limit {
+					return found, nil
+				}
 			}
 		}
 		page = resp.NextPage
 	}
-	return 0, "", nil
+	return found, nil
 }

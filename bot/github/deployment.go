@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/go-github/v60/github"
@@ -32,16 +33,13 @@ func (s *deploymentSink) Subject(r *pipeline.Run) string {
 
 func (s *deploymentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	now := decodeShown[shownDeployment](shown)
-	if shown.Doubt != "" {
-		now.State = ""
-	}
 	state := deploymentState(r)
-	if now.ID != 0 && now.State == state {
+	if now.ID != 0 && now.State == state && shown.Doubt == "" {
 		return shown.Data, nil
 	}
-	if now.ID == 0 {
+	if now.ID == 0 || shown.Doubt != "" {
 		var err error
-		if now, err = s.find(ctx, r); err == nil && now.ID == 0 {
+		if now, err = s.adopt(ctx, r); err == nil && now.ID == 0 {
 			now.ID, err = s.create(ctx, r)
 		}
 		if unreachable(err) {
@@ -97,22 +95,42 @@ func (s *deploymentSink) create(ctx context.Context, r *pipeline.Run) (int64, er
 	return made.GetID(), fail(doing, err)
 }
 
-func (s *deploymentSink) find(ctx context.Context, r *pipeline.Run) (shownDeployment, error) {
+// adopt looks for the deployment made before its id was saved. If two were
+// made, GitHub shows the newer, and the other is ended.
+func (s *deploymentSink) adopt(ctx context.Context, r *pipeline.Run) (shownDeployment, error) {
+	list, err := s.find(ctx, r)
+	if err != nil || len(list) == 0 {
+		return shownDeployment{}, err
+	}
+	newest := slices.Max(list)
+	for _, other := range list {
+		if other == newest {
+			continue
+		}
+		if err := s.move(ctx, r, other, "inactive"); notMissing(err) != nil {
+			return shownDeployment{}, err
+		}
+	}
+	state, err := s.lastState(ctx, r, newest)
+	return shownDeployment{ID: newest, State: state}, err
+}
+
+// find lists the deployments of the run.
+func (s *deploymentSink) find(ctx context.Context, r *pipeline.Run) (ids []int64, err error) {
 	gh := s.Client.as(r.Repo, forDeployments)
 	list, err := pages(func(o github.ListOptions) ([]*github.Deployment, *github.Response, error) {
 		return gh.Repositories.ListDeployments(ctx, r.Repo.Owner, r.Repo.Name, &github.DeploymentsListOptions{SHA: r.SHA, Environment: r.Environment.Name, ListOptions: o})
 	})
 	if err != nil {
-		return shownDeployment{}, fail(fmt.Sprintf("list deployments of %.7s in %s", r.SHA, r.Repo), err)
+		return nil, fail(fmt.Sprintf("list deployments of %.7s in %s", r.SHA, r.Repo), err)
 	}
 	for _, d := range list {
 		var p payload
 		if json.Unmarshal(unquoted(d.Payload), &p) == nil && p.Run == r.ID && s.Client.isUs(d.GetCreator()) {
-			state, err := s.lastState(ctx, r, d.GetID())
-			return shownDeployment{ID: d.GetID(), State: state}, err
+			ids = append(ids, d.GetID())
 		}
 	}
-	return shownDeployment{}, nil
+	return ids, nil
 }
 
 // unquoted: some servers give a payload back as a text that holds JSON.

@@ -45,7 +45,12 @@ func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.
 	if now.ID != 0 && now.Digest == was.Digest && shown.Doubt == "" {
 		return shown.Data, nil
 	}
-	now.ID, err = s.Client.write(ctx, p)
+	if shown.Doubt != "" {
+		p.id, err = s.Client.only(ctx, p)
+	}
+	if err == nil {
+		now.ID, err = s.Client.write(ctx, p)
+	}
 	if unreachable(err) {
 		s.Client.cfg.Log.Warn("no pull request to comment on", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
 		return shown.Data, nil

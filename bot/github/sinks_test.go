@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-github/v60/github"
 	"github.com/shipmate/shipmate/pipeline"
 	sim "github.com/shipmate/shipmate/test/sim/github"
 )
@@ -181,6 +182,83 @@ func TestAfterACrash(t *testing.T) {
 				t.Errorf("%d check runs, %d deployments, %d comments", checks, deployments, comments)
 			}
 		})
+	}
+}
+
+// TestALateWriter: a worker that stood still for long makes everything once
+// more, as it stood then. When that is found out, all is as it should be.
+func TestALateWriter(t *testing.T) {
+	s := newScene(t)
+	r := s.run()
+	start(r)
+	var sinks []*sink
+	for _, name := range sinkNames {
+		k := s.sink(name)
+		if err := k.show(s.ctx(), r); err != nil {
+			t.Fatal(err)
+		}
+		s.writeLate(k, r)
+		sinks = append(sinks, k)
+	}
+	finish(r, pipeline.Succeeded, "", "")
+	for _, k := range sinks {
+		subject := k.Subject(r)
+		shown := k.shown[subject]
+		shown.Doubt = "of the late one"
+		k.shown[subject] = shown
+		if err := k.show(s.ctx(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list := s.sim.Statuses("octo/shop", s.sha); list[0].State != "success" {
+		t.Errorf("the newest status is %s", list[0].State)
+	}
+	conclusions := map[string]int{}
+	all, err := s.sink("github-check").Sink.(*checkSink).find(s.ctx(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range all {
+		conclusions[c.GetConclusion()]++
+	}
+	if list := s.sim.CheckRuns("octo/shop", s.sha); len(list) != 1 || value(list[0].Conclusion) != "success" {
+		t.Errorf("the check run shown is %+v", list)
+	}
+	if fmt.Sprint(conclusions) != "map[neutral:1 success:1]" {
+		t.Errorf("check runs are %v", conclusions)
+	}
+	states := map[string]int{}
+	for _, d := range s.sim.Deployments("octo/shop") {
+		states[d.Statuses[0].State]++
+	}
+	if fmt.Sprint(states) != "map[inactive:1 success:1]" {
+		t.Errorf("deployments are %v", states)
+	}
+	if list := s.sim.Comments("octo/shop", s.pr); len(list) != 1 || !strings.Contains(list[0].Body, "succeeded after") {
+		t.Errorf("comments %+v", list)
+	}
+}
+
+// writeLate does what a worker does that looked before its successor wrote.
+func (s *scene) writeLate(k *sink, r *pipeline.Run) {
+	s.t.Helper()
+	var err error
+	switch k := k.Sink.(type) {
+	case *statusSink:
+		_, _, err = s.client.as(r.Repo, forStatuses).Repositories.CreateStatus(s.ctx(), r.Repo.Owner, r.Repo.Name, r.SHA, k.status(r))
+	case *checkSink:
+		var c checkRequest
+		if c, err = k.check(s.ctx(), r); err == nil {
+			_, err = k.send(s.ctx(), r, 0, c)
+		}
+	case *deploymentSink:
+		_, err = k.create(s.ctx(), r)
+	case *commentSink:
+		body := marker("pr") + "\n" + k.render([]*pipeline.Run{r})
+		_, _, err = s.client.as(r.Repo, forTalking).Issues.CreateComment(s.ctx(), r.Repo.Owner, r.Repo.Name, r.PR, &github.IssueComment{Body: &body})
+	}
+	if err != nil {
+		s.t.Fatal(err)
 	}
 }
 
