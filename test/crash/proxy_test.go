@@ -21,9 +21,8 @@ type redisProxy struct {
 	listen net.Listener
 
 	mu    sync.Mutex
-	conns map[net.Conn]bool
-	work  sync.WaitGroup // connections
-	done  chan struct{}  // accepting has ended
+	conns map[net.Conn]<-chan struct{} // closed when all of the connection is over
+	done  chan struct{}                // accepting has ended
 }
 
 func newRedisProxy(g *gate, server string) (*redisProxy, error) {
@@ -31,7 +30,7 @@ func newRedisProxy(g *gate, server string) (*redisProxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &redisProxy{gate: g, server: server, listen: l, conns: map[net.Conn]bool{}, done: make(chan struct{})}
+	p := &redisProxy{gate: g, server: server, listen: l, conns: map[net.Conn]<-chan struct{}{}, done: make(chan struct{})}
 	go p.accept()
 	return p, nil
 }
@@ -46,7 +45,7 @@ func (p *redisProxy) accept() {
 		if err != nil {
 			return
 		}
-		p.work.Go(func() { p.serve(client) })
+		go p.serve(client) // ends with the connection; hangUp waits for it
 	}
 }
 
@@ -60,26 +59,32 @@ func (p *redisProxy) close() {
 // Redis has been told.
 func (p *redisProxy) hangUp() {
 	p.mu.Lock()
-	for c := range p.conns {
+	var over []<-chan struct{}
+	for c, done := range p.conns {
 		c.Close()
+		over = append(over, done)
 	}
 	p.mu.Unlock()
-	p.work.Wait()
+	for _, done := range over {
+		<-done
+	}
 }
 
-func (p *redisProxy) keep(conns ...net.Conn) (forget func()) {
+// keep lets hangUp know of both ends of a connection until it is over.
+func (p *redisProxy) keep(conns ...net.Conn) (over func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	done := make(chan struct{})
 	for _, c := range conns {
-		p.conns[c] = true
+		p.conns[c] = done
 	}
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for _, c := range conns {
-			c.Close()
 			delete(p.conns, c)
 		}
+		close(done)
 	}
 }
 
@@ -95,16 +100,17 @@ func (p *redisProxy) serve(client net.Conn) {
 		client.Close()
 		return
 	}
-	forget := p.keep(client, server)
+	defer p.keep(client, server)()
+	hangUp := func() { client.Close(); server.Close() }
 	waiting := make(chan sent, 10_000)
 	var both sync.WaitGroup
 	both.Go(func() {
-		defer forget()
+		defer hangUp()
 		defer close(waiting)
 		p.commands(client, server, waiting)
 	})
 	both.Go(func() {
-		defer forget()
+		defer hangUp()
 		p.replies(server, client, waiting)
 	})
 	both.Wait()

@@ -38,7 +38,7 @@ func TestPausedAnywhere(t *testing.T) {
 	if err != nil || len(o.wrong) > 0 {
 		t.Fatal(err, o.wrong)
 	}
-	plays := 24
+	plays := max(4, 160 / *every)
 	if testing.Short() {
 		plays = 4
 	}
