@@ -46,8 +46,13 @@ type repository struct {
 	all         gjson.Result
 }
 
+// decode reads the body once. It came from GitHub, for its signature was right,
+// so only what we use is looked at, and that the whole is there.
 func (d *delivery) decode(body gjson.Result) {
+	end := 0
+	defer func() { d.need(strings.TrimSpace(body.Raw[end:]) == "}") }()
 	d.each(body, func(key string, v gjson.Result) {
+		end = v.Index - body.Index + len(v.Raw)
 		switch key {
 		case "action":
 			d.action = d.text(v)

@@ -460,6 +460,18 @@ func mutate(v any, where string, visit func(set func(any), remove func(), was an
 	}
 }
 
+func TestSpaceAround(t *testing.T) {
+	body := append(append([]byte(" \n"), commentBody(nil)...), "\r\n "...)
+	if w := serve(newTestWebhook(&inbox{}), deliver("issue_comment", "guid-1", body)); w.Code != 202 {
+		t.Errorf("answered %d", w.Code)
+	}
+	for _, cut := range [][]byte{body[:len(body)-4], append(body, "{}"...)} {
+		if w := serve(newTestWebhook(&inbox{}), deliver("issue_comment", "guid-1", cut)); w.Code != 400 {
+			t.Errorf("%.20q: answered %d", cut[len(cut)-10:], w.Code)
+		}
+	}
+}
+
 func TestNotJSON(t *testing.T) {
 	for _, body := range []string{"", "{", "[]", "null", `"x"`, "{}{}", "\xff", `{"action":"created"}`, strings.Repeat("[", 2<<20)} {
 		if w := serve(newTestWebhook(&inbox{}), deliver("push", "guid-1", []byte(body))); w.Code != 400 {

@@ -52,12 +52,11 @@ const perOrg = 4
 
 // stage is a bot and a script that tells when it runs.
 type stage struct {
-	world    *world.World
-	front    *front
-	pipe     string   // a named pipe; each script writes a line
-	started  *os.File // the pipe
-	orgs     int
-	comments int
+	world   *world.World
+	front   *front
+	pipe    string   // a named pipe; each script writes a line
+	started *os.File // the pipe
+	orgs    int
 }
 
 // path is what one deploy took until its first step ran.
@@ -120,11 +119,14 @@ pipelines:
 `
 
 func (s *stage) newPull(org string) (repo string, pull int, err error) {
-	gh := s.world.GitHub
+	gh, dev := s.world.GitHub, s.dev()
+	if _, err := gh.AddUser(github.NewUser{Login: dev}); err != nil {
+		return "", 0, err
+	}
 	if _, err := gh.AddOrg(github.NewOrg{Login: org, Owners: []string{"octavia"}}); err != nil {
 		return "", 0, err
 	}
-	r, err := gh.CreateRepo(github.NewRepo{Owner: org, Name: "shop", Collaborators: map[string]string{"mona": "write"},
+	r, err := gh.CreateRepo(github.NewRepo{Owner: org, Name: "shop", Collaborators: map[string]string{dev: "write"},
 		Files: map[string]string{".shipmate.yaml": fmt.Sprintf(pipelineFile, s.orgs, s.pipe), "README.md": "# shop\n"}})
 	if err != nil {
 		return "", 0, err
@@ -132,13 +134,17 @@ func (s *stage) newPull(org string) (repo string, pull int, err error) {
 	if _, err := gh.Install(r.FullName); err != nil {
 		return "", 0, err
 	}
-	mona := gh.As("mona")
-	if _, err := mona.Push(github.Push{Repo: r.FullName, Branch: "sale", Files: map[string]string{"sale.txt": "x"}, Message: "Add a sale"}); err != nil {
+	them := gh.As(dev)
+	if _, err := them.Push(github.Push{Repo: r.FullName, Branch: "sale", Files: map[string]string{"sale.txt": "x"}, Message: "Add a sale"}); err != nil {
 		return "", 0, err
 	}
-	pr, err := mona.OpenPR(github.NewPR{Repo: r.FullName, Head: "sale", Title: "Add a sale"})
+	pr, err := them.OpenPR(github.NewPR{Repo: r.FullName, Head: "sale", Title: "Add a sale"})
 	return r.FullName, pr.Number, err
 }
+
+// dev deploys in the newest organization alone: nobody may give more than 60
+// commands a minute.
+func (s *stage) dev() string { return fmt.Sprintf("dev-%d", s.orgs) }
 
 // deploy comments when the bot is idle and waits for the script.
 func (s *stage) deploy(ctx context.Context, repo string, pull int) (path, error) {
@@ -148,10 +154,7 @@ func (s *stage) deploy(ctx context.Context, repo string, pull int) (path, error)
 		return path{}, err
 	}
 	s.front.forget()
-	// Nobody may give more than 60 commands a minute, so people take turns.
-	s.comments++
-	who := []string{"mona", "octavia"}[s.comments%2]
-	if _, err := s.world.GitHub.As(who).Comment(repo, pull, "/deploy staging"); err != nil {
+	if _, err := s.world.GitHub.As(s.dev()).Comment(repo, pull, "/deploy staging"); err != nil {
 		return path{}, err
 	}
 	if err := s.started.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {

@@ -26,13 +26,16 @@ var webhookContestants = []struct {
 	handler func(redis string) (http.Handler, error)
 }{
 	{ours, oursWebhook},
-	{"HMAC alone, no Redis", hmacWebhook},
+	{hmacAlone, hmacWebhook},
 	{"go-github + one script, SET NX and XADD", scriptWebhook},
 	{"go-github + asynq", asynqWebhook},
 	{probot, nil},
 }
 
-const probot = "Probot + BullMQ"
+const (
+	probot    = "Probot + BullMQ"
+	hmacAlone = "HMAC alone, no Redis"
+)
 
 // said is what the baselines put into their queue: about what ours does.
 type said struct {
@@ -51,7 +54,8 @@ type said struct {
 func measureWebhook(ctx context.Context, b *bench) error {
 	rate := b.table.figure("webhooks of 14 kB over 64 connections", "requests/s",
 		target{Than: "go-github + asynq", AtLeast: 2}, target{Than: probot, AtLeast: 3})
-	cost := b.table.figure("CPU of server and Redis per webhook", "us", target{AtMost: 100})
+	// 100 us was asked for where the HMAC takes 25; machines differ, the ratio does not.
+	cost := b.table.figure("CPU of server and Redis per webhook", "us", target{AtMost: 100}, target{Than: hmacAlone, AtMost: 4})
 	for range b.rounds {
 		for _, c := range webhookContestants {
 			if c.handler == nil && b.node.dir == "" {
