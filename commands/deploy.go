@@ -109,6 +109,17 @@ type start struct {
 
 func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, error) {
 	env := req.Environment
+	id, err := ChooseRunID(ctx, s.records, s.store, c.Repo.ID, c.Key)
+	if err != nil {
+		return Reply{}, err
+	}
+	switch r, err := s.store.Load(ctx, id); {
+	case err == nil: // an earlier try got as far as that: it is not to be refused now
+		return Reply{Run: r.ID, Text: started(r, env)}, nil
+	case !errors.Is(err, pipeline.ErrNotFound):
+		return Reply{}, err
+	}
+	req.ID = id
 	state, err := s.store.Environment(ctx, c.Repo.ID, env.Name)
 	if err != nil {
 		return Reply{}, err
@@ -126,9 +137,6 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 	}
 	gates := pipeline.Gates(pipeline.QuestionOf(&pipeline.Run{Request: req}), pipeline.Facts{Environment: state, Live: &live, Policy: env}, c.Now)
 	if err := refuse(gates, c.Line); err != nil {
-		return Reply{}, err
-	}
-	if req.ID, err = ChooseRunID(ctx, s.records, s.store, c.Repo.ID, c.Key); err != nil {
 		return Reply{}, err
 	}
 	r, err := s.runs.Start(ctx, req)

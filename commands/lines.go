@@ -41,7 +41,9 @@ func Lines(text, botName string) []string {
 
 var (
 	fenceStart = regexp.MustCompile("^(`{3,}|~{3,})")
-	slashWord  = regexp.MustCompile(`^/[^\s/]`)
+	// A slash and a word; also with what looks like a slash, or cannot be seen
+	// before one: that is pointed out, not passed over in silence.
+	slashWord = regexp.MustCompile(`^(/[^\s/]|[\x{feff}\x{200b}-\x{200f}\x{2060}]+/[a-z]|[\x{ff0f}\x{2215}\x{2044}\x{29f8}][a-z])`)
 )
 
 // fenceOf returns the run of backticks or tildes that opens a code block.

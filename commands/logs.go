@@ -41,15 +41,30 @@ func (g Logs) Do(ctx context.Context, c *Call) (Reply, error) {
 		}
 		return Reply{Run: r.ID, Text: fmt.Sprintf("Step %s of run %s has not run.%s", step.Name, r.ID, why)}, nil
 	}
+	text, err := g.tail(ctx, r, step, false)
+	if err == nil && step.Reverting {
+		var undo string
+		undo, err = g.tail(ctx, r, step, true)
+		text += "\n\n" + undo
+	}
+	return Reply{Run: r.ID, Text: text}, err
+}
+
+// tail is the end of a step's log, or of its undoing's.
+func (g Logs) tail(ctx context.Context, r *pipeline.Run, step *pipeline.StepRun, undo bool) (string, error) {
 	const shown = 60
-	lines, err := g.Logs.Tail(ctx, r.ID, step.Name, step.Attempt, shown)
-	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
-		return Reply{}, err
+	what := fmt.Sprintf("step %s of run %s", step.Name, r.ID)
+	if undo {
+		what = "undoing " + what
 	}
-	if len(lines) == 0 {
-		return Reply{Run: r.ID, Text: fmt.Sprintf("Step %s of run %s has written nothing.", step.Name, r.ID)}, nil
+	lines, err := g.Logs.Tail(ctx, r.ID, step.LogName(undo), step.Attempt, shown)
+	switch {
+	case err != nil && !errors.Is(err, pipeline.ErrNotFound):
+		return "", err
+	case len(lines) == 0:
+		return strings.ToUpper(what[:1]) + what[1:] + " has written nothing.", nil
 	}
-	return Reply{Run: r.ID, Text: fmt.Sprintf("The last lines of step %s of run %s:\n%s", step.Name, r.ID, Fence(lines))}, nil
+	return fmt.Sprintf("The last lines of %s:\n%s", what, Fence(lines)), nil
 }
 
 // which is the run that was named, the thread's, else the newest of the pull request.

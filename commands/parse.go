@@ -61,7 +61,7 @@ func (s Set) unknown(verb, rest string) error {
 			return '?'
 		}
 		return r
-	}, strings.ToLower(verb))
+	}, strings.ToLower(strings.TrimLeftFunc(verb, strange)))
 	if i := strings.IndexFunc(verb, func(r rune) bool { return r > unicodeASCII && unicode.IsSpace(r) }); i > 0 {
 		typed = strings.ToLower(verb[:i]) // a blank that is none, as some keyboards make it
 	}
@@ -69,13 +69,20 @@ func (s Set) unknown(verb, rest string) error {
 	if !ok || len(typed) > 2*len(near) {
 		return ErrNotOurs
 	}
-	if err := plain("/" + verb); err != nil {
+	shown := "/" + verb
+	if strings.IndexFunc(verb, strange) == 0 { // it stands in the slash's place, or before it
+		shown = verb
+	}
+	if err := plain(shown); err != nil {
 		return err
 	}
 	return pipeline.Refuse("unknown_command", "There is no command %s. Did you mean %s?", Code("/"+verb), Code(strings.TrimSpace("/"+near+" "+rest)))
 }
 
 const unicodeASCII = 0x7e
+
+// strange is what can stand where the slash of a command should, or before it.
+func strange(r rune) bool { return r > unicodeASCII && !unicode.IsLetter(r) || r == '/' }
 
 // fill sorts words into arguments and flags, as the command declares them.
 func (l *Line) fill(h Help, words []word) error {

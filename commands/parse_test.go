@@ -249,7 +249,7 @@ func TestComments(t *testing.T) {
 		// T28: other letters.
 		{"/dеploy prod", "! not_ascii"},                                       // Cyrillic
 		{"/ⅾeploy prod", "! not_ascii"},                                       // a Roman numeral
-		{"／deploy prod", ""},                                                  // a full-width slash
+		{"／deploy prod", "! not_ascii"},                                       // a full-width slash
 		{"/deploy prоd", "! not_ascii"},                                       // Cyrillic
 		{"/deploy pro\u200dd", "! not_ascii"},                                 // zero width joiner
 		{"/deploy\u00a0prod", "! not_ascii"},                                  // no-break space
@@ -257,7 +257,7 @@ func TestComments(t *testing.T) {
 		{"/deploy prod\u202e", "! not_ascii"},                                 // right to left
 		{"/deploy prod\u2028/status", "! not_ascii"},                          // line separator: not a line
 		{"/deploy prod\u0085/status", "! not_ascii"},                          // next line: not a line
-		{"\ufeff/deploy prod", ""},                                            // byte order mark
+		{"\ufeff/deploy prod", "! not_ascii"},                                 // byte order mark
 		{"/deploy pr\u0301od", "! not_ascii"},                                 // combining accent
 		{"/deploy prod\U000e0020", "! not_ascii"},                             // tag character
 		{"/deploy prod\x7f", "! not_ascii"},                                   // delete

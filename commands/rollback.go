@@ -33,6 +33,11 @@ func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
+	if c.Line.Arg("run|commit") == "" {
+		if err := rb.settled(ctx, c, env); err != nil {
+			return Reply{}, err
+		}
+	}
 	const depth = 100
 	history, err := rb.Store.Deployments(ctx, c.Repo.ID, env.Name, depth)
 	if err != nil {
@@ -53,6 +58,21 @@ func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
 	req.Reason = prose(c.Line.Flag("reason"))
 	req.Pipeline.OnFailure = pipeline.Stop
 	return start{rb.Runs, rb.GitHub, rb.Store, rb.Records}.now(ctx, c, req)
+}
+
+// settled refuses while a run works on the environment: what is to be gone back
+// to is not known before its end. The run of this very command does not count.
+func (rb Rollback) settled(ctx context.Context, c *Call, env *pipeline.Environment) error {
+	state, err := rb.Store.Environment(ctx, c.Repo.ID, env.Name)
+	if err != nil || state.Active == "" {
+		return err
+	}
+	mine, err := ChooseRunID(ctx, rb.Records, rb.Store, c.Repo.ID, c.Key)
+	if err != nil || mine == state.Active {
+		return err
+	}
+	return pipeline.Refuse("run_active", "Run %s works on %s right now. Stop it with `/cancel %s`, or wait for its end, and say `/rollback %s` then. To go back to a certain run now: `/rollback %s to <run>`.",
+		state.Active, env.Name, state.Active, env.Name, env.Name)
 }
 
 // rollbackTarget picks what to go back to from an environment's history, newest

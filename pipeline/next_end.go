@@ -137,9 +137,9 @@ func rollback(r *Run, f Facts, code, why string) Decision {
 	case !some && all == "":
 		return Finish{State: Failed, Code: code, Message: why}
 	case some && all == "":
-		return RollBack{Message: why + " Reverting what was done."}
+		return RollBack{Message: why + reverting + "."}
 	case some && len(stuck) == 0:
-		return RollBack{Message: fmt.Sprintf("%s Reverting what was done before; %s itself cannot be undone.", why, all)}
+		return RollBack{Message: fmt.Sprintf("%s%s before; %s itself cannot be undone.", why, reverting, all)}
 	case f.Environment != nil && f.Environment.Current != nil && r.Restores == nil:
 		to := f.Environment.Current
 		return RollBack{To: to, Message: fmt.Sprintf("%s Deploying `%s` again, which ran before.", why, short(to.SHA))}
@@ -200,7 +200,19 @@ func nextRevert(r *Run, f Facts, now time.Time) []Decision {
 	case r.Reverts != "": // to undo was all it was asked for
 		return []Decision{Finish{State: Succeeded, Message: fmt.Sprintf("Run %s was undone.", r.Reverts), Lock: lockReason(r)}}
 	}
-	return []Decision{Finish{State: RolledBack, Code: "rolled_back", Message: r.Message, Lock: lockReason(r)}}
+	return []Decision{Finish{State: RolledBack, Code: "rolled_back", Message: reverted(r.Message), Lock: lockReason(r)}}
+}
+
+const reverting = " Reverting what was done"
+
+// reverted turns the message of a rollback that went on into that of one that ended.
+func reverted(message string) string {
+	why, rest, ok := strings.Cut(message, reverting)
+	end := strings.IndexAny(rest, ".;")
+	if !ok || end < 0 {
+		return message
+	}
+	return why + " What was done" + rest[:end] + " is undone" + rest[end:]
 }
 
 func undoingStep(s *StepRun, now time.Time) []Decision {

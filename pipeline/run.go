@@ -165,7 +165,15 @@ type StepRun struct {
 	Deadline    time.Time         `json:"deadline,omitzero"`   // of this attempt
 	Due         time.Time         `json:"due,omitzero"`        // when a waiting step is looked at again
 	Stopping    string            `json:"stopping,omitempty"`  // why it is being stopped: cancelled, timeout
-	Reverting   bool              `json:"reverting,omitempty"` // the call in flight is a Revert
+	Reverting   bool              `json:"reverting,omitempty"` // the call in flight, or the last one, is a Revert
+}
+
+// LogName is the name the step's log is kept under, or that of its undoing.
+func (s *StepRun) LogName(undo bool) string {
+	if undo {
+		return s.Name + ":undo" // no step's own name: those have no colon
+	}
+	return s.Name
 }
 
 // Annotation points at a line of a file, shown on the pull request.

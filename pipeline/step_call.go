@@ -112,7 +112,7 @@ func (e *Engine) context(ctx context.Context, r *Run, def Step, s *StepRun, l *L
 	if c.Secrets, err = e.secrets(ctx, r, def.Secrets); err != nil && s.Stopping == "" { // a step is stopped without its secrets too
 		return nil, nil, err
 	}
-	log, err := e.Logs.Open(ctx, r, def.Name, s.Attempt, c.Secrets)
+	log, err := e.Logs.Open(ctx, r, s.LogName(s.Reverting), s.Attempt, c.Secrets)
 	if err != nil {
 		return nil, nil, Temporary(err)
 	}

@@ -179,7 +179,8 @@ func (s *checkSink) check(ctx context.Context, r *pipeline.Run) (checkRequest, e
 	if s.Buttons == nil {
 		return c, nil
 	}
-	for _, kind := range v.Buttons[:min(len(v.Buttons), maxActions)] {
+	kinds := slices.DeleteFunc(v.Buttons, func(k bot.ButtonKind) bool { return k == bot.ButtonRetry }) // GitHub has its own "Re-run"
+	for _, kind := range kinds[:min(len(kinds), maxActions)] {
 		gate := ""
 		if kind == bot.ButtonApprove || kind == bot.ButtonReject {
 			gate = v.Gate

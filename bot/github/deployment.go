@@ -64,11 +64,8 @@ func (s *deploymentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeli
 }
 
 // deploymentState: "error" is for what nobody knows or wants, "failure" for
-// what did not work, "inactive" for what was undone.
+// what did not work.
 func deploymentState(r *pipeline.Run) string {
-	if r.State == pipeline.RolledBack && r.Reverts == "" {
-		return "inactive"
-	}
 	return []string{waits: "queued", works: "in_progress", good: "success", bad: "failure", ended: "error", asks: "error"}[verdictOf(r)]
 }
 

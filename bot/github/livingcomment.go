@@ -61,8 +61,9 @@ func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.
 	return save(now, nil)
 }
 
-// newestOfEach keeps the newest run of each pipeline and environment: checks
-// first, then environments by name.
+// newestOfEach keeps the newest run of each pipeline and environment, and the
+// run that failed below the one that was started because of it: checks first,
+// then environments by name.
 func newestOfEach(all []*pipeline.Run) []*pipeline.Run {
 	newest := map[string]*pipeline.Run{}
 	for _, r := range all {
@@ -74,9 +75,13 @@ func newestOfEach(all []*pipeline.Run) []*pipeline.Run {
 	var list []*pipeline.Run
 	for _, r := range newest {
 		list = append(list, r)
+		failed := slices.IndexFunc(all, func(o *pipeline.Run) bool { return o.ID == r.Parent && o.RedeployedBy == r.ID })
+		if failed >= 0 {
+			list = append(list, all[failed])
+		}
 	}
 	slices.SortFunc(list, func(a, b *pipeline.Run) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(checkName(a), checkName(b)))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(checkName(a), checkName(b)), b.Created.Compare(a.Created))
 	})
 	return list
 }

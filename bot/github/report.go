@@ -151,7 +151,7 @@ func statusLine(r *pipeline.Run) string {
 	if v.Note != "" {
 		line += ": " + v.Note
 	}
-	return oneLine(line)
+	return oneLine(strings.ReplaceAll(line, "`", "")) // nobody renders Markdown there
 }
 
 // stepList is a table of the steps. Names come from the file, the rest from programs.

@@ -117,7 +117,7 @@ func TestEnds(t *testing.T) {
 		"failed":            {func(r *pipeline.Run) { finish(r, pipeline.Failed, "exit_code", "exit code 2") }, "failure", "completed", "failure", "failure"},
 		"cancelled":         {func(r *pipeline.Run) { finish(r, pipeline.Cancelled, "cancelled", "") }, "error", "completed", "cancelled", "error"},
 		"too late":          {func(r *pipeline.Run) { finish(r, pipeline.Cancelled, "deadline", "The run did not end in time.") }, "error", "completed", "timed_out", "error"},
-		"rolled back":       {func(r *pipeline.Run) { finish(r, pipeline.RolledBack, "", "") }, "failure", "completed", "failure", "inactive"},
+		"rolled back":       {func(r *pipeline.Run) { finish(r, pipeline.RolledBack, "", "") }, "failure", "completed", "failure", "failure"},
 		"undid another run": {func(r *pipeline.Run) { r.Reverts = "r-1"; finish(r, pipeline.RolledBack, "", "") }, "success", "completed", "success", "success"},
 		"unknown":           {func(r *pipeline.Run) { finish(r, pipeline.Unknown, "unknown", "") }, "error", "completed", "action_required", "error"},
 		"rolling back":      {func(r *pipeline.Run) { r.State = pipeline.RollingBack }, "pending", "in_progress", "", "in_progress"},

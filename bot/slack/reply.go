@@ -46,10 +46,13 @@ func (s *Surface) Reply(ctx context.Context, _ pipeline.Repo, at pipeline.Origin
 	if a.Text == "" {
 		return nil
 	}
-	m := s.Client.answer(a.Text)
+	m := s.Client.answer("", a.Text)
 	if at.Thread != "" && at.ReplyTo == "" {
 		if err := spendPost(ctx, s.Budget, at.Channel); err != nil {
 			return err
+		}
+		if to.SlackUser != "" { // others read it too
+			m = s.Client.answer("<@"+to.SlackUser+"> ", a.Text)
 		}
 		m.thread = at.Thread
 		_, err := s.Client.post(ctx, at.Channel, m)
@@ -86,13 +89,13 @@ func (s *Surface) mayUse(to string) bool {
 	return u.times <= responseUses
 }
 
-// answer is a text of ours as a message.
-func (c *Client) answer(text string) message {
+// answer is a text of ours as a message, to somebody or to nobody in particular.
+func (c *Client) answer(to, text string) message {
 	const enough = 4 * maxAnswer // what is beyond is cut in any case
 	if len(text) > 4*enough {
 		text = string([]rune(text)[:enough])
 	}
-	translated := cut(c.markup.mrkdwn(text), maxAnswer, "_… the rest is left out: it is too long for Slack._")
+	translated := cut(to+c.markup.mrkdwn(text), maxAnswer, "_… the rest is left out: it is too long for Slack._")
 	return message{text: translated, blocks: sections(translated)}
 }
 

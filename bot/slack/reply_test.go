@@ -56,7 +56,7 @@ func TestAnswersInThreads(t *testing.T) {
 	w.must(w.slack.Mention(w.ctx, sim.Post{User: "mona", Channel: "deploys", Thread: top.TS, Text: "status"}))
 	w.reply(s, w.said().Origin, "All is well.")
 	replies := w.only().Replies
-	if last := replies[len(replies)-1]; last.Rendered != "All is well." || last.Ephemeral() {
+	if last := replies[len(replies)-1]; last.Rendered != "<@U1> All is well." || last.Ephemeral() {
 		t.Errorf("thread: %+v", replies)
 	}
 }

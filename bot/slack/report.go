@@ -175,7 +175,11 @@ func waitingFor(r *pipeline.Run, gate string) string {
 	if len(p.By) > 0 {
 		people = list(p.By)
 	}
-	return fmt.Sprintf("Waiting for %d of %s to approve. Press a button above, or say `/approve %s`.", p.Count, people, r.ID)
+	approvals := "1 approval"
+	if p.Count > 1 {
+		approvals = fmt.Sprintf("%d approvals", p.Count)
+	}
+	return fmt.Sprintf("Waiting for %s by %s. Press a button above, or say `/approve %s`.", approvals, people, r.ID)
 }
 
 func failedHow(s pipeline.StepRun) string {

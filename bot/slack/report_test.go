@@ -127,7 +127,7 @@ func TestOneMessagePerRun(t *testing.T) {
 	if b, ok := last.Button("Roll back"); !ok || b.Confirm == nil {
 		t.Error("the way back is not asked for with a question")
 	}
-	want := []string{"Waiting for 2 of `release-leads` to approve. Press a button above, or say `/approve r-12345678`.", "Started.", "✅ succeeded after 12s"}
+	want := []string{"Waiting for 2 approvals by `release-leads`. Press a button above, or say `/approve r-12345678`.", "Started.", "✅ succeeded after 12s"}
 	if got := w.replies(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("thread: %q", got)
 	}

@@ -50,7 +50,7 @@ func openGitHub(cfg Config, store *redisstore.Store, buttons bot.Buttons, metric
 			Queue:   store, AppID: cfg.GitHub.AppID, Slug: cfg.GitHub.Slug, Log: log,
 			Observe: func(event, outcome string, took time.Duration) { metrics.Acked("github", event+" "+outcome, took) },
 		}),
-		sinks:         github.Sinks(github.ReportConfig{Client: client, Buttons: buttons, Runs: store, BaseURL: cfg.BaseURL, Report: github.Report(cfg.GitHub.Report)}),
+		sinks:         github.Sinks(github.ReportConfig{Client: client, Buttons: buttons, Runs: store, Report: github.Report(cfg.GitHub.Report)}),
 		surface:       github.Replies{Client: client},
 		source:        &gitsource.Git{Cache: filepath.Join(cfg.DataDir, "sources"), CloneURL: client.CloneURL, Token: client.Token},
 		installations: client.Installations,

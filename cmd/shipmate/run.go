@@ -81,7 +81,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	scripts, err := shell.New(shell.Config{Dir: cfg.DataDir, Source: gh.source, Shim: []string{self, "shim"}, BaseURL: cfg.BaseURL, Logger: log, Now: time.Now})
+	scripts, err := shell.New(shell.Config{Dir: cfg.DataDir, Source: gh.source, Shim: []string{self, "shim"}, Logger: log, Now: time.Now})
 	if err != nil {
 		return err
 	}
