@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("schedules", 1000, "random schedules to play")
+	schedules = flag.Int("schedules", 400, "random schedules to play")
 	seed      = flag.Uint64("seed", 0, "play this schedule alone")
 )
 

@@ -386,3 +386,23 @@ func TestARunWithoutItsJobIsFoundAndGoesOn(t *testing.T) {
 	s.work()
 	s.want(s.load(r.ID), pipeline.Succeeded, "one=succeeded")
 }
+
+func TestParametersAreCheckedWhenTheyAreKnown(t *testing.T) {
+	for _, test := range []struct{ output, state, says string }{
+		{"12", "succeeded", ""},
+		{"12; rm -rf /", "failed", `The parameter id of sized is wrong: "12; rm -rf /" does not match [0-9]+.`},
+		{"${{ 7 }}", "failed", `The parameter id of sized is wrong: "${{ 7 }}" does not match [0-9]+.`},
+	} {
+		s := newStage(t)
+		s.engine.Runners["sized"] = pipeline.Uses{Name: "sized", Class: pipeline.Idempotent, Runner: s.runner, Params: []pipeline.Param{{Name: "id", Type: "string", Pattern: "[0-9]+"}}}
+		s.runner.do["look"] = func(*pipeline.StepContext) pipeline.Result {
+			return pipeline.Result{Done: true, Outputs: map[string]string{"id": test.output}}
+		}
+		p := pipeline.Pipeline{Name: "p", Steps: steps("look", "use")}
+		p.Steps[1].Run, p.Steps[1].Uses, p.Steps[1].With = "", "sized", map[string]any{"id": "${{ steps.look.outputs.id }}"}
+		r := s.start(pipeline.Request{Pipeline: p})
+		if use := r.Step("use"); string(use.State) != test.state || use.Message != test.says {
+			t.Errorf("%s: %s: %s", test.output, use.State, use.Message)
+		}
+	}
+}

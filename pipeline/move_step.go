@@ -71,6 +71,11 @@ func (m *move) evaluate(ctx context.Context, def Step, first bool) (map[string]a
 	case err != nil:
 		return nil, Settle{State: Failed, Code: "bad_parameter", Message: "Its parameters could not be evaluated: " + err.Error()}, nil
 	}
+	if u, ok := m.e.Runners[def.Uses]; ok {
+		if with, err = u.checkEvaluated(with); err != nil {
+			return nil, Settle{State: Failed, Code: Code(err), Message: Message(err)}, nil
+		}
+	}
 	return with, Settle{}, nil
 }
 

@@ -125,11 +125,21 @@ func wholePattern(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(`\A(?:` + pattern + `)\z`)
 }
 
-// CheckWith checks the parameters of a step, evaluated or as written in the
-// file, against what the runner declares, fills in its defaults and returns
-// them in plain types: string, bool, int64, float64, []any, map[string]any.
-// A text that still holds an expression is not looked into.
+// CheckWith checks the parameters of a step as written in the file against
+// what the runner declares, fills in its defaults and returns them in plain
+// types: string, bool, int64, float64, []any, map[string]any.
+// A text that holds an expression is not looked into.
 func (u Uses) CheckWith(with map[string]any) (map[string]any, error) {
+	return u.checkWith(with, Param.checkWritten)
+}
+
+// checkEvaluated is CheckWith for what the expressions came to: what looks like
+// one now is somebody's text.
+func (u Uses) checkEvaluated(with map[string]any) (map[string]any, error) {
+	return u.checkWith(with, Param.check)
+}
+
+func (u Uses) checkWith(with map[string]any, check func(Param, any) (any, string)) (map[string]any, error) {
 	checked := map[string]any{}
 	for _, name := range sortedKeys(with) {
 		p, ok := u.param(name)
@@ -139,7 +149,7 @@ func (u Uses) CheckWith(with map[string]any) (map[string]any, error) {
 			}
 			return nil, Refuse("unknown_param", "%s has no parameter %q.", u.Name, clip(name))
 		}
-		v, wrong := p.check(native(with[name]))
+		v, wrong := check(p, native(with[name]))
 		if wrong != "" {
 			return nil, Refuse("bad_param", "The parameter %s of %s is wrong: %s", name, u.Name, wrong)
 		}
@@ -175,11 +185,26 @@ func (u Uses) paramNames() []string {
 	return names
 }
 
-// check checks a value of a runner's parameter.
-func (p Param) check(v any) (_ any, wrong string) {
-	if s, ok := v.(string); ok && strings.Contains(s, "${{") {
+// checkWritten checks a value of a runner's parameter, unless an expression gives it.
+func (p Param) checkWritten(v any) (_ any, wrong string) {
+	if hasExpression(v) {
 		return v, ""
 	}
+	return p.check(v)
+}
+
+// hasExpression reports whether the value, or one of a list, holds an expression.
+func hasExpression(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.Contains(v, "${{")
+	case []any:
+		return slices.ContainsFunc(v, hasExpression)
+	}
+	return false
+}
+
+func (p Param) check(v any) (_ any, wrong string) {
 	switch p.Type {
 	case "any":
 		return v, ""
@@ -252,7 +277,7 @@ func (p Param) checkList(v any) (any, string) {
 		if !ok {
 			return nil, "its items must be texts; put them in quotes."
 		}
-		if p.Type == "people" && !peopleNames.re.MatchString(s) && !strings.Contains(s, "${{") {
+		if p.Type == "people" && !peopleNames.re.MatchString(s) {
 			return nil, fmt.Sprintf("%s is nobody: %s.", quote(s), peopleNames.rule)
 		}
 	}

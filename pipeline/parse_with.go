@@ -75,7 +75,7 @@ func (l *linker) params(u Uses, s *Step, with *node, scope *scope) {
 			continue
 		}
 		if v := s.With[key.text]; v != nil {
-			if _, wrong := p.check(native(v)); wrong != "" {
+			if _, wrong := p.checkWritten(native(v)); wrong != "" {
 				l.d.report(value, "The parameter %s of %s is wrong: %s", p.Name, u.Name, wrong)
 			}
 		}

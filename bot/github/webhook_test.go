@@ -388,7 +388,7 @@ func golden(t *testing.T, path, got string) {
 	}
 }
 
-// TestMutations changes the type of every value of a payload in turn: no panic,
+// TestMutations changes the type of every value of a payload in turn, or takes it away: no panic,
 // and an answer that GitHub understands.
 func TestMutations(t *testing.T) {
 	names := []string{
@@ -421,9 +421,11 @@ func TestMutations(t *testing.T) {
 			}
 		}
 		mutate(v, "", func(set func(any), remove func(), was any, where string) {
-			for _, with := range []any{nil, -1.5, "x", true, []any{nil}, map[string]any{"id": "x"}} {
-				set(with)
-				try(where)
+			for k, with := range []any{nil, -1.5, "x", true, []any{nil}, map[string]any{"id": "x"}} {
+				if (n+k)%3 == 0 { // each place meets some, each kind of place all
+					set(with)
+					try(where)
+				}
 			}
 			if strings.Count(where, ".") == 1 && i%5 == 0 {
 				set(long)
