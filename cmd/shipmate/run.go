@@ -149,8 +149,10 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	all.run(func() error { return bot.Serve(ctx, private, bot.Internal(metrics), log) })
 	all.run(func() error { sl.socket(ctx); return nil })
 	if slices.Contains(cfg.Roles, "worker") {
-		all.run(func() error { worker.Run(ctx, drain); return nil })
-		all.run(func() error { engine.Watch(ctx, store.Signals(ctx)); return nil })
+		// Also while the worker comes to its end a cancel stops what it has in hand.
+		working, worked := context.WithCancel(context.WithoutCancel(ctx))
+		all.run(func() error { defer worked(); worker.Run(ctx, drain); return nil })
+		all.run(func() error { engine.Watch(working, store.Signals(working)); return nil })
 		all.run(func() error { return crew.IndexAll(ctx, gh.installations) })
 		all.run(func() error { return tidy(ctx, scripts, gh.source, store, log) })
 	}
