@@ -12,11 +12,14 @@ import (
 
 // pullRequest starts the pipelines that are on pull requests when one is
 // opened or moves, and ends what speaks of a commit that is no longer its head.
+// A merge group comes as one too.
 func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error {
 	switch m.Action {
 	case "opened", "synchronize", "reopened", "ready_for_review":
 	case "closed":
 		return b.endStale(ctx, m, "closed", "The pull request was closed.")
+	case "checks_requested":
+		return b.mergeGroup(ctx, key, m)
 	default:
 		return nil
 	}
@@ -40,6 +43,30 @@ func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error 
 			if err := b.startUnasked(ctx, key+":"+p.Name, req, on.Paths); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// mergeGroup starts the pipelines that are on merge groups, for the commit a
+// merge queue would make the base branch. They belong to no pull request: the
+// group's commit is none of any, and is gone with its branch.
+func (b *Bot) mergeGroup(ctx context.Context, key string, m PullRequest) error {
+	cfg, err := b.GitHub.Config(ctx, m.Repo)
+	if code := pipeline.Code(err); code == "no_config" || code == "bad_config" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range cfg.Pipelines {
+		if !p.On.MergeGroup {
+			continue
+		}
+		req := pipeline.Request{Repo: m.Repo, Service: cfg.Service, Pipeline: *p, ConfigSHA: cfg.SHA, SHA: m.Head, Ref: m.Branch, Title: m.Title,
+			Trigger: pipeline.ByMergeGroup, Actor: pipeline.Bot(), Reason: "merge queue of " + m.Base}
+		if err := b.startUnasked(ctx, key+":"+p.Name, req, nil); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -41,6 +41,7 @@ var actions = []struct {
 	{form(somebody + ` pushes (?P<where>[^:]+): (?P<text>.*)`), push},
 	{form(somebody + ` opens "(?P<text>.*)"(?P<what> as a draft)?`), open},
 	{form(somebody + ` (?P<what>closes|reopens|merges) the pull request`), pullRequest},
+	{form(somebody + ` queues the pull request to be merged`), queueMerge},
 	{form(`GitHub (?P<what>holds|releases) its webhooks`), webhooks},
 	{form(`GitHub redelivers the comment(?P<what> under another id)?`), redeliver},
 }
@@ -188,6 +189,12 @@ func push(s *stage, a action) error {
 	}
 	sha, err := s.as(a).Push(github.Push{Repo: s.repo, Branch: branch, Files: map[string]string{file: a.text + "\n"}, Message: "Change " + file})
 	s.know(sha)
+	return err
+}
+
+func queueMerge(s *stage, a action) error {
+	group, err := s.as(a).MergeGroup(s.repo, s.pr)
+	s.know(group.HeadSHA)
 	return err
 }
 
