@@ -26,6 +26,7 @@ type Bot struct {
 	Runs       commands.Runs
 	Store      commands.Store
 	Records    Records
+	Queue      enqueuer
 	Limits     Limiter
 	GitHub     Forge
 	Threads    Threads // nil: there are none
@@ -35,6 +36,10 @@ type Bot struct {
 	Surfaces   map[string]Surface // by Origin.Surface
 	Now        func() time.Time
 	Log        *slog.Logger
+}
+
+type enqueuer interface {
+	Enqueue(ctx context.Context, jobs ...pipeline.Job) error
 }
 
 // Forge is what the bot asks GitHub besides what commands ask.
@@ -63,6 +68,7 @@ func (b *Bot) Handlers() map[string]pipeline.Handler {
 		KindPush:        handle(b, b.push),
 		KindRerun:       handle(b, b.rerun),
 		KindInstalled:   handle(b, b.installed),
+		KindTick:        handle(b, b.tick),
 	}
 }
 
@@ -317,7 +323,7 @@ func (b *Bot) installed(ctx context.Context, _ string, m Installed) error {
 	return nil
 }
 
-// index reads a repository's file and remembers its service and channels.
+// index reads a repository's file and remembers its service, channels and schedules.
 func (b *Bot) index(ctx context.Context, repo pipeline.Repo) error {
 	cfg, err := b.GitHub.Config(ctx, repo)
 	switch code := pipeline.Code(err); {
@@ -328,7 +334,10 @@ func (b *Bot) index(ctx context.Context, repo pipeline.Repo) error {
 	case err != nil:
 		return err
 	}
-	return b.Services.Put(ctx, serviceOf(repo, cfg))
+	if err := b.Services.Put(ctx, serviceOf(repo, cfg)); err != nil {
+		return err
+	}
+	return b.schedule(ctx, repo, cfg)
 }
 
 func serviceOf(repo pipeline.Repo, cfg *pipeline.Config) Service {

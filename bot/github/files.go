@@ -57,7 +57,7 @@ func (c *Client) ConfigAt(ctx context.Context, repo pipeline.Repo, sha string) (
 	var p parsed
 	switch {
 	case errors.Is(err, errMissing):
-		p.err = &pipeline.Error{Code: "no_config", Err: err, Message: fmt.Sprintf("There is no `%s` on the default branch of %s. Write one first; `shipmate init` makes a start.", ConfigFile, repo)}
+		p.err = &pipeline.Error{Code: "no_config", Err: err, Message: fmt.Sprintf("There is no `%s` on the default branch of %s. Write one first, and check it with `shipmate validate`.", ConfigFile, repo)}
 	case err != nil:
 		return nil, err
 	default:

@@ -110,6 +110,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Runs:       engine,
 		Store:      store,
 		Records:    store,
+		Queue:      store,
 		Limits:     store,
 		GitHub:     gh.forge,
 		Threads:    sl.threads,
