@@ -46,7 +46,7 @@ func root() *cobra.Command {
 		Version:       version,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	cmd.AddCommand(serveCommand(), runCommand(), validateCommand(), schemaCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), runCommand(), validateCommand(), schemaCommand(), slackManifestCommand(), versionCommand())
 	return cmd
 }
 
