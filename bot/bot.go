@@ -95,6 +95,12 @@ func (b *Bot) said(ctx context.Context, key string, m Said) error {
 		m.acked = b.ack(ctx, m.Repo, m.Origin)
 		return b.obey(ctx, key, m, lines)
 	}
+	c := commands.Call{Actor: m.Actor, Origin: m.Origin, Repo: m.Repo, PR: m.Origin.PR}
+	if pipeline.Code(err) != "" {
+		if flooded, ferr := b.flooded(ctx, key, &c, 1); flooded || ferr != nil {
+			return ferr
+		}
+	}
 	return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
 }
 
@@ -113,7 +119,9 @@ func (b *Bot) read(ctx context.Context, m Said) ([]commands.Line, error) {
 	for _, text := range commands.Lines(m.Text, b.Name) {
 		service, text := cutService(text, services)
 		line, err := b.Commands.Parse(text)
-		if service != "" && err == nil {
+		if service != "" && err == nil && line.Has("service") {
+			err = pipeline.Refuse("duplicate_flag", "The service is named twice. Say it once.")
+		} else if service != "" && err == nil {
 			line.Flags["service"] = []string{service}
 		}
 		switch {

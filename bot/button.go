@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -24,7 +25,7 @@ type Buttons struct{ Records Records }
 
 // Records are small values under a key, in the shard of a repository.
 type Records interface {
-	// Get returns nil and no error if there is none.
+	// Get returns the value, or pipeline.ErrNotFound.
 	Get(ctx context.Context, repo int64, key string) ([]byte, error)
 	Put(ctx context.Context, repo int64, key string, value []byte, keep time.Duration) error
 	// PutNew stores the value unless there is one, and reports whether it did.
@@ -59,7 +60,7 @@ func (b Buttons) ID(ctx context.Context, r *pipeline.Run, kind ButtonKind, gate 
 // Find returns what a button means.
 func (b Buttons) Find(ctx context.Context, repo int64, id string) (Button, error) {
 	value, err := b.Records.Get(ctx, repo, "button:"+id)
-	if err != nil {
+	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
 		return Button{}, err
 	}
 	if value == nil {

@@ -26,15 +26,18 @@ const (
 func (b *Bot) flooded(ctx context.Context, key string, c *commands.Call, n int) (bool, error) {
 	repo := strconv.FormatInt(c.Repo.ID, 10)
 	person := strconv.FormatInt(c.Actor.ID, 10)
+	if c.Actor.ID == 0 { // not linked
+		person = c.Actor.SlackTeam + "/" + c.Actor.SlackUser
+	}
 	ok, err := b.within(ctx, "said-by:"+person, perPerson, n)
-	if ok && err == nil {
+	if ok && err == nil && c.Repo.ID != 0 {
 		ok, err = b.within(ctx, "said-in:"+repo, perRepo, n)
 	}
 	if ok || err != nil {
 		return false, err
 	}
 	answer := Answer{Outcome: Refused}
-	tell, err := b.within(ctx, "told:"+repo+":"+strconv.Itoa(c.PR)+":"+c.Origin.Channel, 1, 1)
+	tell, err := b.within(ctx, "told:"+person+":"+repo+":"+strconv.Itoa(c.PR)+":"+c.Origin.Channel, 1, 1)
 	if err != nil {
 		return false, err
 	}

@@ -41,6 +41,11 @@ func (b *Bot) find(ctx context.Context, c *commands.Call, lines []commands.Line)
 		return err
 	}
 	c.Config = cfg
+	for _, l := range lines {
+		if name := l.Flag("service"); name != "" && !strings.EqualFold(name, cfg.Service) && !strings.EqualFold(name, c.Repo.String()) {
+			return pipeline.Refuse("other_service", "Here %s is meant, not %s. Say it on a pull request of that one, or on Slack.", cfg.Service, commands.Code(name))
+		}
+	}
 	return nil
 }
 

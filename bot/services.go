@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -69,7 +70,9 @@ func (s Services) All(ctx context.Context) ([]Service, error) {
 		}
 		all = append(all, svc)
 	}
-	slices.SortFunc(all, func(a, b Service) int { return strings.Compare(a.Name+a.Repo.String(), b.Name+b.Repo.String()) })
+	slices.SortFunc(all, func(a, b Service) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Repo.String(), b.Repo.String()))
+	})
 	return all, nil
 }
 

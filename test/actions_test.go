@@ -39,9 +39,10 @@ var actions = []struct {
 	{form(somebody + ` clicks "(?P<what>[^"]+)" on check (?P<where>\S+)`), clickOnCheck},
 	{form(somebody + ` fills in (?P<text>.*)`), fillIn},
 	{form(somebody + ` pushes (?P<where>[^:]+): (?P<text>.*)`), push},
-	{form(somebody + ` opens "(?P<text>.*)"(?P<what> as a draft)?`), open},
+	{form(somebody + ` opens "(?P<text>.*)"(?P<what> as a draft| from a fork)?`), open},
 	{form(somebody + ` (?P<what>closes|reopens|merges) the pull request`), pullRequest},
 	{form(somebody + ` queues the pull request to be merged`), queueMerge},
+	{passing, timePasses},
 	{form(`GitHub (?P<what>holds|releases) its webhooks`), webhooks},
 	{form(`GitHub redelivers the comment(?P<what> under another id)?`), redeliver},
 }
@@ -200,6 +201,12 @@ func queueMerge(s *stage, a action) error {
 
 func open(s *stage, a action) error {
 	branch := strings.ToLower(strings.ReplaceAll(a.text, " ", "-"))
+	if a.what == " from a fork" {
+		pr, err := s.as(a).ForkPR(github.NewPR{Repo: s.repo, Head: branch, Title: a.text}, map[string]string{branch: a.text})
+		s.know(pr.Head.SHA)
+		s.pr = pr.Number
+		return err
+	}
 	sha, err := s.as(a).Push(github.Push{Repo: s.repo, Branch: branch, Files: map[string]string{branch: a.text}, Message: a.text})
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"html"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -218,7 +219,8 @@ func said(who, text string) string {
 var (
 	runID    = regexp.MustCompile(`r-[0-9a-hjkmnp-tv-z]{8}\b`)
 	duration = regexp.MustCompile(`\b(after|in) [0-9][0-9.]*(ms|s|m[0-9]*s?)\b`)
-	moment   = regexp.MustCompile(`\b20\d\d-\d\d-\d\d \d\d:\d\d UTC`)
+	moment   = regexp.MustCompile(`\b((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?20\d\d-\d\d-\d\d \d\d:\d\d UTC`)
+	clock    = regexp.MustCompile(`\b\d\d:\d\d:\d\d UTC`)
 	zero     = "\u200b" // keeps names from becoming links
 )
 
@@ -232,6 +234,10 @@ func (s *stage) plain(text string) string {
 	}
 	text = duration.ReplaceAllString(text, "$1 1s")
 	text = moment.ReplaceAllString(text, "2026-01-02 15:04 UTC")
+	text = clock.ReplaceAllString(text, "15:04:05 UTC")
+	if host, err := os.Hostname(); err == nil {
+		text = strings.ReplaceAll(text, "machine "+host, "machine host")
+	}
 	text = strings.ReplaceAll(text, s.w.URL, "https://shipmate.example")
 	return strings.ReplaceAll(text, s.w.GitHub.URL(), "https://github.example")
 }

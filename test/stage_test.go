@@ -37,6 +37,8 @@ type stage struct {
 	runs    []string // ids, see run
 	typed   string   // everything people say; ids in it stay as they are
 	seen    map[string]string
+
+	redisURL string // "": the bot has its own
 }
 
 // The files of acme/shop. A commit with a file "broken" fails to build, one
@@ -76,7 +78,7 @@ func openStage(ctx context.Context, t *testing.T, tr transcript) *stage {
 	}
 	s.ahead.Store(int64(-25 * time.Second)) // within what GitHub forgives in a token
 	clock := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
-	w, err := world.Start(ctx, world.Config{Binary: binary, Dir: t.TempDir(), Clock: clock})
+	w, err := world.Start(ctx, world.Config{Binary: binary, Dir: t.TempDir(), Clock: clock, RedisURL: s.redis(tr)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/go-github/v60/github"
@@ -18,36 +20,82 @@ func (c *Client) Commit(ctx context.Context, repo pipeline.Repo, ref string) (pi
 	if err != nil || ref == "" || ref == main.Branch {
 		return main, err
 	}
-	got, err := c.commit(ctx, repo, ref)
+	got, named, err := c.commit(ctx, repo, ref)
 	if err != nil {
 		return got, err
 	}
-	got.OnDefault, err = c.contains(ctx, repo, main.SHA, got.SHA)
+	if got.OnDefault, err = c.contains(ctx, repo, main.SHA, got.SHA); err != nil || named || got.OnDefault {
+		return got, err
+	}
+	ours, err := c.inPullOfOurs(ctx, repo, got.SHA)
+	if err == nil && !ours {
+		err = pipeline.Refuse("foreign_commit", "`%.7s` is neither on the default branch of %s nor in a pull request from a branch of it. Forks share their commits with us, so name the branch or the tag that it is on.", got.SHA, repo)
+	}
 	return got, err
 }
 
-func (c *Client) commit(ctx context.Context, repo pipeline.Repo, ref string) (pipeline.Commit, error) {
+// inPullOfOurs reports whether the commit is in a pull request that does not
+// come from a fork.
+func (c *Client) inPullOfOurs(ctx context.Context, repo pipeline.Repo, sha string) (bool, error) {
+	gh := c.as(repo, forReading)
+	pulls, err := pages(func(o github.ListOptions) ([]*github.PullRequest, *github.Response, error) {
+		return gh.PullRequests.ListPullRequestsWithCommit(ctx, repo.Owner, repo.Name, sha, &o)
+	})
+	return slices.ContainsFunc(pulls, func(p *github.PullRequest) bool { return p.GetHead().GetRepo().GetID() == repo.ID }),
+		fail("list pull requests of a commit of "+repo.String(), err)
+}
+
+// commit finds a branch, a tag or, not named as ours by anything, a commit by
+// its id. GitHub itself resolves more: pull/1/head, which may be a fork's.
+func (c *Client) commit(ctx context.Context, repo pipeline.Repo, ref string) (got pipeline.Commit, named bool, err error) {
 	unknown := pipeline.Refuse("unknown_ref", "There is no branch, tag or commit %s in %s.", codeSpan(ref), repo)
 	if !plainRef(ref) {
-		return pipeline.Commit{}, unknown
+		return got, false, unknown
 	}
+	at := ref
 	if !isSHA(ref) {
-		got, found, err := c.branch(ctx, repo, ref)
-		if err != nil || found {
-			return got, err
+		if got, named, err = c.branch(ctx, repo, ref); err != nil || named {
+			return got, named, err
+		}
+		if named, err = c.isTag(ctx, repo, ref); err != nil {
+			return got, false, err
+		}
+		if named {
+			at = "refs/tags/" + ref
 		}
 	}
-	got, err := c.readCommit(ctx, repo, ref)
+	if !named && !hexID.MatchString(ref) {
+		return got, false, unknown
+	}
+	found, err := c.readCommit(ctx, repo, at)
 	if errors.Is(err, errMissing) {
-		return pipeline.Commit{}, unknown
+		return got, false, unknown
 	}
 	if err != nil {
-		return pipeline.Commit{}, err
+		return got, false, err
 	}
-	if isSHA(ref) && got.GetSHA() != ref {
-		return pipeline.Commit{}, unknown // a branch or tag with the name of a commit
+	if !named && !strings.HasPrefix(found.GetSHA(), ref) {
+		return got, false, unknown // something else that has the name of a commit
 	}
-	return pipeline.Commit{SHA: got.GetSHA(), Title: firstLine(got.GetCommit().GetMessage())}, nil
+	return pipeline.Commit{SHA: found.GetSHA(), Title: firstLine(found.GetCommit().GetMessage())}, named, nil
+}
+
+// hexID is how the id of a commit is written, in full or cut short.
+var hexID = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
+
+func (c *Client) isTag(ctx context.Context, repo pipeline.Repo, name string) (bool, error) {
+	gh := c.as(repo, forReading)
+	r, err := gh.NewRequest(http.MethodGet, repoPath(repo, "git/ref/tags", name), nil)
+	if err != nil {
+		return false, err
+	}
+	var tag github.Reference
+	_, err = gh.Do(ctx, r, &tag)
+	err = fail("read tag of "+repo.String(), err)
+	if errors.Is(err, errMissing) {
+		return false, nil
+	}
+	return err == nil && tag.GetRef() == "refs/tags/"+name, err
 }
 
 // readCommit reads one commit; errMissing also for a name that is ambiguous or

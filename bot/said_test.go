@@ -1,0 +1,104 @@
+package bot_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+func TestACommandIsWorkedOnWhileItIsAcked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.forge.write("/help")
+		release := make(chan struct{})
+		s.talk.acking = func() error { <-release; return nil }
+		s.forge.looked = func() { s.talk.note("looked") }
+		done := make(chan error, 1)
+		go func() { done <- s.try(bot.KindSaid, comment(mona, "/help")) }()
+
+		synctest.Wait()
+		if got := s.talk.happened(); got != "looked" {
+			t.Errorf("before it is acked there was: %q, want the comment looked at and nothing said", got)
+		}
+		close(release)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if got := s.talk.happened(); got != "looked, acked, replied" {
+			t.Errorf("happened: %s", got)
+		}
+	})
+}
+
+func TestARefusalComesAfterTheAckToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.forge.write("/deploy prod")
+		release := make(chan struct{})
+		s.talk.acking = func() error { <-release; return nil }
+		done := make(chan error, 1)
+		go func() { done <- s.try(bot.KindSaid, comment(mona, "/deploy staging")) }()
+
+		synctest.Wait()
+		if got := s.talk.happened(); got != "" {
+			t.Errorf("before it is acked there was: %s", got)
+		}
+		close(release)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if got := s.talk.happened(); got != "acked, replied" {
+			t.Errorf("happened: %s", got)
+		}
+	})
+}
+
+func TestAnAckThatFailsHoldsNothingUp(t *testing.T) {
+	s := newScene(t)
+	s.talk.acking = func() error { return errors.New("GitHub is away") }
+	if a := s.say(mona, "/help deploy"); a.Outcome != bot.Done {
+		t.Errorf("%s %q", a.Outcome, a.Text)
+	}
+}
+
+func TestWhatIsNoCommandOfOursIsNotAcked(t *testing.T) {
+	for _, text := range []string{"/assign octavia", "Looks good to me.", "> /deploy staging"} {
+		s := newScene(t)
+		if a := s.say(mona, text); a.Outcome != bot.Ignored || a.Text != "" {
+			t.Errorf("%s: %s %q", text, a.Outcome, a.Text)
+		}
+		if got := s.talk.happened(); got != "replied" {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+}
+
+func TestACommentThatChangedIsNotDone(t *testing.T) {
+	const changed = "The comment was changed after it was written, so nothing was done. Write a new one. (`comment_changed`)"
+	for name, stands := range map[string]string{"edited": "/deploy prod", "a word added": "/deploy staging please", "deleted": ""} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.forge.write(stands)
+			s.one(s.handle(bot.KindSaid, comment(mona, "/deploy staging"))).refused(t, changed)
+			if runs, err := s.store.Runs(t.Context(), pipeline.RunQuery{}); err != nil || len(runs) > 0 {
+				t.Errorf("it was done: %v, %v", runs, err)
+			}
+		})
+	}
+}
+
+func TestACommandTriedAgainIsDoneOnce(t *testing.T) {
+	s := newScene(t)
+	first := s.say(mona, "/deploy staging")
+	s.jobs-- // the same job, as after a crash
+	again := s.say(mona, "/deploy staging")
+	if first.Run == "" || again.Answer != first.Answer || again.Key != first.Key {
+		t.Errorf("first %+v, then %+v", first, again)
+	}
+	if runs, err := s.store.Runs(t.Context(), pipeline.RunQuery{}); err != nil || len(runs) != 1 {
+		t.Errorf("%d runs, %v", len(runs), err)
+	}
+}
