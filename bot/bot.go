@@ -178,11 +178,13 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 	if m.acked != nil {
 		<-m.acked // whatever is shown from here on comes after it
 	}
+	if err == nil || pipeline.Code(err) != "" {
+		if flooded, ferr := b.flooded(ctx, key, &base, len(lines)); flooded || ferr != nil {
+			return ferr
+		}
+	}
 	if err != nil {
 		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
-	}
-	if flooded, err := b.flooded(ctx, key, &base, len(lines)); flooded || err != nil {
-		return err
 	}
 	answer := Answer{Outcome: Done}
 	var texts []string

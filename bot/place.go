@@ -125,8 +125,8 @@ func (b *Bot) serviceFor(ctx context.Context, c *commands.Call, l commands.Line,
 	if len(here) == 1 {
 		return here[0].Repo, nil
 	}
-	if l.Arg("env") != "" && !slices.ContainsFunc(here, func(s Service) bool { return fits(l, s) }) {
-		return pipeline.Repo{}, pipeline.Refuse("unknown_service", "There is no service %s. The services here are: %s.", commands.Code(l.Arg("env")), strings.Join(serviceNames(here), ", "))
+	if env := envOf(l); env != "" && !slices.ContainsFunc(here, func(s Service) bool { return fits(l, s) }) {
+		return pipeline.Repo{}, pipeline.Refuse("unknown_service", "There is no service %s. The services here are: %s.", commands.Code(env), strings.Join(serviceNames(here), ", "))
 	}
 	verb, rest, _ := strings.Cut(l.Text, " ")
 	return pipeline.Repo{}, pipeline.Refuse("which_service", "Say which service is meant, for example %s. The services here are: %s.",
@@ -136,8 +136,16 @@ func (b *Bot) serviceFor(ctx context.Context, c *commands.Call, l commands.Line,
 // fits: unless it looks like a mistyped service, a line is meant for the one
 // service that its channel belongs to.
 func fits(l commands.Line, s Service) bool {
-	env := l.Arg("env")
+	env := envOf(l)
 	return env == "" || slices.ContainsFunc(slices.Concat(s.Environments, s.Aliases), func(e string) bool { return strings.EqualFold(e, env) })
+}
+
+// envOf is the environment a line is about, if that is what it names.
+func envOf(l commands.Line) string {
+	if env := l.Arg("env|run"); env != "" && !strings.HasPrefix(strings.ToLower(env), "r-") {
+		return env
+	}
+	return l.Arg("env")
 }
 
 // named finds a service by its name or its repository.

@@ -30,7 +30,7 @@ func (g Logs) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	step, err := stepOf(r, c.Line.Arg("step"))
+	step, err := stepOf(r, c.Line.Arg("step"), "/logs %s %s")
 	if err != nil {
 		return Reply{}, err
 	}
@@ -83,7 +83,8 @@ func (g Logs) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
 }
 
 // stepOf is the named step, else the one that went wrong or runs, else the last that began.
-func stepOf(r *pipeline.Run, name string) (*pipeline.StepRun, error) {
+// again is the command with run and step, to paste with the right name.
+func stepOf(r *pipeline.Run, name, again string) (*pipeline.StepRun, error) {
 	var names []string
 	var best *pipeline.StepRun
 	rank := map[pipeline.State]int{pipeline.Failed: 4, pipeline.Unknown: 4, pipeline.Running: 3, pipeline.Waiting: 2, pipeline.Succeeded: 1, pipeline.Cancelled: 1, pipeline.RolledBack: 1}
@@ -101,7 +102,7 @@ func stepOf(r *pipeline.Run, name string) (*pipeline.StepRun, error) {
 		return best, nil
 	}
 	if near, ok := pipeline.Nearest(name, names); ok {
-		return nil, pipeline.Refuse("unknown_step", "Run %s has no step %s. Did you mean `/logs %s %s`?", r.ID, Code(name), r.ID, near)
+		return nil, pipeline.Refuse("unknown_step", "Run %s has no step %s. Did you mean %s?", r.ID, Code(name), Code(fmt.Sprintf(again, r.ID, near)))
 	}
 	return nil, pipeline.Refuse("unknown_step", "Run %s has no step %s. It has: %s.", r.ID, Code(name), strings.Join(names, ", "))
 }

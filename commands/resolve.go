@@ -30,7 +30,7 @@ func (v Resolve) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	step, err := stepOf(r, c.Line.Arg("step"))
+	step, err := stepOf(r, c.Line.Arg("step"), "/resolve %s %s succeeded")
 	if err != nil {
 		return Reply{}, err
 	}

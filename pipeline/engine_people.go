@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // What people say is stamped with one time, however often it must be tried to
@@ -97,6 +98,9 @@ func (m *move) unblock(s *StepRun) {
 }
 
 func resolution(s *StepRun, succeeded bool, by Actor, reason string) (State, string) {
+	if !strings.HasSuffix(reason, ".") {
+		reason += "." // more sentences may follow
+	}
 	switch {
 	case !succeeded:
 		return Failed, fmt.Sprintf("%s says it failed: %s", by.Login, reason)

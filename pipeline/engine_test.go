@@ -269,7 +269,7 @@ func TestOneRunAtATimeInAnEnvironment(t *testing.T) {
 	third := s.start(pipeline.Request{Pipeline: p, Environment: staging})
 	s.want(first, pipeline.Running, "pause=waiting")
 	s.want(second, pipeline.Waiting, "pause=queued")
-	if want := "Number 2 in the queue of staging. Run " + string(first.ID) + " is deploying."; third.Message != want {
+	if want := "Number 2 in the queue of staging. Run " + string(first.ID) + " has it."; third.Message != want {
 		t.Errorf("third waits: %q, want %q", third.Message, want)
 	}
 	s.store.Advance(10 * time.Minute)

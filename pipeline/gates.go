@@ -182,7 +182,7 @@ func order(q Question, f Facts) Gate {
 		if q.Trigger != ByRollback && !f.Live.AfterOK[env] {
 			return Gate{Name: GateOrder, State: Fails, Code: "order",
 				Sentence: fmt.Sprintf("`%s` does not run on %s, and %s comes after it.", short(q.SHA), env, f.Policy.Name),
-				Fix:      fmt.Sprintf("First: /deploy %s", env)}
+				Fix:      fmt.Sprintf("First: `/deploy %s`.", env)}
 		}
 	}
 	return pass(GateOrder, "Nothing has to come first.")
@@ -206,7 +206,7 @@ func concurrency(q Question, f Facts) Gate {
 	e := f.Environment
 	place := slices.Index(e.Queue, q.Run)
 	rollback := q.Trigger == ByRollback
-	busy := fmt.Sprintf("Run %s is deploying", e.Active)
+	busy := fmt.Sprintf("Run %s has it", e.Active)
 	switch {
 	case q.Parent != "" && e.Active != q.Parent:
 		return Gate{Name: GateConcurrency, State: Fails, Code: "rollback_over", Sentence: fmt.Sprintf("Run %s, which this one was to help, has ended.", q.Parent)}
@@ -216,7 +216,7 @@ func concurrency(q Question, f Facts) Gate {
 		return pass(GateConcurrency, "Nobody else deploys.")
 	case e.Active != "" && f.Policy.Concurrency == RefuseNew && !rollback:
 		return Gate{Name: GateConcurrency, State: Fails, Code: "busy",
-			Sentence: fmt.Sprintf("%s to %s, and others are refused meanwhile.", busy, f.Policy.Name), Fix: "Try again when it is done."}
+			Sentence: fmt.Sprintf("Run %s has %s, and others are refused meanwhile.", e.Active, f.Policy.Name), Fix: "Try again when it is done."}
 	case e.Active == "":
 		busy = "The one ahead of it goes first"
 	}

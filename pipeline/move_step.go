@@ -36,7 +36,11 @@ func (m *move) begin(ctx context.Context, name string) error {
 	case "wait":
 		s.State, s.Code = Waiting, "wait"
 		s.Due = m.now.Add(waitFor(def))
-		s.Message = "Waiting until " + s.Due.UTC().Format("15:04:05 MST") + "."
+		layout := "15:04:05 MST"
+		if s.Due.Sub(m.now) > 12*time.Hour {
+			layout = "2006-01-02 15:04 MST"
+		}
+		s.Message = "Waiting until " + s.Due.UTC().Format(layout) + "."
 		s.Deadline = time.Time{}
 		return nil
 	}

@@ -48,7 +48,7 @@ func windDown(r *Run, f Facts, now time.Time) []Decision {
 	active := false
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		if d := windDownStep(s, now); d != nil {
+		if d := windDownStep(r, s, now); d != nil {
 			ds = append(ds, d)
 		}
 		active = active || s.State == Running || s.State == Waiting
@@ -59,10 +59,14 @@ func windDown(r *Run, f Facts, now time.Time) []Decision {
 	return afterCancel(r, f)
 }
 
-func windDownStep(s *StepRun, now time.Time) Decision {
+func windDownStep(r *Run, s *StepRun, now time.Time) Decision {
 	switch {
 	case s.State == Queued:
-		return Skip{s.Name, "cancelled", "Not started, because the run was cancelled."}
+		why := "the run was cancelled"
+		if r.Cancel.Code == "deadline" {
+			why = "the run took too long"
+		}
+		return Skip{s.Name, "cancelled", "Not started, because " + why + "."}
 	case s.State == Waiting && (s.Call == 0 || s.Code == "retry"):
 		return Settle{s.Name, Cancelled, "cancelled", ""}
 	case (s.State == Running || s.State == Waiting) && s.Stopping == "":
