@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -46,7 +47,11 @@ func LoadIdentities(path string, active func(ctx context.Context, team, user str
 		return nil, err
 	}
 	var list []Identity
-	if err := yaml.UnmarshalWithOptions(src, &list, yaml.Strict()); err != nil {
+	err = yaml.UnmarshalWithOptions(src, &list, yaml.Strict())
+	if wrong := (*yaml.TypeError)(nil); errors.As(err, &wrong) {
+		return nil, fmt.Errorf("%s:%d:%d: %q does not belong here: github_id is a number, the rest is text in a list of entries", path, wrong.Token.Position.Line, wrong.Token.Position.Column, wrong.Token.Value)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	for i, id := range list {
