@@ -172,13 +172,14 @@ func misread(problems []error, understood int) error {
 func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Line) error {
 	base := commands.Call{Actor: m.Actor, Origin: m.Origin, Repo: m.Repo, PR: m.Origin.PR, Said: m.At, Now: b.Now()}
 	err := b.place(ctx, &base, lines)
-	if err == nil {
+	begun := err == nil && b.begun(ctx, &base, key)
+	if err == nil && !begun {
 		err = b.stands(ctx, m)
 	}
 	if m.acked != nil {
 		<-m.acked // whatever is shown from here on comes after it
 	}
-	if err == nil || pipeline.Code(err) != "" {
+	if !begun && (err == nil || pipeline.Code(err) != "") {
 		if flooded, ferr := b.flooded(ctx, key, &base, len(lines)); flooded || ferr != nil {
 			return ferr
 		}
@@ -190,8 +191,8 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 	var texts []string
 	for i, line := range lines {
 		call := base
-		call.Line, call.Key = line, key+":"+strconv.Itoa(i)
-		reply, err := b.do(ctx, &call)
+		call.Line, call.Key, call.Gate = line, key+":"+strconv.Itoa(i), m.gate
+		reply, err := b.once(ctx, &call)
 		if err != nil && (pipeline.IsTemporary(err) || pipeline.Code(err) == "") {
 			return pipeline.Temporary(err) // no refusal but a fault, of Redis for example
 		}
@@ -207,6 +208,62 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 	}
 	answer.Text = strings.Join(texts, "\n\n")
 	return b.reply(ctx, base.Repo, m.Origin, base.Actor, key, answer)
+}
+
+// once does a line and keeps what came of it: tried again, because the answer
+// did not reach GitHub or Slack, it is only answered again. What was half done
+// when it was cut short is for the command itself to find.
+func (b *Bot) once(ctx context.Context, c *commands.Call) (commands.Reply, error) {
+	key := "answer:" + c.Key
+	kept, err := b.Records.Get(ctx, c.Repo.ID, key)
+	if err == nil && kept != nil {
+		var a outcome
+		if err := json.Unmarshal(kept, &a); err != nil {
+			return commands.Reply{}, fmt.Errorf("answer to %s: %w", c.Key, err)
+		}
+		return a.Reply, a.err()
+	}
+	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
+		return commands.Reply{}, err
+	}
+	reply, err := b.do(ctx, c)
+	if err != nil && (pipeline.IsTemporary(err) || pipeline.Code(err) == "") {
+		return reply, err
+	}
+	a := outcome{Reply: reply}
+	if err != nil {
+		a.Code, a.Message = pipeline.Code(err), pipeline.Message(err)
+	}
+	value, bad := json.Marshal(a)
+	if bad != nil {
+		return reply, bad
+	}
+	const keep = 7 * 24 * time.Hour
+	if _, bad = b.Records.PutNew(ctx, c.Repo.ID, key, value, keep); bad != nil {
+		return reply, bad
+	}
+	return reply, err
+}
+
+// begun reports whether an earlier try did the first line: then the comment is
+// not looked at again, nor counted.
+func (b *Bot) begun(ctx context.Context, c *commands.Call, key string) bool {
+	kept, err := b.Records.Get(ctx, c.Repo.ID, "answer:"+key+":0")
+	return err == nil && kept != nil
+}
+
+// outcome is what came of a line, as it is kept.
+type outcome struct {
+	Reply   commands.Reply `json:"reply"`
+	Code    string         `json:"code,omitempty"` // of a refusal
+	Message string         `json:"message,omitempty"`
+}
+
+func (a outcome) err() error {
+	if a.Code == "" {
+		return nil
+	}
+	return &pipeline.Error{Code: a.Code, Message: a.Message}
 }
 
 // stands: a comment that was changed since says something else now.
@@ -275,7 +332,7 @@ func (b *Bot) pressed(ctx context.Context, key string, m Pressed) error {
 	if err != nil {
 		return b.refuse(ctx, r.Repo, at, m.Actor, key, err)
 	}
-	return b.obey(ctx, key, Said{Repo: r.Repo, Actor: m.Actor, Origin: at, At: m.At}, []commands.Line{line})
+	return b.obey(ctx, key, Said{Repo: r.Repo, Actor: m.Actor, Origin: at, At: m.At, gate: btn.Gate}, []commands.Line{line})
 }
 
 // buttonLine is the command a button stands for.

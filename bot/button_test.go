@@ -76,7 +76,7 @@ func TestAButtonIsPressed(t *testing.T) {
 	if err != nil || !got.Admitted || len(got.Approvals) != 1 || got.Approvals[0].By != octavia || got.Approvals[0].Gate != pipeline.EnvironmentGate {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	s.press(octavia, reject, "").refused(t, "Run "+string(r.ID)+" is not waiting for approval: it is running. (`already_decided`)")
+	s.press(octavia, reject, "").refused(t, "Run "+string(r.ID)+" is not waiting for this approval: it is running. (`already_decided`)")
 	if a := s.press(mona, cancel, ""); a.Outcome != bot.Done {
 		t.Errorf("%s %q", a.Outcome, a.Text)
 	}

@@ -148,7 +148,29 @@ func (b *Bot) startUnasked(ctx context.Context, key string, req pipeline.Request
 	if req.ID, err = commands.ChooseRunID(ctx, b.Records, b.Store, req.Repo.ID, key); err != nil {
 		return err
 	}
+	if err := b.exclude(ctx, &req); err != nil {
+		return err
+	}
 	_, err = b.Runs.Start(ctx, req)
+	return err
+}
+
+// exclude names those who may not approve, because it is their work that is
+// deployed: whoever wrote or pushed what is new in the environment.
+func (b *Bot) exclude(ctx context.Context, req *pipeline.Request) error {
+	if req.Environment == nil {
+		return nil
+	}
+	state, err := b.Store.Environment(ctx, req.Repo.ID, req.Environment.Name)
+	if err != nil {
+		return err
+	}
+	base := ""
+	if state.Current != nil {
+		base = state.Current.SHA
+	}
+	wrote, err := b.GitHub.Contributors(ctx, req.Repo, base, req.SHA, req.PR, req.Ref)
+	req.Excluded = wrote
 	return err
 }
 

@@ -3,6 +3,7 @@ package bot_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -225,7 +226,7 @@ func (f *forge) WasHead(context.Context, pipeline.Repo, int, string, time.Time) 
 	return true, nil
 }
 
-func (f *forge) Contributors(context.Context, pipeline.Repo, string, string, int) ([]int64, error) {
+func (f *forge) Contributors(context.Context, pipeline.Repo, string, string, int, string) ([]int64, error) {
 	return nil, nil
 }
 
@@ -267,6 +268,7 @@ type answered struct {
 // talk is a surface that keeps what happened on it, in order.
 type talk struct {
 	acking func() error // does the work of an ack; nil: there is none
+	fails  int          // replies that do not get through
 
 	mu    sync.Mutex
 	said  []answered
@@ -283,6 +285,13 @@ func (k *talk) Ack(context.Context, pipeline.Repo, pipeline.Origin) error {
 }
 
 func (k *talk) Reply(_ context.Context, repo pipeline.Repo, at pipeline.Origin, to pipeline.Actor, key string, a bot.Answer) error {
+	k.mu.Lock()
+	if k.fails > 0 {
+		k.fails--
+		k.mu.Unlock()
+		return pipeline.Temporary(errors.New("bad gateway"))
+	}
+	k.mu.Unlock()
 	k.note("replied")
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -10,9 +11,10 @@ import (
 
 // Approve is one person's yes to a run.
 type Approve struct {
-	Runs   Runs
-	GitHub GitHub
-	Store  Store
+	Runs    Runs
+	GitHub  GitHub
+	Store   Store
+	Records Records
 }
 
 func (Approve) Help() Help {
@@ -27,7 +29,7 @@ func (Approve) Help() Help {
 }
 
 func (a Approve) Do(ctx context.Context, c *Call) (Reply, error) {
-	r, err := judge(ctx, a.Runs, a.GitHub, a.Store, c, pipeline.Approval{Yes: true})
+	r, err := bench(a).judge(ctx, c, pipeline.Approval{Yes: true})
 	if err != nil {
 		return Reply{}, err
 	}
@@ -40,9 +42,10 @@ func (a Approve) Do(ctx context.Context, c *Call) (Reply, error) {
 
 // Reject is one person's no, which ends the run.
 type Reject struct {
-	Runs   Runs
-	GitHub GitHub
-	Store  Store
+	Runs    Runs
+	GitHub  GitHub
+	Store   Store
+	Records Records
 }
 
 func (Reject) Help() Help {
@@ -61,26 +64,30 @@ func (j Reject) Do(ctx context.Context, c *Call) (Reply, error) {
 		line := Paste("/reject", strings.Fields(c.Line.Arg("run"))...)
 		return Reply{}, pipeline.Refuse("reason_needed", "A rejection needs a reason, for whoever asked: %s.", Code(line+` --reason "..."`))
 	}
-	r, err := judge(ctx, j.Runs, j.GitHub, j.Store, c, pipeline.Approval{})
+	r, err := bench(j).judge(ctx, c, pipeline.Approval{})
 	if err != nil {
 		return Reply{}, err
 	}
 	return Reply{Run: r.ID, Text: fmt.Sprintf("You rejected run %s, and it ends.", r.ID)}, nil
 }
 
-// judge finds the open question, asks whether this person may answer it, and
-// records the answer.
-func judge(ctx context.Context, runs Runs, gh GitHub, store Store, c *Call, a pipeline.Approval) (*pipeline.Run, error) {
-	r, err := question(ctx, store, c)
+// bench is what both answers are given with.
+type bench struct {
+	Runs    Runs
+	GitHub  GitHub
+	Store   Store
+	Records Records
+}
+
+// judge records one person's answer to the question of one run. Which question
+// that is stays the same however often the command is tried.
+func (b bench) judge(ctx context.Context, c *Call, a pipeline.Approval) (*pipeline.Run, error) {
+	r, gate, err := b.asked(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	open := r.OpenGates()
-	if len(open) == 0 {
-		return nil, pipeline.Refuse("already_decided", "Run %s is not waiting for approval: it %s.", r.ID, stands(r.State))
-	}
-	policy := r.ApprovalPolicy(open[0])
-	who, err := gh.Standing(ctx, c.Repo, c.Actor, teams(policy.By))
+	policy := r.ApprovalPolicy(gate)
+	who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, teams(policy.By))
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +95,35 @@ func judge(ctx context.Context, runs Runs, gh GitHub, store Store, c *Call, a pi
 		return nil, pipeline.Refuse("may_not_approve", "You may not approve this: %s.", why)
 	}
 	a.Key = c.Key
-	a.Gate, a.By, a.Via, a.Reason = open[0], c.Actor, c.Origin.Surface, prose(c.Line.Flag("reason"))
-	return runs.Approve(ctx, r.ID, a)
+	a.Gate, a.By, a.Via, a.Reason = gate, c.Actor, c.Origin.Surface, prose(c.Line.Flag("reason"))
+	return b.Runs.Approve(ctx, r.ID, a)
+}
+
+// asked is the run that is meant and the question it asks: the button's, else
+// the first that is open.
+func (b bench) asked(ctx context.Context, c *Call) (*pipeline.Run, string, error) {
+	about, err := bound(ctx, b.Records, c)
+	if err != nil {
+		return nil, "", err
+	}
+	if id, gate, ok := strings.Cut(about, " "); ok {
+		r, err := known(ctx, b.Store, c, id)
+		return r, gate, err
+	}
+	r, err := question(ctx, b.Store, c)
+	if err != nil {
+		return nil, "", err
+	}
+	open := r.OpenGates()
+	gate := c.Gate
+	if gate == "" && len(open) > 0 {
+		gate = open[0]
+	}
+	if !slices.Contains(open, gate) {
+		return nil, "", pipeline.Refuse("already_decided", "Run %s is not waiting for this approval: it %s.", r.ID, stands(r.State))
+	}
+	_, err = bind(ctx, b.Records, c, string(r.ID)+" "+gate)
+	return r, gate, err
 }
 
 // question finds the run that is meant: the one named, else the only one of

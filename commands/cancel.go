@@ -9,9 +9,10 @@ import (
 
 // Cancel ends a run before its end.
 type Cancel struct {
-	Runs   Runs
-	GitHub GitHub
-	Store  Store
+	Runs    Runs
+	GitHub  GitHub
+	Store   Store
+	Records Records
 }
 
 func (Cancel) Help() Help {
@@ -26,7 +27,7 @@ func (Cancel) Help() Help {
 }
 
 func (x Cancel) Do(ctx context.Context, c *Call) (Reply, error) {
-	r, err := x.which(ctx, c)
+	r, err := x.same(ctx, c)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -43,6 +44,22 @@ func (x Cancel) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	return Reply{Run: r.ID, Text: fmt.Sprintf("Cancelling run %s.", r.ID)}, nil
+}
+
+// same is the run that was meant when the command was first tried.
+func (x Cancel) same(ctx context.Context, c *Call) (*pipeline.Run, error) {
+	about, err := bound(ctx, x.Records, c)
+	if err != nil {
+		return nil, err
+	}
+	if about != "" {
+		return known(ctx, x.Store, c, about)
+	}
+	r, err := x.which(ctx, c)
+	if err == nil {
+		_, err = bind(ctx, x.Records, c, string(r.ID))
+	}
+	return r, err
 }
 
 // which finds the run by its id, by its environment, or as the only open one

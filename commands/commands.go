@@ -77,6 +77,7 @@ type Call struct {
 	Repo   pipeline.Repo
 	Config *pipeline.Config // of the repository's default branch
 	PR     int              // zero: not said on a pull request
+	Gate   string           // of the button that was pressed; "": none
 	Thread pipeline.RunID   // the run whose Slack thread it was said in; "": none
 	Said   time.Time        // by the platform's clock
 	Now    time.Time
@@ -96,9 +97,9 @@ func All(d Desk) Set {
 	set := Set{
 		Deploy{d.Runs, d.GitHub, d.Store, d.Records},
 		Rollback{d.Runs, d.GitHub, d.Store, d.Records},
-		Approve{d.Runs, d.GitHub, d.Store},
-		Reject{d.Runs, d.GitHub, d.Store},
-		Cancel{d.Runs, d.GitHub, d.Store},
+		Approve{d.Runs, d.GitHub, d.Store, d.Records},
+		Reject{d.Runs, d.GitHub, d.Store, d.Records},
+		Cancel{d.Runs, d.GitHub, d.Store, d.Records},
 		Retry{d.Runs, d.GitHub, d.Store, d.Records},
 		Status{d.Store},
 		Logs{d.Store, d.Logs},

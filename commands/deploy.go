@@ -61,6 +61,16 @@ var fullSHA = regexp.MustCompile(`^[0-9a-f]{40}$`)
 // request's head, else the head of the default branch.
 func (d Deploy) revision(ctx context.Context, c *Call, req *pipeline.Request) error {
 	ref := c.Line.Arg("ref")
+	var pr pipeline.PullRequest
+	if c.PR != 0 {
+		var err error
+		if pr, err = d.GitHub.PullRequest(ctx, c.Repo, c.PR); err != nil {
+			return err
+		}
+		if !pr.Fork && ref == pr.Branch || len(ref) >= 7 && strings.HasPrefix(pr.Head, ref) && !fullSHA.MatchString(ref) {
+			ref = "" // its own head, by another name
+		}
+	}
 	if c.PR == 0 || ref != "" && !fullSHA.MatchString(ref) {
 		commit, err := d.GitHub.Commit(ctx, c.Repo, ref)
 		if err != nil {
@@ -71,10 +81,6 @@ func (d Deploy) revision(ctx context.Context, c *Call, req *pipeline.Request) er
 			req.Ref = commit.Branch
 		}
 		return nil
-	}
-	pr, err := d.GitHub.PullRequest(ctx, c.Repo, c.PR)
-	if err != nil {
-		return err
 	}
 	if !pr.Open && !pr.Merged {
 		return pipeline.Refuse("closed", "This pull request is closed, so its branch is not deployed. Reopen it, or name what you mean: `/deploy %s <branch, tag or commit>`.", req.Environment.Name)
@@ -128,7 +134,7 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 	if state.Current != nil {
 		base = state.Current.SHA
 	}
-	if req.Excluded, err = s.github.Contributors(ctx, c.Repo, base, req.SHA, req.PR); err != nil {
+	if req.Excluded, err = s.github.Contributors(ctx, c.Repo, base, req.SHA, req.PR, req.Ref); err != nil {
 		return Reply{}, err
 	}
 	live, err := s.github.Live(ctx, &pipeline.Run{Request: req})

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -40,7 +41,7 @@ type GitHub interface {
 	PullRequest(ctx context.Context, repo pipeline.Repo, number int) (pipeline.PullRequest, error)
 	Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, teams []string) (pipeline.Standing, error)
 	WasHead(ctx context.Context, repo pipeline.Repo, pr int, sha string, before time.Time) (bool, error)
-	Contributors(ctx context.Context, repo pipeline.Repo, base, sha string, pr int) ([]int64, error)
+	Contributors(ctx context.Context, repo pipeline.Repo, base, sha string, pr int, branch string) ([]int64, error)
 	Live(ctx context.Context, r *pipeline.Run) (pipeline.Live, error)
 }
 
@@ -54,6 +55,28 @@ type Records interface {
 	// PutNew stores the value unless there is one, and reports whether it did.
 	PutNew(ctx context.Context, repo int64, key string, value []byte, keep time.Duration) (bool, error)
 	Get(ctx context.Context, repo int64, key string) ([]byte, error)
+}
+
+// bind returns what a command was found to be about when it was first tried:
+// tried again, after half of it was done, it must not mean something else.
+func bind(ctx context.Context, records Records, c *Call, what string) (string, error) {
+	const keep = 7 * 24 * time.Hour
+	key := "about:" + c.Key
+	fresh, err := records.PutNew(ctx, c.Repo.ID, key, []byte(what), keep)
+	if fresh || err != nil {
+		return what, err
+	}
+	old, err := records.Get(ctx, c.Repo.ID, key)
+	return string(old), err
+}
+
+// bound is what bind kept, "" if nothing yet.
+func bound(ctx context.Context, records Records, c *Call) (string, error) {
+	old, err := records.Get(ctx, c.Repo.ID, "about:"+c.Key)
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return "", nil
+	}
+	return string(old), err
 }
 
 // ChooseRunID returns the id of the run that a key stands for: a new one the

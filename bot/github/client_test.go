@@ -304,20 +304,24 @@ func TestContributors(t *testing.T) {
 	message := fmt.Sprintf("Pair\n\nCo-authored-by: Co <%d+co@users.noreply.github.com>\nco-authored-by: Old <OLD@corp.example>\nCo-authored-by: X <x@unknown.example>", co.ID)
 	pushed := sim.Must(s.sim.As("hubot").Push(sim.Push{Repo: "octo/shop", Branch: "topic", Files: map[string]string{"b": "1"}, AuthorName: "Old", AuthorEmail: "old@corp.example"}))
 	head := sim.Must(s.sim.As("hubot").Push(sim.Push{Repo: "octo/shop", Branch: "topic", Files: map[string]string{"b": "2"}, Message: message}))
+	sim.Must(s.sim.As("mona").Push(sim.Push{Repo: "octo/shop", Branch: "side", To: pushed}))
 	for name, c := range map[string]struct {
 		base, sha string
 		pr        int
+		branch    string
 		want      []int64
 	}{
-		"the pull request":        {"", head, s.pr, []int64{s.mona.ID, old.ID, id("hubot"), co.ID}},
-		"since what runs":         {pushed, head, s.pr, []int64{id("hubot"), co.ID, s.mona.ID}},
-		"a commit alone":          {"", pushed, 0, []int64{old.ID, id("hubot")}},
-		"a base that is gone":     {strings.Repeat("0", 40), pushed, 0, []int64{old.ID, id("hubot")}},
-		"nothing since what runs": {head, head, 0, nil},
-		"an older revision":       {head, s.sha, 0, nil},
-		"without a base, on a PR": {s.sim.Head("octo/shop", "main"), s.sha, s.pr, []int64{s.mona.ID}},
+		"the pull request":        {"", head, s.pr, "", []int64{s.mona.ID, old.ID, id("hubot"), co.ID}},
+		"since what runs":         {pushed, head, s.pr, "", []int64{id("hubot"), co.ID, s.mona.ID}},
+		"a commit alone":          {"", pushed, 0, "", []int64{old.ID, id("hubot")}},
+		"a branch somebody moved": {"", pushed, 0, "side", []int64{old.ID, id("hubot"), s.mona.ID}},
+		"a tag":                   {"", pushed, 0, "v1", []int64{old.ID, id("hubot")}},
+		"a base that is gone":     {strings.Repeat("0", 40), pushed, 0, "", []int64{old.ID, id("hubot")}},
+		"nothing since what runs": {head, head, 0, "", nil},
+		"an older revision":       {head, s.sha, 0, "", nil},
+		"without a base, on a PR": {s.sim.Head("octo/shop", "main"), s.sha, s.pr, "", []int64{s.mona.ID}},
 	} {
-		got, err := s.client.Contributors(s.ctx(), s.repo, c.base, c.sha, c.pr)
+		got, err := s.client.Contributors(s.ctx(), s.repo, c.base, c.sha, c.pr, c.branch)
 		slices.Sort(got)
 		slices.Sort(c.want)
 		if name == "without a base, on a PR" { // hubot pushed the head

@@ -15,9 +15,10 @@ import (
 const maxRange = 5000
 
 // Contributors lists the user ids behind the commits after base up to sha:
-// authors, committers, co-authors and, on a pull request, its author and those
-// who pushed. Without a base it is the pull request's commits, or the one commit.
-func (c *Client) Contributors(ctx context.Context, repo pipeline.Repo, base, sha string, pr int) ([]int64, error) {
+// authors, committers, co-authors, those who pushed them to the branch if one
+// is named and, on a pull request, its author and those who pushed to it.
+// Without a base it is the pull request's commits, or the one commit.
+func (c *Client) Contributors(ctx context.Context, repo pipeline.Repo, base, sha string, pr int, branch string) ([]int64, error) {
 	commits, err := c.commitRange(ctx, repo, base, sha, pr)
 	if err != nil {
 		return nil, err
@@ -44,10 +45,17 @@ func (c *Client) Contributors(ctx context.Context, repo pipeline.Repo, base, sha
 			people.add(id)
 		}
 	}
-	if pr == 0 {
-		return people.list, nil
+	in := map[string]bool{sha: true}
+	for _, commit := range commits {
+		in[commit.GetSHA()] = true
 	}
-	return c.pullPeople(ctx, repo, pr, commits, people)
+	switch {
+	case pr != 0:
+		err = c.pullPeople(ctx, repo, pr, in, &people)
+	case branch != "" && !isSHA(branch):
+		err = c.pushers(ctx, repo, branch, in, &people)
+	}
+	return people.list, err
 }
 
 // idSet is a list without doubles and zeros.
@@ -138,27 +146,30 @@ func (c *Client) idOfMail(ctx context.Context, repo pipeline.Repo, mail string, 
 }
 
 // pullPeople adds the author of a pull request and who pushed its commits.
-func (c *Client) pullPeople(ctx context.Context, repo pipeline.Repo, pr int, commits []*github.RepositoryCommit, people idSet) ([]int64, error) {
+func (c *Client) pullPeople(ctx context.Context, repo pipeline.Repo, pr int, in map[string]bool, people *idSet) error {
 	p, err := c.pull(ctx, repo, pr)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	people.add(p.GetUser().GetID())
 	if p.GetHead().GetRepo().GetID() != repo.ID {
-		return people.list, nil
+		return nil
 	}
-	moves, err := c.activity(ctx, repo, p.GetHead().GetRef())
+	in[p.GetHead().GetSHA()] = true
+	return c.pushers(ctx, repo, p.GetHead().GetRef(), in, people)
+}
+
+// pushers adds who moved the branch to one of the commits. To press "merge" is
+// no work on them.
+func (c *Client) pushers(ctx context.Context, repo pipeline.Repo, branch string, in map[string]bool, people *idSet) error {
+	moves, err := c.activity(ctx, repo, branch)
 	if err != nil {
-		return nil, err
-	}
-	in := map[string]bool{p.GetHead().GetSHA(): true}
-	for _, commit := range commits {
-		in[commit.GetSHA()] = true
+		return err
 	}
 	for _, m := range moves {
-		if in[m.After] {
+		if in[m.After] && m.Kind != "pr_merge" && m.Kind != "merge_queue_merge" {
 			people.add(m.Actor.ID)
 		}
 	}
-	return people.list, nil
+	return nil
 }

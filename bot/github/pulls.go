@@ -55,6 +55,7 @@ func (c *Client) CommentUnchanged(ctx context.Context, repo pipeline.Repo, comme
 type move struct {
 	After     string    `json:"after"`
 	Ref       string    `json:"ref"`
+	Kind      string    `json:"activity_type"`
 	Timestamp time.Time `json:"timestamp"`
 	Actor     struct {
 		ID int64 `json:"id"`

@@ -33,7 +33,7 @@ func (noGitHub) WasHead(context.Context, pipeline.Repo, int, string, time.Time) 
 	return false, errNoGitHub
 }
 
-func (noGitHub) Contributors(context.Context, pipeline.Repo, string, string, int) ([]int64, error) {
+func (noGitHub) Contributors(context.Context, pipeline.Repo, string, string, int, string) ([]int64, error) {
 	return nil, errNoGitHub
 }
 
