@@ -76,8 +76,9 @@ func (rb Rollback) settled(ctx context.Context, c *Call, env *pipeline.Environme
 }
 
 // rollbackTarget picks what to go back to from an environment's history, newest
-// first: the deployment of the named run or commit, else the good one before
-// what runs now. What runs now may itself be an earlier one brought back; then
+// first: the deployment of the named run or commit, else the last good one if
+// the newest went wrong and was not rolled back, else the good one before what
+// runs now. What runs now may itself be an earlier one brought back; then
 // the search goes on before that one.
 func rollbackTarget(history []pipeline.Deployment, named, env string) (pipeline.Deployment, error) {
 	good := slices.DeleteFunc(slices.Clone(history), func(d pipeline.Deployment) bool { return d.State != pipeline.Succeeded })
@@ -92,6 +93,9 @@ func rollbackTarget(history []pipeline.Deployment, named, env string) (pipeline.
 			return pipeline.Deployment{}, pipeline.Refuse("no_target", "%s is no run or full commit id of a successful deployment of %s. The last ones: %s.", Code(named), env, recent(good))
 		}
 		return good[i], nil
+	}
+	if newest := history[0]; newest.State != pipeline.Succeeded && newest.State != pipeline.RolledBack {
+		return good[0], nil // what came after it went wrong, and stands there in part
 	}
 	now, rest := good[0], good[1:]
 	for brought := now; brought.Restores != ""; {

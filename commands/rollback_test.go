@@ -13,7 +13,7 @@ func history(lines ...string) []pipeline.Deployment {
 	var out []pipeline.Deployment
 	for _, l := range lines {
 		w := strings.Fields(l)
-		d := pipeline.Deployment{Run: pipeline.RunID(w[0]), SHA: w[1], State: pipeline.Failed}
+		d := pipeline.Deployment{Run: pipeline.RunID(w[0]), SHA: w[1], State: pipeline.State(w[2])}
 		if w[2] == "ok" {
 			d.State = pipeline.Succeeded
 		}
@@ -37,7 +37,9 @@ func TestWhatARollbackGoesBackTo(t *testing.T) {
 		{"the first one", history("r-1 c1 ok"), "", "no_target"},
 		{"the one before", history("r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
 		{"a failure in between does not count", history("r-3 c3 ok", "r-2 c2 failed", "r-1 c1 ok"), "", "r-1"},
-		{"a failure on top does not run", history("r-3 c3 failed", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
+		{"after a failure to what was good before it", history("r-3 c3 failed", "r-2 c2 ok", "r-1 c1 ok"), "", "r-2"},
+		{"after a cancel too", history("r-3 c3 cancelled", "r-2 c2 ok"), "", "r-2"},
+		{"a failure that was rolled back left what was good", history("r-3 c3 rolled_back", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
 		{"the same commit twice is no way back", history("r-3 c2 ok", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
 		{"only the same commit", history("r-2 c1 ok", "r-1 c1 ok"), "", "no_target"},
 		{"a rollback goes on before what it brought back", history("r-4 c2 ok restores r-2", "r-3 c3 ok", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},

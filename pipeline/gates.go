@@ -35,6 +35,7 @@ const (
 	GateDraft       = "draft"
 	GateHead        = "head"
 	GateSource      = "source"
+	GateRequires    = "requires"
 	GateOrder       = "order"
 	GateFreeze      = "freeze"
 	GateApproval    = "approval"
@@ -107,7 +108,7 @@ func Gates(q Question, f Facts, now time.Time) []Gate {
 	if f.Policy == nil || q.DryRun { // a dry run touches nothing that could be locked or taken
 		return gates
 	}
-	return append(gates, draft(q, f), source(q, f), order(q, f), freeze(q, f, now), approval(q, f), locked(q, f, now), concurrency(q, f))
+	return append(gates, draft(q, f), source(q, f), requires(q, f), order(q, f), freeze(q, f, now), approval(q, f), locked(q, f, now), concurrency(q, f))
 }
 
 func pass(name, sentence string) Gate { return Gate{Name: name, State: Passes, Sentence: sentence} }
@@ -177,6 +178,18 @@ func source(q Question, f Facts) Gate {
 		Fix:      "Merge first, then deploy."}
 }
 
+// requires: what GitHub must say about the commit is not looked at yet, so where
+// the file asks for it nothing is deployed rather than anything.
+func requires(q Question, f Facts) Gate {
+	r := f.Policy.Requires
+	if q.Trigger == ByRollback || len(r.Checks) == 0 && r.Reviews == 0 && !r.UpToDate {
+		return pass(GateRequires, "Nothing is required.")
+	}
+	return Gate{Name: GateRequires, State: Fails, Code: "not_supported",
+		Sentence: fmt.Sprintf("%s `requires:` checks, reviews or an up-to-date branch, and this version of shipmate cannot look at them.", f.Policy.Name),
+		Fix:      "Take `requires:` out of `.shipmate.yaml` and protect the branch on GitHub instead."}
+}
+
 func order(q Question, f Facts) Gate {
 	for _, env := range f.Policy.After {
 		if q.Trigger != ByRollback && !f.Live.AfterOK[env] {
@@ -195,9 +208,12 @@ func locked(q Question, f Facts, now time.Time) Gate {
 		return pass(GateLock, "Nobody has locked it.")
 	}
 	return Gate{Name: GateLock, State: Waits, Code: "locked", Until: l.Expires,
-		Sentence: fmt.Sprintf("%s is locked by %s: %s.", f.Policy.Name, l.By.Login, l.Reason),
+		Sentence: fmt.Sprintf("%s is locked by %s: %s.", f.Policy.Name, l.By.Login, typed(l.Reason)),
 		Fix:      fmt.Sprintf("/unlock %s", f.Policy.Name)}
 }
+
+// typed puts what somebody typed into a code span that it cannot leave.
+func typed(s string) string { return "`" + strings.ReplaceAll(s, "`", "'") + "`" }
 
 // concurrency: one run at a time, the others in order; a rollback goes ahead of
 // all that wait. A redeploy that serves a failed run works on the environment

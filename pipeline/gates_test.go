@@ -59,6 +59,11 @@ func TestGates(t *testing.T) {
 		code       string
 	}{
 		{"GitHub cannot be asked", pipeline.GateVerify, func(a *asked) { a.facts.Live.Unverified = "it refused" }, pipeline.Fails, "cannot_verify"},
+		{"what is required cannot be looked at", pipeline.GateRequires, func(a *asked) { a.facts.Policy.Requires.Checks = []string{"build"} }, pipeline.Fails, "not_supported"},
+		{"so are reviews", pipeline.GateRequires, func(a *asked) { a.facts.Policy.Requires.Reviews = 1 }, pipeline.Fails, "not_supported"},
+		{"a rollback needs none of it", pipeline.GateRequires, func(a *asked) {
+			a.facts.Policy.Requires.Reviews, a.q.Trigger = 1, pipeline.ByRollback
+		}, pipeline.Passes, ""},
 		{"who has write access may", pipeline.GateRole, func(*asked) {}, pipeline.Passes, ""},
 		{"who has triage may not", pipeline.GateRole, func(a *asked) { a.facts.Live.People[1] = pipeline.Standing{Permission: pipeline.Triage} }, pipeline.Fails, "not_allowed"},
 		{"who is unknown may not", pipeline.GateRole, func(a *asked) { a.facts.Live.People = nil }, pipeline.Fails, "not_allowed"},

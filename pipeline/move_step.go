@@ -24,7 +24,6 @@ func (m *move) begin(ctx context.Context, name string) error {
 	}
 	m.touched = true
 	*s = StepRun{Name: name, State: Running, Attempt: s.Attempt + 1, With: with, Started: m.now}
-	s.Deadline = m.now.Add(def.Timeout.Or(defaultStepTimeout))
 	m.event(Event{Kind: "step", Step: name, State: Running})
 	switch def.Uses {
 	case "approval":

@@ -67,8 +67,8 @@ func windDownStep(r *Run, s *StepRun, now time.Time) Decision {
 			why = "the run took too long"
 		}
 		return Skip{s.Name, "cancelled", "Not started, because " + why + "."}
-	case s.State == Waiting && (s.Call == 0 || s.Code == "retry"):
-		return Settle{s.Name, Cancelled, "cancelled", ""}
+	case s.State == Waiting && (s.Call == 0 || s.Code == "retry"), s.State == Running && s.Call == 0 && !s.Calling:
+		return Settle{s.Name, Cancelled, "cancelled", ""} // no call was made: its job, if there is one, is out of date
 	case (s.State == Running || s.State == Waiting) && s.Stopping == "":
 		return StopStep{s.Name, "cancelled"}
 	case s.State == Waiting && reached(s.Due, now):
@@ -90,7 +90,25 @@ func afterCancel(r *Run, f Facts) []Decision {
 	case r.Cancel.Code == "deadline" && r.Admitted && rollsBack(r):
 		return []Decision{rollback(r, f, "deadline", cancelMessage(r))}
 	}
-	return []Decision{Finish{State: endOf(r.Cancel), Code: r.Cancel.Code, Message: cancelMessage(r)}}
+	message := cancelMessage(r)
+	if left := leftBehind(r); left != "" {
+		message = strings.TrimSuffix(message, ".") + ". " + left
+	}
+	return []Decision{Finish{State: endOf(r.Cancel), Code: r.Cancel.Code, Message: message}}
+}
+
+// leftBehind says what a deploy that was cut short leaves where it is.
+func leftBehind(r *Run) string {
+	var done []string
+	for i := range r.Steps {
+		if s := &r.Steps[i]; begun(r.definition(i), s) && s.State == Succeeded {
+			done = append(done, s.Name)
+		}
+	}
+	if len(done) == 0 || r.Environment == nil || r.DryRun {
+		return ""
+	}
+	return fmt.Sprintf("Done before and left as it is: %s. To bring the last good revision back: `/rollback %s`.", strings.Join(done, ", "), r.Environment.Name)
 }
 
 // endOf: people cancel; a deadline is a failure.

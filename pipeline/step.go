@@ -145,6 +145,9 @@ func (m *move) beginCall(p stepPayload, l *Lease, begun *bool) error {
 	}
 	*begun = true
 	s.Calling, s.Call = true, p.Call
+	if s.Deadline.IsZero() { // the time it stood in line is not its own
+		s.Deadline = m.now.Add(def.Timeout.Or(defaultStepTimeout))
+	}
 	m.run.Fence++
 	m.touched = true
 	m.change.Hold = l

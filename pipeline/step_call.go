@@ -114,7 +114,10 @@ func (e *Engine) context(ctx context.Context, r *Run, def Step, s *StepRun, l *L
 	}
 	log, err := e.Logs.Open(ctx, r, s.LogName(s.Reverting), s.Attempt, c.Secrets)
 	if err != nil {
-		return nil, nil, Temporary(err)
+		if Code(err) == "" { // the store is away
+			err = Temporary(err)
+		}
+		return nil, nil, err
 	}
 	c.Log = log
 	c.Save = func(ctx context.Context, checkpoint json.RawMessage) error {

@@ -97,7 +97,9 @@ func (l *local) run(ctx context.Context, cmd *cobra.Command) error {
 		Secrets: pipeline.Vault{Stores: secrets}, Logs: term, Now: time.Now, Log: log}
 	worker := &pipeline.Worker{Queue: store, Handlers: engine.Handlers(), Pools: map[pipeline.Pool]int{pipeline.Control: 4, pipeline.Steps: 8}, Log: log, Now: time.Now}
 
-	ctx, stop := context.WithCancel(ctx)
+	// The context ends with the first interrupt. What works on the run does not:
+	// it stops the run, and reports that.
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var work group
 	_, work.stop = context.WithCancelCause(ctx)
 	work.run(func() error { worker.Run(ctx, time.Second); return nil })
@@ -113,9 +115,6 @@ func (l *local) follow(ctx context.Context, engine *pipeline.Engine, term *termi
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(interrupts)
-	// The context that ends with the first interrupt is not the run's: what
-	// runs is stopped and reported before we go.
-	ctx = context.WithoutCancel(ctx)
 	r, err := engine.Start(ctx, req)
 	if err != nil {
 		return err
@@ -133,7 +132,7 @@ func (l *local) follow(ctx context.Context, engine *pipeline.Engine, term *termi
 				return err
 			}
 		case <-interrupts:
-			signal.Stop(interrupts) // the next one is not caught any more
+			signal.Reset(os.Interrupt, syscall.SIGTERM) // the next one ends the program
 			_, err := engine.Cancel(ctx, r.ID, pipeline.Cancellation{By: req.Actor, Code: "cancelled", Reason: "Interrupted."})
 			if err != nil && pipeline.Code(err) == "" {
 				return err
