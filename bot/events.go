@@ -17,6 +17,9 @@ func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error 
 	switch m.Action {
 	case "opened", "synchronize", "reopened", "ready_for_review":
 	case "closed":
+		if m.Merged {
+			return b.endStale(ctx, m, "closed", "The pull request was merged.")
+		}
 		return b.endStale(ctx, m, "closed", "The pull request was closed.")
 	case "checks_requested":
 		return b.mergeGroup(ctx, key, m)
@@ -29,11 +32,8 @@ func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error 
 	if m.Fork {
 		return nil // nothing of a fork is run unasked
 	}
-	cfg, err := b.GitHub.Config(ctx, m.Repo)
-	if code := pipeline.Code(err); code == "no_config" || code == "bad_config" {
-		return nil
-	}
-	if err != nil {
+	cfg, err := b.file(ctx, m.Repo)
+	if cfg == nil || err != nil {
 		return err
 	}
 	for _, p := range cfg.Pipelines {
@@ -52,11 +52,8 @@ func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error 
 // merge queue would make the base branch. They belong to no pull request: the
 // group's commit is none of any, and is gone with its branch.
 func (b *Bot) mergeGroup(ctx context.Context, key string, m PullRequest) error {
-	cfg, err := b.GitHub.Config(ctx, m.Repo)
-	if code := pipeline.Code(err); code == "no_config" || code == "bad_config" {
-		return nil
-	}
-	if err != nil {
+	cfg, err := b.file(ctx, m.Repo)
+	if cfg == nil || err != nil {
 		return err
 	}
 	for _, p := range cfg.Pipelines {
@@ -70,6 +67,16 @@ func (b *Bot) mergeGroup(ctx context.Context, key string, m PullRequest) error {
 		}
 	}
 	return nil
+}
+
+// file is the repository's file, nil if there is none that can be used: then
+// nothing starts by itself.
+func (b *Bot) file(ctx context.Context, repo pipeline.Repo) (*pipeline.Config, error) {
+	cfg, err := b.GitHub.Config(ctx, repo)
+	if code := pipeline.Code(err); code == "no_config" || code == "bad_config" {
+		return nil, nil
+	}
+	return cfg, err
 }
 
 // endStale cancels what is going on for other commits of the pull request.
@@ -103,11 +110,8 @@ func (b *Bot) push(ctx context.Context, key string, m Push) error {
 			return err
 		}
 	}
-	cfg, err := b.GitHub.Config(ctx, m.Repo)
-	if code := pipeline.Code(err); code == "no_config" || code == "bad_config" {
-		return nil
-	}
-	if err != nil {
+	cfg, err := b.file(ctx, m.Repo)
+	if cfg == nil || err != nil {
 		return err
 	}
 	for _, p := range cfg.Pipelines {

@@ -63,7 +63,7 @@ func Show(r *pipeline.Run) View {
 	case r.State == pipeline.Unknown:
 		for _, s := range r.Steps {
 			if s.State == pipeline.Unknown {
-				v.Paste = append(v.Paste, fmt.Sprintf(`/resolve %s %s succeeded --reason "..."`, r.ID, s.Name))
+				v.Paste = append(v.Paste, fmt.Sprintf(`/resolve %s %s succeeded --reason "..."`, r.ID, s.Name), fmt.Sprintf(`/resolve %s %s failed --reason "..."`, r.ID, s.Name))
 			}
 		}
 	case !r.State.Terminal() && r.Cancel == nil && r.State != pipeline.RollingBack:

@@ -158,7 +158,10 @@ func (l *local) request(tree *worktree) (pipeline.Request, error) {
 	}
 	given := map[string]string{}
 	for _, kv := range l.params {
-		name, value, _ := strings.Cut(kv, "=")
+		name, value, ok := strings.Cut(kv, "=")
+		if !ok {
+			return pipeline.Request{}, &usageError{fmt.Errorf("--param %s: write it as name=value", kv)}
+		}
 		given[name] = value
 	}
 	params, err := p.ParseParams(given)

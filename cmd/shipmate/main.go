@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shipmate/shipmate/integrations/shell"
+	"github.com/shipmate/shipmate/pipeline"
 )
 
 // version is set when a release is built.
@@ -28,6 +29,9 @@ func main() {
 	var usage *usageError
 	switch {
 	case err == nil:
+	case errors.As(err, new(pipeline.Problems)): // file:line:column first, as editors want it
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	case errors.As(err, &usage):
 		fmt.Fprintln(os.Stderr, "shipmate: "+err.Error())
 		os.Exit(2)

@@ -47,8 +47,15 @@ func validate(cmd *cobra.Command, path, output string) error {
 	case err != nil:
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is valid: %d environments, %d pipelines.\n", path, len(cfg.Environments), len(cfg.Pipelines))
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is valid: %s, %s.\n", path, plural(len(cfg.Environments), "environment"), plural(len(cfg.Pipelines), "pipeline"))
 	return err
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // knownRunners are those of every integration, configured or not.
