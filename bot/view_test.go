@@ -90,7 +90,7 @@ func TestShow(t *testing.T) {
 		{"it was rolled back", pipeline.Progress{State: pipeline.RolledBack, Admitted: true, Started: began, Ended: ended}, nil,
 			"↩️ rolled back after 1m15s |  | "},
 		{"nobody saw how steps ended", pipeline.Progress{State: pipeline.Unknown, Admitted: true, Started: began, Message: "Nobody saw how build ended.", Steps: steps(pipeline.Unknown, succeeded, pipeline.Unknown)}, nil,
-			`❓ unknown: Nobody saw how build ended. |  | /resolve r-1 build succeeded --reason "...", /resolve r-1 release succeeded --reason "..."`},
+			`❓ unknown: Nobody saw how build ended. |  | /resolve r-1 build succeeded --reason "...", /resolve r-1 build failed --reason "...", /resolve r-1 release succeeded --reason "...", /resolve r-1 release failed --reason "..."`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := deploying(row.progress)

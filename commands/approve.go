@@ -101,28 +101,27 @@ func (b bench) judge(ctx context.Context, c *Call, a pipeline.Approval) (*pipeli
 
 // asked is the run that is meant and the question it asks: the button's, else
 // the first that is open.
-func (b bench) asked(ctx context.Context, c *Call) (*pipeline.Run, string, error) {
-	about, err := bound(ctx, b.Records, c)
+func (b bench) asked(ctx context.Context, c *Call) (r *pipeline.Run, gate string, err error) {
+	what, err := about(ctx, b.Records, c, func() (string, error) {
+		r, err := question(ctx, b.Store, c)
+		if err != nil {
+			return "", err
+		}
+		open := r.OpenGates()
+		gate := c.Gate
+		if gate == "" && len(open) > 0 {
+			gate = open[0]
+		}
+		if !slices.Contains(open, gate) {
+			return "", pipeline.Refuse("already_decided", "Run %s is not waiting for this approval: it %s.", r.ID, stands(r.State))
+		}
+		return string(r.ID) + " " + gate, nil
+	})
 	if err != nil {
 		return nil, "", err
 	}
-	if id, gate, ok := strings.Cut(about, " "); ok {
-		r, err := known(ctx, b.Store, c, id)
-		return r, gate, err
-	}
-	r, err := question(ctx, b.Store, c)
-	if err != nil {
-		return nil, "", err
-	}
-	open := r.OpenGates()
-	gate := c.Gate
-	if gate == "" && len(open) > 0 {
-		gate = open[0]
-	}
-	if !slices.Contains(open, gate) {
-		return nil, "", pipeline.Refuse("already_decided", "Run %s is not waiting for this approval: it %s.", r.ID, stands(r.State))
-	}
-	_, err = bind(ctx, b.Records, c, string(r.ID)+" "+gate)
+	id, gate, _ := strings.Cut(what, " ")
+	r, err = known(ctx, b.Store, c, id)
 	return r, gate, err
 }
 

@@ -27,7 +27,17 @@ func (Cancel) Help() Help {
 }
 
 func (x Cancel) Do(ctx context.Context, c *Call) (Reply, error) {
-	r, err := x.same(ctx, c)
+	what, err := about(ctx, x.Records, c, func() (string, error) {
+		r, err := x.which(ctx, c)
+		if err != nil {
+			return "", err
+		}
+		return string(r.ID), nil
+	})
+	if err != nil {
+		return Reply{}, err
+	}
+	r, err := known(ctx, x.Store, c, what)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -44,22 +54,6 @@ func (x Cancel) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	return Reply{Run: r.ID, Text: fmt.Sprintf("Cancelling run %s.", r.ID)}, nil
-}
-
-// same is the run that was meant when the command was first tried.
-func (x Cancel) same(ctx context.Context, c *Call) (*pipeline.Run, error) {
-	about, err := bound(ctx, x.Records, c)
-	if err != nil {
-		return nil, err
-	}
-	if about != "" {
-		return known(ctx, x.Store, c, about)
-	}
-	r, err := x.which(ctx, c)
-	if err == nil {
-		_, err = bind(ctx, x.Records, c, string(r.ID))
-	}
-	return r, err
 }
 
 // which finds the run by its id, by its environment, or as the only open one

@@ -57,25 +57,27 @@ type Records interface {
 	Get(ctx context.Context, repo int64, key string) ([]byte, error)
 }
 
-// bind returns what a command was found to be about when it was first tried:
-// tried again, after half of it was done, it must not mean something else.
-func bind(ctx context.Context, records Records, c *Call, what string) (string, error) {
+// about returns what a command is about: what find says when it is first
+// tried, and the same ever after. Tried again, after half of it was done, it
+// must not mean something else.
+func about(ctx context.Context, records Records, c *Call, find func() (string, error)) (string, error) {
 	const keep = 7 * 24 * time.Hour
 	key := "about:" + c.Key
-	fresh, err := records.PutNew(ctx, c.Repo.ID, key, []byte(what), keep)
-	if fresh || err != nil {
+	old, err := records.Get(ctx, c.Repo.ID, key)
+	if err == nil && old != nil {
+		return string(old), nil
+	}
+	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
+		return "", err
+	}
+	what, err := find()
+	if err != nil {
+		return "", err
+	}
+	if fresh, err := records.PutNew(ctx, c.Repo.ID, key, []byte(what), keep); fresh || err != nil {
 		return what, err
 	}
-	old, err := records.Get(ctx, c.Repo.ID, key)
-	return string(old), err
-}
-
-// bound is what bind kept, "" if nothing yet.
-func bound(ctx context.Context, records Records, c *Call) (string, error) {
-	old, err := records.Get(ctx, c.Repo.ID, "about:"+c.Key)
-	if errors.Is(err, pipeline.ErrNotFound) {
-		return "", nil
-	}
+	old, err = records.Get(ctx, c.Repo.ID, key)
 	return string(old), err
 }
 
