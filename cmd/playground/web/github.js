@@ -1,5 +1,5 @@
 // The pull request, as its page on GitHub shows it.
-import { el, link, sync, sticky, avatar, post } from './dom.js';
+import { el, sync, sticky, avatar, post } from './dom.js';
 import { icon } from './icons.js';
 import { markdown } from './markdown.js';
 
@@ -80,7 +80,7 @@ function check({ run, status }, as) {
   const name = run ? run.name : status.context;
   const state = run ? run.conclusion || run.status : status.state;
   const title = (run && run.title) || (status && status.description) || '';
-  const more = run && (run.summary || run.text) ? el('div', { class: 'markdown more' }, markdown(run.text), markdown(run.summary), run.url ? el('p', {}, link(run.url, 'Page of the run')) : null) : null;
+  const more = run && (run.summary || run.text) ? el('div', { class: 'markdown more' }, markdown(run.text), markdown(run.summary)) : null;
   return el('div', { class: 'check', 'data-check': name, 'data-state': state },
     el('div', { class: 'row' },
       more ? discloser(name, more, state === 'failure') : el('span', { class: 'nothing' }),
