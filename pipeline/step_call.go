@@ -53,6 +53,10 @@ func (e *Engine) closeLog(ctx context.Context, r *Run, step string, log LogWrite
 	for k, v := range res.Outputs {
 		res.Outputs[k] = log.Mask(v)
 	}
+	for i := range res.Annotations {
+		a := &res.Annotations[i]
+		a.Path, a.Message = log.Mask(a.Path), log.Mask(a.Message)
+	}
 	if err := log.Close(context.WithoutCancel(ctx), res.Done); err != nil {
 		e.Log.Error("close log", "run", string(r.ID), "step", step, "err", err)
 	}

@@ -30,17 +30,18 @@ import (
 // call that lost its lease never touches what its successor works with.
 type folder string
 
-func (f folder) src() string     { return filepath.Join(string(f), "src") }
-func (f folder) home() string    { return filepath.Join(string(f), "home") }
-func (f folder) io() string      { return filepath.Join(string(f), "io") }
-func (f folder) outputs() string { return filepath.Join(string(f), "io", "outputs") }
-func (f folder) summary() string { return filepath.Join(string(f), "io", "summary") }
-func (f folder) script() string  { return filepath.Join(string(f), "script") }
-func (f folder) output() string  { return filepath.Join(string(f), "output") }
-func (f folder) wake() string    { return filepath.Join(string(f), "wake") }
-func (f folder) control() string { return filepath.Join(string(f), "control") }
-func (f folder) started() string { return filepath.Join(string(f), "started") }
-func (f folder) exit() string    { return filepath.Join(string(f), "exit") }
+func (f folder) src() string         { return filepath.Join(string(f), "src") }
+func (f folder) home() string        { return filepath.Join(string(f), "home") }
+func (f folder) io() string          { return filepath.Join(string(f), "io") }
+func (f folder) outputs() string     { return filepath.Join(string(f), "io", "outputs") }
+func (f folder) summary() string     { return filepath.Join(string(f), "io", "summary") }
+func (f folder) annotations() string { return filepath.Join(string(f), "io", "annotations") }
+func (f folder) script() string      { return filepath.Join(string(f), "script") }
+func (f folder) output() string      { return filepath.Join(string(f), "output") }
+func (f folder) wake() string        { return filepath.Join(string(f), "wake") }
+func (f folder) control() string     { return filepath.Join(string(f), "control") }
+func (f folder) started() string     { return filepath.Join(string(f), "started") }
+func (f folder) exit() string        { return filepath.Join(string(f), "exit") }
 
 // pathName is what may become the name of a folder.
 var pathName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
@@ -73,7 +74,7 @@ func (f folder) make() error {
 			return err
 		}
 	}
-	for _, file := range []string{f.outputs(), f.summary()} {
+	for _, file := range []string{f.outputs(), f.summary(), f.annotations()} {
 		if err := os.WriteFile(file, nil, 0o600); err != nil {
 			return err
 		}

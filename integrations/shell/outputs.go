@@ -1,10 +1,13 @@
 package shell
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,6 +19,8 @@ const (
 	maxOutputs     = 64
 	maxOutputValue = 4 << 10
 	maxSummary     = 16 << 10
+	maxAnnotations = 50 // they are part of the run's record
+	maxAnnotation  = 500
 )
 
 var outputName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,62}$`)
@@ -94,20 +99,7 @@ func readSummary(dir folder, j job) string {
 	if err != nil {
 		return ""
 	}
-	s := strings.ToValidUTF8(string(b), "\uFFFD")
-	for _, secret := range j.Secrets {
-		for line := range strings.Lines(secret.Reveal()) {
-			if line = strings.TrimSpace(line); len(line) >= minSecret {
-				s = strings.ReplaceAll(s, line, "[secret]")
-			}
-		}
-	}
-	s = strings.Map(func(c rune) rune {
-		if c != '\n' && c != '\t' && unicode.IsControl(c) {
-			return -1
-		}
-		return c
-	}, s)
+	s := forPeople(j, b)
 	if len(s) <= maxSummary {
 		return s
 	}
@@ -116,4 +108,51 @@ func readSummary(dir folder, j job) string {
 		n--
 	}
 	return s[:n]
+}
+
+// readAnnotations reads what a script wrote to SHIPMATE_ANNOTATIONS: lines as
+// compilers and linters print them, path:line: message. Others are left out,
+// so that all a tool prints can be sent there.
+func readAnnotations(dir folder, j job) (out []pipeline.Annotation) {
+	b, _, err := readRegular(dir.annotations(), 64<<10)
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(forPeople(j, b)) {
+		m := annotationLine.FindStringSubmatch(strings.TrimSpace(line))
+		if m == nil {
+			continue
+		}
+		path := strings.TrimPrefix(strings.TrimPrefix(m[1], dir.src()+"/"), "./")
+		at, err := strconv.Atoi(m[2])
+		if err != nil || at < 1 || !filepath.IsLocal(path) {
+			continue
+		}
+		level := map[string]string{"warning": "warning", "note": "notice", "notice": "notice", "info": "notice"}[strings.ToLower(m[3])]
+		out = append(out, pipeline.Annotation{Path: path, Line: at, Level: cmp.Or(level, "failure"), Message: strings.ToValidUTF8(m[4][:min(len(m[4]), maxAnnotation)], "")})
+		if len(out) == maxAnnotations {
+			break
+		}
+	}
+	return out
+}
+
+var annotationLine = regexp.MustCompile(`^([^:\s][^:]*):(\d{1,9})(?::\d+)?:\s*(?i:(error|warning|notice|note|info)\s*:\s*)?(\S.*)$`)
+
+// forPeople is text of a script as it may be shown: without secrets and controls.
+func forPeople(j job, b []byte) string {
+	s := strings.ToValidUTF8(string(b), "\uFFFD")
+	for _, secret := range j.Secrets {
+		for line := range strings.Lines(secret.Reveal()) {
+			if line = strings.TrimSpace(line); len(line) >= minSecret {
+				s = strings.ReplaceAll(s, line, "[secret]")
+			}
+		}
+	}
+	return strings.Map(func(c rune) rune {
+		if c != '\n' && c != '\t' && unicode.IsControl(c) {
+			return -1
+		}
+		return c
+	}, s)
 }

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -68,5 +69,36 @@ func TestASummaryHoldsNoSecretsAndNoControls(t *testing.T) {
 	b = newBench(t, `ln -sf /etc/passwd $SHIPMATE_SUMMARY`)
 	if res := b.run(); res.Summary != "" || res.State != pipeline.Succeeded {
 		t.Errorf("%+v", res)
+	}
+}
+
+func TestAnnotations(t *testing.T) {
+	b := newBench(t, `cat >> $SHIPMATE_ANNOTATIONS <<END
+src/a.go:12:4: undefined: x
+./b.py:3: warning: line too long
+$PWD/c.c:7:1: error: expected ;
+d.sh:1: note: $TOKEN was here
+In file included from x.h:
+/etc/passwd:1: not ours
+../up.go:2: not ours
+e.go:0: no such line
+e.go:999999999999: no such line
+make: *** [lint] Error 1
+END
+exit 2`)
+	b.step.Step.Secrets = []string{"TOKEN"}
+	b.step.Secrets = map[string]pipeline.Secret{"TOKEN": pipeline.NewSecret("hunter-22")}
+	want := []pipeline.Annotation{
+		{Path: "src/a.go", Line: 12, Level: "failure", Message: "undefined: x"},
+		{Path: "b.py", Line: 3, Level: "warning", Message: "line too long"},
+		{Path: "c.c", Line: 7, Level: "failure", Message: "expected ;"},
+		{Path: "d.sh", Line: 1, Level: "notice", Message: "[secret] was here"},
+	}
+	if res := b.run(); !slices.Equal(res.Annotations, want) {
+		t.Errorf("%+v", res.Annotations)
+	}
+	b = newBench(t, `for i in $(seq 2000); do echo "a.go:$i: x"; done >> $SHIPMATE_ANNOTATIONS`)
+	if res := b.run(); len(res.Annotations) != maxAnnotations || res.State != pipeline.Succeeded {
+		t.Errorf("%d annotations, %s", len(res.Annotations), res.State)
 	}
 }

@@ -14,7 +14,7 @@ import (
 func (r *Runner) result(j job, dir folder, cp checkpoint, e exit) pipeline.Result {
 	cp.Ended = true
 	res := pipeline.Result{Done: true, State: pipeline.Failed, Checkpoint: cp.encode()}
-	res.Summary = readSummary(dir, j)
+	res.Summary, res.Annotations = readSummary(dir, j), readAnnotations(dir, j)
 	outputs, err := readOutputs(dir, j)
 	name := j.Step.Name
 	if j.undo {
