@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -75,4 +76,39 @@ func randomID() string {
 	var b [15]byte
 	rand.Read(b[:]) // never fails
 	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// pressed does what a button means, by the same commands and rules as words.
+func (b *Bot) pressed(ctx context.Context, key string, m Pressed) error {
+	btn, err := b.Buttons.Find(ctx, m.Repo.ID, m.Button)
+	if err != nil {
+		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
+	}
+	r, err := b.Store.Load(ctx, btn.Run)
+	if err != nil {
+		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, pipeline.Refuse("unknown_run", "The run behind this button is gone."))
+	}
+	at := m.Origin
+	if at.Surface == "github" {
+		at.PR = r.PR
+	}
+	line, err := b.Commands.Parse(buttonLine(btn, r, m.Reason))
+	if err != nil {
+		return b.refuse(ctx, r.Repo, at, m.Actor, key, err)
+	}
+	return b.obey(ctx, key, Said{Repo: r.Repo, Actor: m.Actor, Origin: at, At: m.At, gate: btn.Gate}, []commands.Line{line})
+}
+
+// buttonLine is the command a button stands for.
+func buttonLine(btn Button, r *pipeline.Run, reason string) string {
+	switch btn.Kind {
+	case ButtonReject:
+		if reason == "" {
+			reason = "rejected by button"
+		}
+		return commands.Paste("/reject", string(r.ID)) + commands.PasteFlag("reason", reason)
+	case ButtonRollback:
+		return commands.Paste("/rollback", r.EnvironmentName())
+	}
+	return commands.Paste("/"+string(btn.Kind), string(r.ID))
 }

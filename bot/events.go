@@ -185,3 +185,29 @@ func matchesAny(globs []string, name string) bool {
 		return ok && err == nil
 	})
 }
+
+// rerun does what GitHub's own "Re-run" asks for.
+func (b *Bot) rerun(ctx context.Context, key string, m Rerun) error {
+	q := pipeline.RunQuery{Repo: m.Repo.ID}
+	runs, err := b.Store.Runs(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		if r.SHA != m.SHA || m.Run != "" && r.ID != m.Run || !r.State.Terminal() || r.Environment != nil && m.Run == "" {
+			continue
+		}
+		line, err := b.Commands.Parse(commands.Paste("/retry", string(r.ID)))
+		if err != nil {
+			return err
+		}
+		at := pipeline.Origin{Surface: "github", PR: r.PR}
+		if err := b.obey(ctx, key+":"+string(r.ID), Said{Repo: r.Repo, Actor: m.Actor, Origin: at, At: b.Now()}, []commands.Line{line}); err != nil {
+			return err
+		}
+		if m.Run != "" {
+			break
+		}
+	}
+	return nil
+}

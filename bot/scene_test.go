@@ -166,6 +166,8 @@ func (s *scene) made(r pipeline.Run) *pipeline.Run {
 type forge struct {
 	files  map[int64]string // .shipmate.yaml by repository
 	rights map[int64]pipeline.Permission
+	wrote  []int64 // whose work is deployed
+	notYet bool    // the head of the pull request was not it when the comment was written
 
 	mu     sync.Mutex
 	body   string // of the comment as it stands; "": it is gone
@@ -223,11 +225,11 @@ func (f *forge) Commit(context.Context, pipeline.Repo, string) (pipeline.Commit,
 }
 
 func (f *forge) WasHead(context.Context, pipeline.Repo, int, string, time.Time) (bool, error) {
-	return true, nil
+	return !f.notYet, nil
 }
 
 func (f *forge) Contributors(context.Context, pipeline.Repo, string, string, int, string) ([]int64, error) {
-	return nil, nil
+	return f.wrote, nil
 }
 
 func (f *forge) Changed(context.Context, *pipeline.Run) ([]string, error) { return nil, nil }

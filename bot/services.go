@@ -95,3 +95,47 @@ func (b *Bot) IndexAll(ctx context.Context, list func(ctx context.Context) ([]In
 	}
 	return nil
 }
+
+// installed keeps the index of services.
+func (b *Bot) installed(ctx context.Context, _ string, m Installed) error {
+	for _, repo := range m.Removed {
+		if err := b.Services.Remove(ctx, repo.ID); err != nil {
+			return err
+		}
+	}
+	for _, repo := range m.Added {
+		if err := b.index(ctx, repo); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// index reads a repository's file and remembers its service, channels and schedules.
+func (b *Bot) index(ctx context.Context, repo pipeline.Repo) error {
+	cfg, err := b.GitHub.Config(ctx, repo)
+	switch code := pipeline.Code(err); {
+	case code == "no_config":
+		return b.Services.Remove(ctx, repo.ID)
+	case code == "bad_config":
+		return nil // what was known before stays; the check on the commit says what is wrong
+	case err != nil:
+		return err
+	}
+	if err := b.Services.Put(ctx, serviceOf(repo, cfg)); err != nil {
+		return err
+	}
+	return b.schedule(ctx, repo, cfg)
+}
+
+func serviceOf(repo pipeline.Repo, cfg *pipeline.Config) Service {
+	s := Service{Name: cfg.Service, Repo: repo}
+	for _, env := range cfg.Environments {
+		s.Environments = append(s.Environments, env.Name)
+		s.Aliases = append(s.Aliases, env.Aliases...)
+		if env.Slack != "" && !slices.Contains(s.Channels, env.Slack) {
+			s.Channels = append(s.Channels, env.Slack)
+		}
+	}
+	return s
+}

@@ -87,7 +87,7 @@ func (b bench) judge(ctx context.Context, c *Call, a pipeline.Approval) (*pipeli
 		return nil, err
 	}
 	policy := r.ApprovalPolicy(gate)
-	who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, teams(policy.By))
+	who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, Teams(policy.By))
 	if err != nil {
 		return nil, err
 	}
@@ -152,8 +152,8 @@ func question(ctx context.Context, store Store, c *Call) (*pipeline.Run, error) 
 	return nil, pipeline.Refuse("several_open", "Several runs wait for approval. Say which: %s.", strings.Join(ids, ", "))
 }
 
-// teams are the slugs in a list of "team:slug" and "user:login".
-func teams(list []string) []string {
+// Teams are the slugs in a list of "team:slug" and "user:login".
+func Teams(list []string) []string {
 	var out []string
 	for _, entry := range list {
 		if slug, ok := strings.CutPrefix(entry, "team:"); ok {

@@ -105,7 +105,7 @@ func (u Unlock) Do(ctx context.Context, c *Call) (Reply, error) {
 }
 
 func mayDeploy(ctx context.Context, gh GitHub, c *Call, env *pipeline.Environment) error {
-	who, err := gh.Standing(ctx, c.Repo, c.Actor, teams(env.Deployers))
+	who, err := gh.Standing(ctx, c.Repo, c.Actor, Teams(env.Deployers))
 	if err != nil {
 		return err
 	}

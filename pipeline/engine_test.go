@@ -406,3 +406,56 @@ func TestParametersAreCheckedWhenTheyAreKnown(t *testing.T) {
 		}
 	}
 }
+
+func TestAStepInLineIsCancelledAtOnce(t *testing.T) {
+	s := newStage(t)
+	r, err := s.engine.Start(context.Background(), pipeline.Request{Repo: pipeline.Repo{ID: 7}, SHA: "5a", Pipeline: pipeline.Pipeline{Name: "p", Steps: steps("build", "next")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cancel(r) // no worker has come for the step
+	s.want(s.load(r.ID), pipeline.Cancelled, "build=cancelled next=skipped")
+	s.work()
+	if len(s.runner.calls) != 0 {
+		t.Errorf("calls %v", s.runner.calls)
+	}
+}
+
+func TestTheTimeInLineIsNotTheSteps(t *testing.T) {
+	s := newStage(t)
+	p := pipeline.Pipeline{Name: "p", Steps: steps("build")}
+	p.Steps[0].Timeout = pipeline.Duration(time.Minute)
+	r, err := s.engine.Start(context.Background(), pipeline.Request{Repo: pipeline.Repo{ID: 7}, SHA: "5a", Pipeline: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.store.Advance(10 * time.Minute)
+	s.runner.do["build"] = func(c *pipeline.StepContext) pipeline.Result {
+		if left := c.Run.Step("build").Deadline.Sub(s.clock.Now()); left != time.Minute {
+			t.Errorf("it has %s left", left)
+		}
+		return pipeline.Result{RetryAfter: 2 * time.Minute}
+	}
+	s.work()
+	s.want(s.load(r.ID), pipeline.Running, "build=waiting")
+	s.store.Advance(time.Minute)
+	s.work()
+	s.want(s.load(r.ID), pipeline.Failed, "build=failed")
+}
+
+// noLog cannot open a log, for a reason that will not go away.
+type noLog struct{}
+
+func (noLog) Open(context.Context, *pipeline.Run, string, int, map[string]pipeline.Secret) (pipeline.LogWriter, error) {
+	return nil, pipeline.Refuse("short_secret", "A secret is too short to be masked.")
+}
+
+func TestALogThatCannotBeOpenedFailsTheStep(t *testing.T) {
+	s := newStage(t)
+	s.engine.Logs = noLog{}
+	r := s.start(pipeline.Request{Pipeline: pipeline.Pipeline{Name: "p", Steps: steps("build")}})
+	s.want(r, pipeline.Failed, "build=failed")
+	if r.Step("build").Code != "short_secret" || len(s.runner.calls) != 0 {
+		t.Errorf("%s, calls %v", r.Step("build").Code, s.runner.calls)
+	}
+}

@@ -49,7 +49,7 @@ func botMain(arg string) int {
 		hang("after-save")
 		return nil
 	}
-	go func() { time.Sleep(time.Minute); os.Exit(3) }() // should the test forget it
+	time.AfterFunc(time.Minute, func() { os.Exit(3) }) // should the test forget it
 	res, err := r.Run(context.Background(), c)
 	if err != nil || res.State != pipeline.Succeeded {
 		return 1

@@ -16,12 +16,12 @@ import (
 	"github.com/shipmate/shipmate/pipeline"
 )
 
-// folder is what one script has on disk:
+// folder is what one script has on disk, in the folder for steps:
 //
-//	Dir/work/<run>/<step>-<attempt>/<fence>/       ("undo-<fence>" for an undo)
+//	<run>/<step>-<attempt>/<fence>/       ("undo-<fence>" for an undo)
 //	    src/      the checkout, the script's working directory
 //	    home/     its HOME
-//	    io/       outputs, summary: what the script tells us
+//	    io/       outputs, summary, annotations: what the script tells us
 //	    script    what is run
 //	    output    what it printed
 //	    wake, control, started, exit: see package shell

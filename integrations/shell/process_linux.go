@@ -56,6 +56,7 @@ func killGroup(int) {}
 // processes are known by the environment they were given.
 func killRemains(dir folder) {
 	mark := []byte("SHIPMATE_OUTPUT=" + dir.outputs() + "\x00")
+	clean := 0 // looks in a row that found nothing: in the middle of an exec a process shows no environment
 	for range 100 {
 		found := false
 		for _, pid := range processes() {
@@ -64,7 +65,10 @@ func killRemains(dir folder) {
 				found = syscall.Kill(pid, syscall.SIGKILL) == nil || found
 			}
 		}
-		if !found {
+		if clean++; found {
+			clean = 0
+		}
+		if clean == 2 {
 			return
 		}
 		time.Sleep(5 * time.Millisecond) // the kernel's time to kill; there is no event for processes not our own

@@ -1,0 +1,150 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shipmate/shipmate/commands"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// obey does the lines in order and answers them together.
+func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Line) error {
+	base := commands.Call{Actor: m.Actor, Origin: m.Origin, Repo: m.Repo, PR: m.Origin.PR, Said: m.At, Now: b.Now()}
+	err := b.place(ctx, &base, lines)
+	begun := err == nil && b.begun(ctx, &base, key)
+	if err == nil && !begun {
+		err = b.stands(ctx, m)
+	}
+	if m.acked != nil {
+		<-m.acked // whatever is shown from here on comes after it
+	}
+	if !begun && (err == nil || pipeline.Code(err) != "") {
+		if flooded, ferr := b.flooded(ctx, key, &base, len(lines)); flooded || ferr != nil {
+			return ferr
+		}
+	}
+	if err != nil {
+		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
+	}
+	answer := Answer{Outcome: Done}
+	var texts []string
+	for i, line := range lines {
+		call := base
+		call.Line, call.Key, call.Gate = line, key+":"+strconv.Itoa(i), m.gate
+		reply, err := b.once(ctx, &call)
+		if err != nil && (pipeline.IsTemporary(err) || pipeline.Code(err) == "") {
+			return pipeline.Temporary(err) // no refusal but a fault, of Redis for example
+		}
+		if err != nil {
+			b.Log.Info("command refused", "repo", base.Repo.String(), "actor", base.Actor.Login, "command", line.Command.Help().Name, "code", pipeline.Code(err), "err", err)
+			answer.Outcome = Refused
+			reply.Text = refusal(err)
+		}
+		answer.Run = reply.Run
+		if reply.Text != "" {
+			texts = append(texts, reply.Text)
+		}
+	}
+	answer.Text = strings.Join(texts, "\n\n")
+	return b.reply(ctx, base.Repo, m.Origin, base.Actor, key, answer)
+}
+
+// once does a line and keeps what came of it: tried again, because the answer
+// did not reach GitHub or Slack, it is only answered again. What was half done
+// when it was cut short is for the command itself to find.
+func (b *Bot) once(ctx context.Context, c *commands.Call) (commands.Reply, error) {
+	key := "answer:" + c.Key
+	kept, err := b.Records.Get(ctx, c.Repo.ID, key)
+	if err == nil && kept != nil {
+		var a outcome
+		if err := json.Unmarshal(kept, &a); err != nil {
+			return commands.Reply{}, fmt.Errorf("answer to %s: %w", c.Key, err)
+		}
+		return a.Reply, a.err()
+	}
+	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
+		return commands.Reply{}, err
+	}
+	reply, err := b.do(ctx, c)
+	if err != nil && (pipeline.IsTemporary(err) || pipeline.Code(err) == "") {
+		return reply, err
+	}
+	a := outcome{Reply: reply}
+	if err != nil {
+		a.Code, a.Message = pipeline.Code(err), pipeline.Message(err)
+	}
+	value, bad := json.Marshal(a)
+	if bad != nil {
+		return reply, bad
+	}
+	const keep = 7 * 24 * time.Hour
+	if _, bad = b.Records.PutNew(ctx, c.Repo.ID, key, value, keep); bad != nil {
+		return reply, bad
+	}
+	return reply, err
+}
+
+// begun reports whether an earlier try did the first line: then the comment is
+// not looked at again, nor counted.
+func (b *Bot) begun(ctx context.Context, c *commands.Call, key string) bool {
+	kept, err := b.Records.Get(ctx, c.Repo.ID, "answer:"+key+":0")
+	return err == nil && kept != nil
+}
+
+// outcome is what came of a line, as it is kept.
+type outcome struct {
+	Reply   commands.Reply `json:"reply"`
+	Code    string         `json:"code,omitempty"` // of a refusal
+	Message string         `json:"message,omitempty"`
+}
+
+func (a outcome) err() error {
+	if a.Code == "" {
+		return nil
+	}
+	return &pipeline.Error{Code: a.Code, Message: a.Message}
+}
+
+// stands: a comment that was changed since says something else now.
+func (b *Bot) stands(ctx context.Context, m Said) error {
+	if m.Origin.Comment == 0 {
+		return nil
+	}
+	same, err := b.GitHub.CommentUnchanged(ctx, m.Repo, m.Origin.Comment, m.Text)
+	if err == nil && !same {
+		err = pipeline.Refuse("comment_changed", "The comment was changed after it was written, so nothing was done. Write a new one.")
+	}
+	return err
+}
+
+// do asks whether this person may say this at all, then does it. What the
+// environment's policy asks for is the command's own business.
+func (b *Bot) do(ctx context.Context, c *commands.Call) (commands.Reply, error) {
+	h := c.Line.Command.Help()
+	if h.Needs > pipeline.NoAccess {
+		who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, nil)
+		if err != nil {
+			return commands.Reply{}, err
+		}
+		if who.Permission < h.Needs && !b.listed(ctx, c) {
+			return commands.Reply{}, pipeline.Refuse("not_allowed", "%s needs %s access to %s; you have %s.", commands.Code(h.Name), h.Needs, c.Repo, who.Permission)
+		}
+	}
+	return c.Line.Command.Do(ctx, c)
+}
+
+// listed: deployers of an environment may deploy without write access.
+func (b *Bot) listed(ctx context.Context, c *commands.Call) bool {
+	env, ok := c.Config.Environment(c.Line.Arg("env"))
+	if !ok || len(env.Deployers) == 0 {
+		return false
+	}
+	who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, commands.Teams(env.Deployers))
+	return err == nil && who.In(env.Deployers)
+}
