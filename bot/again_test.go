@@ -74,6 +74,16 @@ func TestOneApproveAnswersOneQuestion(t *testing.T) {
 	})
 }
 
+func TestAnApproveThatWasTheLastIsNotRefused(t *testing.T) {
+	eachAgain(t, func(t *testing.T, s *scene, lost bool) {
+		s.forge.files[shop.ID] = shopFile
+		s.say(mona, "/deploy prod")
+		if a := s.again(octavia, "/approve", lost); a.Outcome != bot.Done || !strings.HasPrefix(a.Text, "You approved run") {
+			t.Errorf("%s %q", a.Outcome, a.Text)
+		}
+	})
+}
+
 func TestOneCancelCancelsOneRun(t *testing.T) {
 	eachAgain(t, func(t *testing.T, s *scene, lost bool) {
 		s.say(mona, "/deploy staging")

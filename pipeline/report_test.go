@@ -104,6 +104,41 @@ func TestALateReportIsMadeGood(t *testing.T) {
 	}
 }
 
+// The late worker ends while its successor, who has written, is about to save
+// that: what is saved is then not what stands there.
+func TestALateReportWhileItsSuccessorSaves(t *testing.T) {
+	s, b := newStage(t), newBoard()
+	s.engine.Sinks = []pipeline.Sink{b}
+	r, err := s.engine.Start(context.Background(), pipeline.Request{Repo: pipeline.Repo{ID: 7}, SHA: "5a", Pipeline: pipeline.Pipeline{Name: "p", Steps: steps("build")},
+		Environment: &pipeline.Environment{Name: "prod", Approvals: &pipeline.ApprovalPolicy{Count: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := s.cut()
+	paused, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+	b.pause = func() { close(paused); <-goOn }
+	late := s.store.Poll(pipeline.Control, 1, time.Minute)[0]
+	go func() { ended <- s.engine.Handlers()["report"](context.Background(), late) }()
+	<-paused
+	s.cancel(r)
+	s.store.Advance(2 * time.Minute)
+	successor := s.store.Poll(pipeline.Control, 1, time.Minute)[0]
+	w.meanwhile = func() {
+		close(goOn)
+		if err := <-ended; !errors.Is(err, pipeline.ErrLeaseLost) {
+			t.Errorf("the late report: %v", err)
+		}
+	}
+	s.do(successor)
+	if got := b.lines[string(r.ID)]; got != "waiting" {
+		t.Fatalf("the late worker wrote %q: this test is about nothing", got)
+	}
+	s.work()
+	if got := b.lines[string(r.ID)]; got != "cancelled" {
+		t.Errorf("in the end it shows %q", got)
+	}
+}
+
 func TestWhatASinkGotBeforeItFailedIsKept(t *testing.T) {
 	s, b := newStage(t), newBoard()
 	s.engine.Sinks = []pipeline.Sink{b}

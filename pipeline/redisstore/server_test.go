@@ -121,6 +121,29 @@ func monitor(t *testing.T, addr string, watch time.Duration, count *atomic.Int64
 
 // A queued job of 1 kB takes about 1,300 bytes: its text, what the allocator
 // rounds a stream's node of three jobs up to, and 90 for its id.
+// A server that hangs does not hold a caller past its own deadline: Slack waits
+// three seconds for an answer.
+func TestACallerKeepsItsDeadline(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, redisstore.Config{URL: server.URL()})
+	j := pipeline.Job{ID: "one", Kind: "command", Repo: 1}
+	if _, err := s.Accept(t.Context(), j, time.Minute, "one"); err != nil { // connected
+		t.Fatal(err)
+	}
+	withClient(server, func(c *redis.Client) {
+		if err := c.Do(t.Context(), "CLIENT", "PAUSE", "20000", "ALL").Err(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := s.Accept(ctx, j, time.Minute, "two"); !errors.Is(err, context.DeadlineExceeded) || !pipeline.IsTemporary(err) {
+		t.Errorf("accept: %v", err)
+	}
+	server.Kill()
+}
+
 func TestMemoryPerJob(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendfsync", "no")
