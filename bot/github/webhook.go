@@ -16,7 +16,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/shipmate/shipmate/pipeline"
 	"github.com/tidwall/gjson"
@@ -239,9 +238,7 @@ func (h *webhook) take(r *http.Request, event string, body []byte) answer {
 		return ignored
 	}
 	d := &delivery{appID: h.AppID, slug: h.Slug, now: h.Now()}
-	// Read in place, not copied: nothing that points into the body outlives the
-	// request. What becomes of it is encoded before the buffer is used again.
-	d.decode(gjson.Parse(unsafe.String(unsafe.SliceData(body), len(body))))
+	d.decode(gjson.ParseBytes(body))
 	m := read(d)
 	switch {
 	case d.wrong:
