@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -227,7 +228,8 @@ func (w *World) poll(ctx context.Context, done func() (bool, error)) error {
 		case <-ctx.Done():
 			return fmt.Errorf("bot: %w; see %s", context.Cause(ctx), w.path("bot.log"))
 		case <-w.exited:
-			return fmt.Errorf("bot ended: %w; see %s", w.exit, w.path("bot.log"))
+			said, _ := os.ReadFile(w.path("bot.log"))
+			return fmt.Errorf("bot ended: %w:\n%s", w.exit, said)
 		case <-t.C:
 		}
 	}
@@ -332,17 +334,38 @@ func (w *World) Close() error {
 	return errors.Join(err, w.GitHub.Close())
 }
 
+// freePorts finds addresses that nothing listens on. They lie below the range
+// that systems hand out by themselves: between our look and the bot's listen a
+// port of that range may become the end of anybody's connection.
 func freePorts(n int) ([]string, error) {
 	var out []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range portLast - portFirst {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(nextPort()))
+		l, err := net.Listen("tcp", addr)
 		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
 			return nil, err
 		}
-		defer l.Close()
-		out = append(out, l.Addr().String())
+		if out = append(out, addr); len(out) == n {
+			return out, nil
+		}
 	}
-	return out, nil
+	return nil, fmt.Errorf("no %d free ports between %d and %d", n, portFirst, portLast)
+}
+
+const portFirst, portLast = 12000, 30000
+
+// portsTaken counts the ports this process has looked at.
+var portsTaken atomic.Int64
+
+// nextPort never gives this process the same port twice, and starts each
+// process elsewhere: test packages run beside each other.
+func nextPort() int {
+	const blocks = 60
+	const block = (portLast - portFirst) / blocks
+	return portFirst + (os.Getpid()%blocks*block+int(portsTaken.Add(1)))%(portLast-portFirst)
 }
 
 // LogFile is where the bot's log goes unless Config.Log says otherwise.
