@@ -99,7 +99,7 @@ type queueCollector struct {
 var (
 	depthDesc = prometheus.NewDesc("shipmate_queue_depth", "Jobs that are ready or in hand.", []string{"pool"}, nil)
 	ageDesc   = prometheus.NewDesc("shipmate_queue_age_seconds", "Age of the oldest job that is ready.", []string{"pool"}, nil)
-	laterDesc = prometheus.NewDesc("shipmate_queue_delayed", "Jobs that wait for their time.", nil, nil)
+	laterDesc = prometheus.NewDesc("shipmate_queue_delayed", "Jobs that wait for their time: soon, which are tried again or wait for a budget, or later.", []string{"due"}, nil)
 	openDesc  = prometheus.NewDesc("shipmate_runs_open", "Runs that have not ended.", nil, nil)
 	deadDesc  = prometheus.NewDesc("shipmate_queue_dead", "Jobs given up, for an operator to look at.", nil, nil)
 )
@@ -128,7 +128,8 @@ func (c queueCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(depthDesc, prometheus.GaugeValue, float64(depth[pool]), string(pool))
 		ch <- prometheus.MustNewConstMetric(ageDesc, prometheus.GaugeValue, age[pool].Seconds(), string(pool))
 	}
-	ch <- prometheus.MustNewConstMetric(laterDesc, prometheus.GaugeValue, float64(stats.Delayed))
+	ch <- prometheus.MustNewConstMetric(laterDesc, prometheus.GaugeValue, float64(stats.Soon), "soon")
+	ch <- prometheus.MustNewConstMetric(laterDesc, prometheus.GaugeValue, float64(stats.Delayed-stats.Soon), "later")
 	ch <- prometheus.MustNewConstMetric(openDesc, prometheus.GaugeValue, float64(stats.Open))
 	ch <- prometheus.MustNewConstMetric(deadDesc, prometheus.GaugeValue, float64(stats.Dead))
 }

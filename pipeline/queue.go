@@ -70,10 +70,15 @@ type DeadJob struct {
 	At     time.Time
 }
 
+// Soon is how far ahead work lies that is about to be done: what is tried
+// again, or waits for a budget. What is further ahead waits for a date.
+const Soon = 10 * time.Minute
+
 // Stats is how much lies in a store.
 type Stats struct {
 	Queues  []QueueStats
 	Delayed int64 // jobs whose time has not come
+	Soon    int64 // those of them whose time comes within [Soon]
 	Open    int64 // runs that have not ended
 	Dead    int64 // jobs given up
 }

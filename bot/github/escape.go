@@ -134,7 +134,7 @@ var (
 func plain(s string) string {
 	var b strings.Builder
 	for _, at := range hexWord.FindAllStringIndex(s, -1) {
-		if word := s[at[0]:at[1]]; strings.ContainsAny(word, "abcdef") {
+		if word := s[at[0]:at[1]]; strings.ContainsAny(word, "abcdef") && !strings.HasSuffix(s[:at[0]], "r-") { // a run's id is none
 			s = s[:at[0]] + strings.Repeat("\x00", len(word)) + s[at[1]:]
 			b.WriteString(word) // kept aside, in order
 		}

@@ -95,13 +95,13 @@ func allShards(t *testing.T, s Subject) {
 	}
 }
 
-type counted struct{ ready, leased, delayed, open, dead int64 }
+type counted struct{ ready, leased, delayed, soon, open, dead int64 }
 
 func count(t *testing.T, s Subject) counted {
 	t.Helper()
 	st, err := s.Stats(t.Context())
 	must(t, err)
-	c := counted{delayed: st.Delayed, open: st.Open, dead: st.Dead}
+	c := counted{delayed: st.Delayed, soon: st.Soon, open: st.Open, dead: st.Dead}
 	for _, q := range st.Queues {
 		c.ready += q.Ready
 		c.leased += q.Leased
@@ -112,12 +112,14 @@ func count(t *testing.T, s Subject) counted {
 func statistics(t *testing.T, s Subject) {
 	later := job("later")
 	later.At = s.Now().Add(time.Hour)
-	must(t, s.Enqueue(t.Context(), job("a"), job("b"), job("c"), job("d"), later))
+	soon := job("soon")
+	soon.At = s.Now().Add(pipeline.Soon / 2)
+	must(t, s.Enqueue(t.Context(), job("a"), job("b"), job("c"), job("d"), later, soon))
 	ls := s.lease(t, 2, longTTL)
 	must(t, s.Bury(t.Context(), ls[0], "x"))
 	r := newRun(s, repo)
 	must(t, s.Commit(t.Context(), pipeline.Change{Run: r}))
-	equal(t, "statistics", count(t, s), counted{ready: 2, leased: 1, delayed: 1, open: 1, dead: 1})
+	equal(t, "statistics", count(t, s), counted{ready: 2, leased: 1, delayed: 2, soon: 1, open: 1, dead: 1})
 	must(t, s.Ping(t.Context()))
 	s.pass(shortTTL)
 	eventually(t, "the oldest job ages", func() bool {

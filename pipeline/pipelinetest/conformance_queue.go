@@ -290,7 +290,7 @@ func delayed(t *testing.T, s Subject) {
 		l := s.lease(t, 1, longTTL)[0]
 		equal(t, "job", l.ID, "in-"+strconv.Itoa(ms))
 		late := s.Now().Sub(at)
-		if late < 0 || late > 150*time.Millisecond {
+		if late < 0 || late > 5*time.Second {
 			t.Errorf("%s came %s after its time", l.ID, late)
 		}
 		must(t, s.Finish(t.Context(), l))

@@ -328,6 +328,9 @@ func (s *Store) Stats(context.Context) (pipeline.Stats, error) {
 		switch {
 		case it.delayed:
 			st.Delayed++
+			if !it.At.After(s.clock.Now().Add(pipeline.Soon)) {
+				st.Soon++
+			}
 		case it.fence > 0:
 			q.Leased++
 		default:

@@ -11,7 +11,7 @@ import (
 func (s *Store) Stats(ctx context.Context) (pipeline.Stats, error) {
 	var st pipeline.Stats
 	for shard, k := range s.keys {
-		n, err := s.eval(ctx, s.script.stats, append(k.queue[:5:5], k.wake)).Int64Slice()
+		n, err := s.eval(ctx, s.script.stats, append(k.queue[:5:5], k.wake), pipeline.Soon.Milliseconds()).Int64Slice()
 		if err != nil {
 			return pipeline.Stats{}, wire("stats", err)
 		}
@@ -21,8 +21,9 @@ func (s *Store) Stats(ctx context.Context) (pipeline.Stats, error) {
 			})
 		}
 		st.Delayed += n[6]
-		st.Open += n[7]
-		st.Dead += n[8]
+		st.Soon += n[7]
+		st.Open += n[8]
+		st.Dead += n[9]
 	}
 	return st, nil
 }

@@ -262,7 +262,7 @@ func (w *World) SettleBut(ctx context.Context, held func() int) error {
 func (w *World) idle(held float64) bool {
 	m, err := w.scrape()
 	control, known := m[`shipmate_queue_depth{pool="control"}`]
-	return err == nil && known && control == 0 && m[`shipmate_queue_depth{pool="steps"}`] == held && m["shipmate_queue_delayed"] == 0
+	return err == nil && known && control == 0 && m[`shipmate_queue_depth{pool="steps"}`] == held && m[`shipmate_queue_delayed{due="soon"}`] == 0
 }
 
 // Metric sums a metric of the bot over its labels.

@@ -1,7 +1,8 @@
 -- KEYS[1..5] the queue, see queue.lua
 -- KEYS[6]    wake
+-- ARGV[1]    how many ms ahead is soon
 -- Result: for control and steps: ready, leased, age of the oldest ready job in ms;
---         then delayed, open runs, dead
+--         then delayed, those of them that are due soon, open runs, dead
 local result = {}
 for i = 3, 4 do
   local pending = redis.call('XPENDING', KEYS[i], 'w')
@@ -15,6 +16,7 @@ for i = 3, 4 do
   result[#result + 1] = age
 end
 result[#result + 1] = redis.call('ZCARD', KEYS[2])
+result[#result + 1] = redis.call('ZCOUNT', KEYS[2], '-inf', now() + ARGV[1])
 result[#result + 1] = redis.call('ZCARD', KEYS[6])
 result[#result + 1] = redis.call('XLEN', KEYS[5])
 return result
