@@ -47,6 +47,8 @@ type Forge interface {
 	// CommentUnchanged reports whether the comment still stands as it was written.
 	CommentUnchanged(ctx context.Context, repo pipeline.Repo, comment int64, body string) (bool, error)
 	Changed(ctx context.Context, r *pipeline.Run) ([]string, error)
+	// SameFiles reports whether two commits hold the very same files.
+	SameFiles(ctx context.Context, repo pipeline.Repo, a, b string) (bool, error)
 	// ReadOnce returns a context in which the same question is asked once.
 	ReadOnce(ctx context.Context) context.Context
 }
@@ -67,6 +69,9 @@ func (b *Bot) Handlers() map[string]pipeline.Handler {
 		KindRerun:       handle(b, b.rerun),
 		KindInstalled:   handle(b, b.installed),
 		KindTick:        handle(b, b.tick),
+
+		commands.KindNotice:   handle(b, b.notice),
+		commands.KindLockEnds: handle(b, b.lockEnds),
 	}
 }
 

@@ -17,10 +17,14 @@ func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error 
 	switch m.Action {
 	case "opened", "synchronize", "reopened", "ready_for_review":
 	case "closed":
+		why := "The pull request was closed."
 		if m.Merged {
-			return b.endStale(ctx, m, "closed", "The pull request was merged.")
+			why = "The pull request was merged."
 		}
-		return b.endStale(ctx, m, "closed", "The pull request was closed.")
+		if err := b.endStale(ctx, m, "closed", why); err != nil {
+			return err
+		}
+		return b.releaseLocks(ctx, key, m)
 	case "checks_requested":
 		return b.mergeGroup(ctx, key, m)
 	default:
@@ -28,9 +32,6 @@ func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error 
 	}
 	if err := b.endStale(ctx, m, "head_moved", fmt.Sprintf("The pull request moved to `%s`.", m.Head[:7])); err != nil {
 		return err
-	}
-	if m.Fork {
-		return nil // nothing of a fork is run unasked
 	}
 	cfg, err := b.file(ctx, m.Repo)
 	if cfg == nil || err != nil {
@@ -88,7 +89,7 @@ func (b *Bot) endStale(ctx context.Context, m PullRequest, code, reason string) 
 	}
 	for _, r := range open {
 		begun := r.Environment != nil && r.Admitted
-		if begun || code == "head_moved" && r.SHA == m.Head || r.Trigger == pipeline.ByRollback || r.Created.After(m.At.Add(time.Minute)) {
+		if begun || code == "head_moved" && r.SHA == m.Head || r.Trigger == pipeline.ByRollback || r.Promotes != nil || r.Created.After(m.At.Add(time.Minute)) {
 			continue
 		}
 		_, err := b.Runs.Cancel(ctx, r.ID, pipeline.Cancellation{By: pipeline.Bot(), Code: code, Reason: reason})
@@ -123,6 +124,9 @@ func (b *Bot) push(ctx context.Context, key string, m Push) error {
 			Trigger: pipeline.ByPush, Actor: pipeline.Bot(), Reason: "push by " + m.Actor.Login}
 		if on.Environment != "" {
 			req.Environment, _ = cfg.Environment(on.Environment)
+			if err := b.unchanged(ctx, &req); err != nil {
+				return err
+			}
 		}
 		if err := b.startUnasked(ctx, key+":"+p.Name, req, on.Paths); err != nil {
 			return err
@@ -146,7 +150,11 @@ func (b *Bot) startUnasked(ctx context.Context, key string, req pipeline.Request
 			return err
 		}
 		if !slices.ContainsFunc(changed, func(file string) bool { return matchesAny(paths, file) }) {
-			return nil
+			if req.Trigger != pipeline.ByPullRequest {
+				return nil
+			}
+			// Its check may be required, so it must not stay away.
+			req.Nothing = fmt.Sprintf("No changed file matches the `paths:` of %s, so there is nothing to do.", req.Pipeline.Name)
 		}
 	}
 	if req.ID, err = commands.ChooseRunID(ctx, b.Records, b.Store, req.Repo.ID, key); err != nil {

@@ -29,6 +29,7 @@ type Said struct {
 	Origin pipeline.Origin `json:"origin"`
 	Text   string          `json:"text"` // whole, as written; on Slack "/deploy shop prod"
 	At     time.Time       `json:"at"`   // when it was written, by the platform's clock
+	Came   time.Time       `json:"came"` // when it reached us, by our own
 
 	gate  string          // of the button that was pressed instead
 	acked <-chan struct{} // closed when it is shown that it was seen; nil: nothing is to be shown

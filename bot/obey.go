@@ -15,7 +15,7 @@ import (
 
 // obey does the lines in order and answers them together.
 func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Line) error {
-	base := commands.Call{Actor: m.Actor, Origin: m.Origin, Repo: m.Repo, PR: m.Origin.PR, Said: m.At, Now: b.Now()}
+	base := commands.Call{Actor: m.Actor, Origin: m.Origin, Repo: m.Repo, PR: m.Origin.PR, Said: m.At, Came: m.Came, Now: b.Now()}
 	err := b.place(ctx, &base, lines)
 	begun := err == nil && b.begun(ctx, &base, key)
 	if err == nil && !begun {

@@ -167,6 +167,7 @@ type forge struct {
 	files  map[int64]string // .shipmate.yaml by repository
 	rights map[int64]pipeline.Permission
 	wrote  []int64 // whose work is deployed
+	same   bool    // all commits hold the same files
 	notYet bool    // the head of the pull request was not it when the comment was written
 
 	mu     sync.Mutex
@@ -230,6 +231,14 @@ func (f *forge) WasHead(context.Context, pipeline.Repo, int, string, time.Time) 
 
 func (f *forge) Contributors(context.Context, pipeline.Repo, string, string, int, string) ([]int64, error) {
 	return f.wrote, nil
+}
+
+func (f *forge) Compare(context.Context, pipeline.Repo, string, string) (pipeline.Comparison, error) {
+	return pipeline.Comparison{}, nil
+}
+
+func (f *forge) SameFiles(_ context.Context, _ pipeline.Repo, a, b string) (bool, error) {
+	return f.same, nil
 }
 
 func (f *forge) Changed(context.Context, *pipeline.Run) ([]string, error) { return nil, nil }

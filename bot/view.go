@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -22,6 +23,7 @@ type View struct {
 	Buttons  []ButtonKind
 	Gate     string   // what the approve and reject buttons are about
 	Paste    []string // commands to paste that make sense now
+	Warnings []string // what everybody who looks must know: gates that people overrode
 }
 
 // StepView is one line of the list of steps.
@@ -53,6 +55,11 @@ func Show(r *pipeline.Run) View {
 	v := View{Title: Title(r), State: r.State, Icon: Icon(r.State), Headline: headline(r), Note: r.Message}
 	for _, s := range r.Steps {
 		v.Steps = append(v.Steps, stepView(s))
+	}
+	for _, a := range r.Approvals {
+		if gate, is := strings.CutPrefix(a.Gate, pipeline.OverrideOf("")); is {
+			v.Warnings = append(v.Warnings, fmt.Sprintf("%s overrode %s: %s", a.By.Login, gate, commands.Code(a.Reason)))
+		}
 	}
 	if open := r.OpenGates(); len(open) > 0 {
 		v.Gate = open[0]

@@ -80,6 +80,7 @@ type Call struct {
 	Gate   string           // of the button that was pressed; "": none
 	Thread pipeline.RunID   // the run whose Slack thread it was said in; "": none
 	Said   time.Time        // by the platform's clock
+	Came   time.Time        // when it reached us, by our own; zero: just now, by a button
 	Now    time.Time
 }
 
@@ -97,15 +98,22 @@ func All(d Desk) Set {
 	set := Set{
 		Deploy{d.Runs, d.GitHub, d.Store, d.Records},
 		Rollback{d.Runs, d.GitHub, d.Store, d.Records},
+		Promote{d.Runs, d.GitHub, d.Store, d.Records},
 		Approve{d.Runs, d.GitHub, d.Store, d.Records},
 		Reject{d.Runs, d.GitHub, d.Store, d.Records},
 		Cancel{d.Runs, d.GitHub, d.Store, d.Records},
 		Retry{d.Runs, d.GitHub, d.Store, d.Records},
-		Status{d.Store},
-		Logs{d.Store, d.Logs},
-		Resolve{d.Runs, d.Store},
 		Lock{d.Store, d.GitHub},
 		Unlock{d.Store, d.GitHub},
+		Status{d.Store},
+		History{d.Store},
+		Diff{d.GitHub, d.Store},
+		Why{d.Runs, d.GitHub, d.Store, d.Records},
+		Logs{d.Store, d.Logs},
+		Resolve{d.Runs, d.Store},
+		Override{d.Runs, d.GitHub, d.Store, d.Records},
+		OKToTest{d.Runs, d.GitHub, d.Store},
+		WhoAmI{d.GitHub},
 	}
 	return append(set, &HelpCommand{Set: set})
 }

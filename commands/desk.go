@@ -43,6 +43,7 @@ type GitHub interface {
 	WasHead(ctx context.Context, repo pipeline.Repo, pr int, sha string, before time.Time) (bool, error)
 	Contributors(ctx context.Context, repo pipeline.Repo, base, sha string, pr int, branch string) ([]int64, error)
 	Live(ctx context.Context, r *pipeline.Run) (pipeline.Live, error)
+	Compare(ctx context.Context, repo pipeline.Repo, base, head string) (pipeline.Comparison, error)
 }
 
 // Tailer reads the end of a step's log.

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,7 +9,7 @@ import (
 	"github.com/shipmate/shipmate/pipeline"
 )
 
-// Lock keeps new deploys away from an environment.
+// Lock keeps new deploys away from an environment, or from all.
 type Lock struct {
 	Store  Store
 	GitHub GitHub
@@ -20,43 +19,71 @@ func (Lock) Help() Help {
 	return Help{
 		Name:     "/lock",
 		Args:     []Arg{{Name: "env"}},
-		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}, {Name: "for", Value: "2h"}, {Name: "service", Value: "name"}},
-		Summary:  "Keeps new deploys away from an environment, for a day unless said otherwise.",
+		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}, {Name: "for", Value: "2h"}, {Name: "force"}, {Name: "service", Value: "name"}},
+		Summary:  "Keeps new deploys away from an environment, or with `all` from every one, for a day unless said otherwise. With --force a maintainer takes somebody's lock over.",
 		Needs:    pipeline.Write,
-		Examples: []string{`/lock prod --for 2h --reason "database upgrade"`},
+		Examples: []string{`/lock prod --for 2h --reason "database upgrade"`, `/lock all --reason "incident"`},
 	}
 }
 
+// How long a lock lasts, and when its owner is told that it will end.
+const (
+	lockLasts = 24 * time.Hour
+	longest   = 30 * 24 * time.Hour
+)
+
 func (k Lock) Do(ctx context.Context, c *Call) (Reply, error) {
-	env, err := environment(c)
+	t, err := target(ctx, k.GitHub, c)
 	if err != nil {
 		return Reply{}, err
 	}
 	reason := prose(c.Line.Flag("reason"))
 	if reason == "" {
-		return Reply{}, pipeline.Refuse("reason_needed", "A lock needs a reason, for whoever meets it: `/lock %s --reason \"...\"`.", env.Name)
+		return Reply{}, pipeline.Refuse("reason_needed", "A lock needs a reason, for whoever meets it: `/lock %s --reason \"...\"`.", t.name)
 	}
-	length := 24 * time.Hour
+	length := lockLasts
 	if text := c.Line.Flag("for"); text != "" {
-		if length, err = time.ParseDuration(text); err != nil || length <= 0 {
-			return Reply{}, pipeline.Refuse("bad_duration", "%s is not a time. Write it like `90m` or `2h`.", Code(text))
+		if length, err = time.ParseDuration(text); err != nil || length <= 0 || length > longest {
+			return Reply{}, pipeline.Refuse("bad_duration", "%s is not a time up to 720h. Write it like `90m` or `2h`.", Code(text))
 		}
 	}
-	if err := mayDeploy(ctx, k.GitHub, c, env); err != nil {
-		return Reply{}, err
-	}
-	until := c.Now.Add(length)
-	err = changeLock(ctx, k.Store, c, env, func(s *pipeline.EnvironmentState) error {
-		if l := s.Lock; l != nil && l.By.ID != c.Actor.ID && (l.Expires.IsZero() || c.Now.Before(l.Expires)) {
-			return pipeline.Refuse("locked", "%s is already locked by %s: %s.", env.Name, l.By.Login, Code(l.Reason))
+	lock := &pipeline.Lock{By: c.Actor, Reason: reason, Origin: c.Origin, At: c.Now, Expires: c.Now.Add(length)}
+	lock.Origin.ReplyTo = ""
+	var taken *pipeline.Lock
+	err = changeLock(ctx, k.Store, c, t, func(s *pipeline.EnvironmentState) ([]pipeline.Job, error) {
+		taken = nil
+		old := s.Lock
+		if old.Holds(c.Now) && old.By.ID != c.Actor.ID && old.Run == "" && !lock.At.Equal(old.At) {
+			if err := k.mayTakeOver(c, t, old); err != nil {
+				return nil, err
+			}
+			taken = old
 		}
-		s.Lock = &pipeline.Lock{By: c.Actor, Reason: reason, At: c.Now, Expires: until}
-		return nil
+		s.Lock = lock
+		jobs := []pipeline.Job{warning(c, t, lock)}
+		if taken != nil {
+			jobs = append(jobs, tell(c, taken, fmt.Sprintf("%s took over your lock of %s: %s. It was: %s.", c.Actor.Login, t.title, Code(reason), Code(taken.Reason))))
+		}
+		return jobs, nil
 	})
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Text: fmt.Sprintf("**%s** is locked until %s. To unlock it: `/unlock %s`.", env.Name, until.UTC().Format("2006-01-02 15:04 MST"), env.Name)}, nil
+	text := fmt.Sprintf("**%s** is locked until %s. To unlock it: `/unlock %s`.", t.title, lock.Expires.UTC().Format("2006-01-02 15:04 MST"), t.name)
+	if taken != nil {
+		text += fmt.Sprintf(" It was %s's, who is told.", taken.By.Login)
+	}
+	return Reply{Text: text}, nil
+}
+
+func (k Lock) mayTakeOver(c *Call, t locked, old *pipeline.Lock) error {
+	switch {
+	case !c.Line.Has("force"):
+		return pipeline.Refuse("locked", "%s is already locked by %s: %s. A maintainer may take the lock over: %s.", t.title, old.By.Login, Code(old.Reason), Code(c.Line.Text+" --force"))
+	case t.who.Permission < pipeline.Maintain:
+		return pipeline.Refuse("not_yours", "The lock of %s is %s's, and to take it over you need maintain; you have %s. Ask %s.", t.title, old.By.Login, t.who.Permission, old.By.Login)
+	}
+	return nil
 }
 
 // Unlock takes a lock off and lets the queue go on.
@@ -69,50 +96,77 @@ func (Unlock) Help() Help {
 	return Help{
 		Name:     "/unlock",
 		Args:     []Arg{{Name: "env"}},
-		Flags:    []Flag{{Name: "service", Value: "name"}},
-		Summary:  "Takes the lock off an environment. Your own, a rollback's, or with maintain anybody's.",
+		Flags:    []Flag{{Name: "force"}, {Name: "reason", Value: `"..."`, Prose: true}, {Name: "service", Value: "name"}},
+		Summary:  "Takes the lock off an environment, or off `all`. Your own, a rollback's, or with --force and a reason as a maintainer somebody else's.",
 		Needs:    pipeline.Write,
-		Examples: []string{"/unlock prod"},
+		Examples: []string{"/unlock prod", `/unlock prod --force --reason "mona is on a plane"`},
 	}
 }
 
 func (u Unlock) Do(ctx context.Context, c *Call) (Reply, error) {
-	env, err := environment(c)
+	t, err := target(ctx, u.GitHub, c)
 	if err != nil {
 		return Reply{}, err
 	}
-	if err := mayDeploy(ctx, u.GitHub, c, env); err != nil {
-		return Reply{}, err
-	}
-	who, err := u.GitHub.Standing(ctx, c.Repo, c.Actor, nil)
-	if err != nil {
-		return Reply{}, err
-	}
-	err = changeLock(ctx, u.Store, c, env, func(s *pipeline.EnvironmentState) error {
-		switch l := s.Lock; {
-		case l == nil:
-			return pipeline.Refuse("not_locked", "%s is not locked.", env.Name)
-		case l.Run == "" && l.By.ID != c.Actor.ID && who.Permission < pipeline.Maintain:
-			return pipeline.Refuse("not_yours", "The lock of %s is %s's, and to take it off you need maintain; you have %s. Ask %s.", env.Name, l.By.Login, who.Permission, l.By.Login)
+	reason := prose(c.Line.Flag("reason"))
+	err = changeLock(ctx, u.Store, c, t, func(s *pipeline.EnvironmentState) ([]pipeline.Job, error) {
+		old := s.Lock
+		if err := mayUnlock(c, t, old, reason); err != nil {
+			return nil, err
 		}
 		s.Lock = nil
-		return nil
+		if old.Run == "" && old.By.ID != c.Actor.ID {
+			return []pipeline.Job{tell(c, old, fmt.Sprintf("%s took your lock off %s: %s. It was: %s.", c.Actor.Login, t.title, Code(reason), Code(old.Reason)))}, nil
+		}
+		return nil, nil
 	})
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Text: fmt.Sprintf("**%s** is unlocked.", env.Name)}, nil
+	return Reply{Text: fmt.Sprintf("**%s** is unlocked.", t.title)}, nil
 }
 
-func mayDeploy(ctx context.Context, gh GitHub, c *Call, env *pipeline.Environment) error {
-	who, err := gh.Standing(ctx, c.Repo, c.Actor, Teams(env.Deployers))
-	if err != nil {
-		return err
-	}
-	if !pipeline.MayDeploy(env, who) {
-		return pipeline.Refuse("not_allowed", "Only deployers of %s may do this%s; you have %s.", env.Name, listed(env.Deployers), who.Permission)
+func mayUnlock(c *Call, t locked, l *pipeline.Lock, reason string) error {
+	line := fmt.Sprintf("/unlock %s --force --reason \"...\"", t.name)
+	switch {
+	case !l.Holds(c.Now):
+		return pipeline.Refuse("not_locked", "%s is not locked.", t.title)
+	case l.Run != "" || l.By.ID == c.Actor.ID:
+		return nil
+	case t.who.Permission < pipeline.Maintain:
+		return pipeline.Refuse("not_yours", "The lock of %s is %s's, and to take it off you need maintain; you have %s. Ask %s.", t.title, l.By.Login, t.who.Permission, l.By.Login)
+	case !c.Line.Has("force") || reason == "":
+		return pipeline.Refuse("force_needed", "The lock of %s is %s's: %s. To take it off all the same, say why: %s.", t.title, l.By.Login, Code(l.Reason), Code(line))
 	}
 	return nil
+}
+
+// locked is what a lock is about, and who wants to change it.
+type locked struct {
+	name  string   // an environment, or pipeline.Everywhere
+	title string   // as people read it
+	wake  []string // the environments whose queues it holds up
+	who   pipeline.Standing
+}
+
+// target finds the environment, or all, and asks whether the person may.
+func target(ctx context.Context, gh GitHub, c *Call) (locked, error) {
+	if strings.EqualFold(c.Line.Arg("env"), pipeline.Everywhere) {
+		who, err := gh.Standing(ctx, c.Repo, c.Actor, nil)
+		if err == nil && who.Permission < pipeline.Admin {
+			err = pipeline.Refuse("not_allowed", "All environments at once are locked and unlocked by people with admin access to %s; you have %s.", c.Repo, who.Permission)
+		}
+		return locked{pipeline.Everywhere, "everything of " + c.Config.Service, c.Config.EnvironmentNames(), who}, err
+	}
+	env, err := environment(c, c.Line.Arg("env"))
+	if err != nil {
+		return locked{}, err
+	}
+	who, err := gh.Standing(ctx, c.Repo, c.Actor, Teams(env.Deployers))
+	if err == nil && !pipeline.MayDeploy(env, who) && who.Permission < pipeline.Maintain {
+		err = pipeline.Refuse("not_allowed", "Only deployers of %s may do this%s; you have %s.", env.Name, listed(env.Deployers), who.Permission)
+	}
+	return locked{env.Name, env.Name, []string{env.Name}, who}, err
 }
 
 // listed is who they are, where the file names them.
@@ -121,23 +175,4 @@ func listed(deployers []string) string {
 		return ""
 	}
 	return ", that is " + strings.Join(deployers, " or ")
-}
-
-// changeLock changes an environment's lock and has its queue look again.
-func changeLock(ctx context.Context, store Store, c *Call, env *pipeline.Environment, change func(*pipeline.EnvironmentState) error) error {
-	const tries = 20
-	for range tries {
-		s, err := store.Environment(ctx, c.Repo.ID, env.Name)
-		if err != nil {
-			return err
-		}
-		if err := change(s); err != nil {
-			return err
-		}
-		err = store.Commit(ctx, pipeline.Change{Environment: s, Jobs: pipeline.WakeQueue(s)})
-		if !errors.Is(err, pipeline.ErrConflict) {
-			return err
-		}
-	}
-	return pipeline.Temporary(fmt.Errorf("lock %s: %w", env.Name, pipeline.ErrConflict))
 }

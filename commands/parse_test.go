@@ -127,7 +127,7 @@ func TestComments(t *testing.T) {
 		// Somebody else's commands.
 		{"/assign @mona", "not ours"},
 		{"/lgtm", "not ours"},
-		{"/ok-to-test", "not ours"},
+		{"/ok-to-test", "! missing_argument"},
 		{"/merge", "not ours"},
 		{"/close", "not ours"},
 		{"/hold", "not ours"},

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -32,7 +33,7 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	req := old.Request
-	req.ID, req.Actor, req.Origin = "", c.Actor, c.Origin
+	req.ID, req.Actor, req.Origin, req.NotBefore, req.Nothing, req.Same = "", c.Actor, c.Origin, time.Time{}, "", ""
 	if req.Environment != nil {
 		env, ok := c.Config.Environment(req.Environment.Name)
 		if !ok {
@@ -46,7 +47,7 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	}
 	req.Pipeline, req.ConfigSHA = *p, c.Config.SHA
 	if req.Environment != nil {
-		return start{t.Runs, t.GitHub, t.Store, t.Records}.now(ctx, c, req)
+		return start(t).now(ctx, c, req)
 	}
 	if req.ID, err = ChooseRunID(ctx, t.Records, t.Store, c.Repo.ID, c.Key); err != nil {
 		return Reply{}, err

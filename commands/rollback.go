@@ -29,7 +29,7 @@ func (Rollback) Help() Help {
 }
 
 func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
-	env, err := environment(c)
+	env, err := environment(c, c.Line.Arg("env"))
 	if err != nil {
 		return Reply{}, err
 	}
@@ -57,7 +57,7 @@ func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
 	req.PR = c.PR
 	req.Reason = prose(c.Line.Flag("reason"))
 	req.Pipeline.OnFailure = pipeline.Stop
-	return start{rb.Runs, rb.GitHub, rb.Store, rb.Records}.now(ctx, c, req)
+	return start(rb).now(ctx, c, req)
 }
 
 // settled refuses while a run works on the environment: what is to be gone back

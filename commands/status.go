@@ -1,11 +1,13 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -34,8 +36,7 @@ func (s Status) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{Run: r.ID, Text: capital(describe(r)) + "."}, nil
 	}
 	if name != "" {
-		c.Line.Args["env"] = name
-		env, err := environment(c)
+		env, err := environment(c, name)
 		if err != nil {
 			return Reply{}, err
 		}
@@ -46,12 +47,22 @@ func (s Status) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{Text: "`.shipmate.yaml` names no environments."}, nil
 	}
 	text := fmt.Sprintf("Environments of %s:", c.Config.Service)
+	all, err := s.Store.Environment(ctx, c.Repo.ID, pipeline.Everywhere)
+	if err != nil {
+		return Reply{}, err
+	}
+	if l := all.Lock; l.Holds(c.Now) {
+		text = fmt.Sprintf("All environments are locked by %s until %s: %s.\n%s", l.By.Login, l.Expires.UTC().Format("2006-01-02 15:04 MST"), Code(l.Reason), text)
+	}
 	for _, env := range c.Config.Environments {
 		line, err := s.environment(ctx, c, env)
 		if err != nil {
 			return Reply{}, err
 		}
 		text += "\n- " + line
+	}
+	for _, next := range ticks(c.Config, "", c.Now) {
+		text += "\n- " + next
 	}
 	return Reply{Text: text}, nil
 }
@@ -70,8 +81,11 @@ func (s Status) environment(ctx context.Context, c *Call, env *pipeline.Environm
 	if d := state.Current; d != nil {
 		parts[0] = fmt.Sprintf("`%s` since %s, by %s (%s)", d.SHA[:min(7, len(d.SHA))], d.At.UTC().Format("2006-01-02 15:04 MST"), d.By, d.Run)
 	}
-	if l := state.Lock; l != nil && (l.Expires.IsZero() || c.Now.Before(l.Expires)) {
+	if l := state.Lock; l.Holds(c.Now) {
 		parts = append(parts, lockedBy(l))
+	}
+	if why, until, frozen := env.FrozenAt(c.Now); frozen {
+		parts = append(parts, fmt.Sprintf("Frozen until %s: %s", until.UTC().Format("2006-01-02 15:04 MST"), Code(cmp.Or(why, "no reason given"))))
 	}
 	if state.Active != "" {
 		r, err := s.Store.Load(ctx, state.Active)
@@ -91,7 +105,22 @@ func (s Status) environment(ctx context.Context, c *Call, env *pipeline.Environm
 			parts = append(parts, capital(describe(r)))
 		}
 	}
+	parts = append(parts, ticks(c.Config, env.Name, c.Now)...)
 	return fmt.Sprintf("**%s**: %s.", env.Name, strings.Join(parts, ". ")), nil
+}
+
+// ticks says when the schedules that concern an environment come next; "":
+// those that concern none.
+func ticks(cfg *pipeline.Config, env string, now time.Time) []string {
+	var out []string
+	for _, p := range cfg.Pipelines {
+		for _, s := range p.On.Schedule {
+			if next := s.Next(now); s.Environment == env && !next.IsZero() {
+				out = append(out, fmt.Sprintf("By schedule, %s runs next at %s", Code(p.Name), next.UTC().Format("2006-01-02 15:04 MST")))
+			}
+		}
+	}
+	return out
 }
 
 // lockedBy says who locked an environment, or which rollback did.
@@ -99,7 +128,7 @@ func lockedBy(l *pipeline.Lock) string {
 	if l.Run != "" {
 		return "Locked: " + l.Reason
 	}
-	return fmt.Sprintf("Locked by %s: %s", l.By.Login, Code(l.Reason))
+	return fmt.Sprintf("Locked by %s until %s: %s", l.By.Login, l.Expires.UTC().Format("2006-01-02 15:04 MST"), Code(l.Reason))
 }
 
 // describe is a run in one sentence, without its end.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // What people say is stamped with one time, however often it must be tried to
@@ -17,7 +18,7 @@ func (e *Engine) Approve(ctx context.Context, id RunID, a Approval) (*Run, error
 	tried := false
 	return e.update(ctx, id, func(m *move) error {
 		r := m.run
-		answered := slices.IndexFunc(r.Approvals, func(old Approval) bool { return old.By.ID == a.By.ID && old.Gate == a.Gate })
+		answered := slices.IndexFunc(r.Approvals, func(old Approval) bool { return old.By.ID == a.By.ID && old.Gate == a.Gate && !old.over(a.At) })
 		switch {
 		case answered >= 0 && (tried && r.Approvals[answered].At.Equal(a.At) || a.Key != "" && r.Approvals[answered].Key == a.Key):
 			return nil
@@ -110,8 +111,21 @@ func resolution(s *StepRun, succeeded bool, by Actor, reason string) (State, str
 	return Succeeded, fmt.Sprintf("%s says it succeeded: %s", by.Login, reason)
 }
 
+// over: an override counts for a while and can then be given again.
+func (a Approval) over(now time.Time) bool {
+	return strings.HasPrefix(a.Gate, overridePrefix) && !now.Before(a.At.Add(OverrideLasts))
+}
+
 // Asks reports whether the run waits for an answer to this gate.
-func (r *Run) Asks(gate string) bool { return slices.Contains(r.OpenGates(), gate) }
+func (r *Run) Asks(gate string) bool {
+	return slices.Contains(r.OpenGates(), gate) || r.mayOverride(gate) || gate == GateFork && r.WaitsForFork()
+}
+
+// WaitsForFork: the code is a fork's and nobody has allowed it yet. It is no
+// open gate: no button answers it, only the commit's whole id.
+func (r *Run) WaitsForFork() bool {
+	return !r.State.Terminal() && r.Cancel == nil && !r.Admitted && r.Code == GateFork
+}
 
 // OpenGates lists the approvals the run waits for.
 func (r *Run) OpenGates() []string {

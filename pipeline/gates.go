@@ -37,8 +37,8 @@ const (
 	GateSource      = "source"
 	GateRequires    = "requires"
 	GateOrder       = "order"
-	GateFreeze      = "freeze"
 	GateApproval    = "approval"
+	GateFreeze      = "freeze"
 	GateLock        = "lock"
 	GateConcurrency = "concurrency"
 )
@@ -63,6 +63,12 @@ type Commit struct {
 	OnDefault bool   // it is on the default branch
 }
 
+// Comparison is what one revision has that another one has not.
+type Comparison struct {
+	Ahead, Behind int      // commits that only the new, or only the old one has
+	Commits       []Commit // of Ahead, the newest first; the last few
+}
+
 // PullRequest is what gates need to know of one.
 type PullRequest struct {
 	Number int
@@ -85,6 +91,9 @@ type Question struct {
 	Trigger   Trigger
 	Actor     Actor
 	Approvals []Approval // given to GateApproval so far
+	Allowed   []Approval // of a fork's code
+	Overrides []Approval // of other gates, by people who take that on themselves
+	Promoted  bool       // it is what runs in another environment, whatever its pull request is about by now
 	Excluded  []int64
 	Parent    RunID
 	DryRun    bool
@@ -93,7 +102,8 @@ type Question struct {
 // QuestionOf asks about an existing run.
 func QuestionOf(r *Run) Question {
 	return Question{Run: r.ID, SHA: r.SHA, PR: r.PR, Trigger: r.Trigger, Actor: r.Actor,
-		Approvals: r.Approved(EnvironmentGate), Excluded: r.Excluded, Parent: r.Parent, DryRun: r.DryRun}
+		Approvals: r.Approved(EnvironmentGate), Allowed: r.Approved(GateFork), Overrides: r.overrides(), Promoted: r.Promotes != nil,
+		Excluded: r.Excluded, Parent: r.Parent, DryRun: r.DryRun}
 }
 
 // Gates answers every gate, pure. The same list refuses a command, makes a run
@@ -108,7 +118,11 @@ func Gates(q Question, f Facts, now time.Time) []Gate {
 	if f.Policy == nil || q.DryRun { // a dry run touches nothing that could be locked or taken
 		return gates
 	}
-	return append(gates, draft(q, f), source(q, f), requires(q, f), order(q, f), freeze(q, f, now), approval(q, f), locked(q, f, now), concurrency(q, f))
+	gates = append(gates, draft(q, f), source(q, f), requires(q, f), order(q, f), approval(q, f), freeze(q, f, now), locked(q, f, now), concurrency(q, f))
+	for i, g := range gates {
+		gates[i] = override(g, q, f, now)
+	}
+	return gates
 }
 
 func pass(name, sentence string) Gate { return Gate{Name: name, State: Passes, Sentence: sentence} }
@@ -132,19 +146,31 @@ func role(q Question, f Facts) Gate {
 		Fix:      "Ask somebody who may."}
 }
 
-// fork: strangers' code is not run. What a rollback brings back ran before.
+// fork: strangers' code is never deployed, and checked only after somebody of
+// the repository has read this very commit. What a rollback brings back ran before.
 func fork(q Question, f Facts) Gate {
-	if pr := f.Live.PullRequest; pr != nil && pr.Fork && q.Trigger != ByRollback {
+	pr := f.Live.PullRequest
+	switch {
+	case pr == nil || !pr.Fork || q.Trigger == ByRollback:
+		return pass(GateFork, "The code is from this repository.")
+	case f.Policy != nil:
 		return Gate{Name: GateFork, State: Fails, Code: "fork",
-			Sentence: "The pull request comes from a fork, and code from forks is not run.", Fix: "Push the branch to this repository."}
+			Sentence: "The pull request comes from a fork, and code from forks is not deployed.", Fix: "Push the branch to this repository."}
 	}
-	return pass(GateFork, "The code is from this repository.")
+	for _, a := range q.Allowed {
+		if f.Live.People[a.By.ID].Permission >= Write && a.By.ID != pr.Author {
+			return pass(GateFork, a.By.Login+" allowed it.")
+		}
+	}
+	line := "/ok-to-test " + q.SHA
+	return Gate{Name: GateFork, State: Waits, Code: "fork",
+		Sentence: fmt.Sprintf("The code comes from a fork, so it is not run unasked. Somebody with write access reads it, then says `%s`.", line), Fix: line}
 }
 
 // head: what was asked for must still be what the pull request is about.
 func head(q Question, f Facts) Gate {
 	pr := f.Live.PullRequest
-	if pr == nil || q.Trigger == ByRollback || pr.Merged || pr.Head == q.SHA {
+	if pr == nil || q.Trigger == ByRollback || q.Promoted || pr.Merged || pr.Head == q.SHA {
 		return pass(GateHead, "The commit has not moved.")
 	}
 	return Gate{Name: GateHead, State: Fails, Code: "head_moved",
@@ -203,13 +229,18 @@ func order(q Question, f Facts) Gate {
 
 // locked: a person's lock keeps everything away but a rollback.
 func locked(q Question, f Facts, now time.Time) Gate {
-	l := f.Environment.Lock
-	if l == nil || reached(l.Expires, now) || q.Trigger == ByRollback {
+	l, what := f.Environment.Lock, f.Policy.Name
+	if !l.Holds(now) {
+		l, what = f.Everywhere, Everywhere
+	}
+	if !l.Holds(now) || q.Trigger == ByRollback {
 		return pass(GateLock, "Nobody has locked it.")
 	}
-	return Gate{Name: GateLock, State: Waits, Code: "locked", Until: l.Expires,
-		Sentence: fmt.Sprintf("%s is locked by %s: %s.", f.Policy.Name, l.By.Login, typed(l.Reason)),
-		Fix:      fmt.Sprintf("/unlock %s", f.Policy.Name)}
+	sentence := fmt.Sprintf("%s is locked by %s: %s.", what, l.By.Login, typed(l.Reason))
+	if what == Everywhere {
+		sentence = fmt.Sprintf("All environments are locked by %s: %s.", l.By.Login, typed(l.Reason))
+	}
+	return Gate{Name: GateLock, State: Waits, Code: "locked", Until: l.Expires, Sentence: sentence, Fix: "/unlock " + what}
 }
 
 // typed puts what somebody typed into a code span that it cannot leave.

@@ -18,6 +18,13 @@ func freeze(q Question, f Facts, now time.Time) Gate {
 		Fix:      "Wait; it starts by itself."}
 }
 
+// FrozenAt says whether nothing is deployed to the environment now, why, and
+// until when.
+func (e *Environment) FrozenAt(now time.Time) (reason string, until time.Time, frozen bool) {
+	first, until, frozen := frozenAt(e.Freeze, now)
+	return first.Reason, until, frozen
+}
+
 // frozenAt returns a window that is open and the end of the freeze, which goes
 // on while one window opens before the other closes.
 func frozenAt(windows []Freeze, now time.Time) (first Freeze, end time.Time, frozen bool) {

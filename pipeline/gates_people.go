@@ -103,9 +103,12 @@ func approval(q Question, f Facts) Gate {
 	if len(got) > 0 {
 		have = fmt.Sprintf(" %s said yes.", people(got))
 	}
+	fix := fmt.Sprintf("/approve %s", q.Run)
+	if q.Run == "" {
+		fix = "They are asked as soon as you deploy."
+	}
 	return Gate{Name: GateApproval, State: Waits, Code: "approval",
-		Sentence: fmt.Sprintf("Waiting for %s%s.%s", count(p.Count-len(got), "approval"), by, have),
-		Fix:      fmt.Sprintf("/approve %s", q.Run)}
+		Sentence: fmt.Sprintf("Waiting for %s%s.%s", count(p.Count-len(got), "approval"), by, have), Fix: fix}
 }
 
 func names(list []string) []string {

@@ -17,6 +17,8 @@ type move struct {
 	env *EnvironmentState // loaded when first needed
 	now time.Time
 
+	everywhere *Lock // the lock of all environments, loaded with env
+
 	live    *Live
 	change  Change
 	touched bool     // something is to be written
@@ -72,8 +74,15 @@ func (m *move) facts(ctx context.Context) (Facts, error) {
 			return f, err
 		}
 		m.env = env
+		if !m.run.Admitted {
+			all, err := m.e.Store.Environment(ctx, m.run.Repo.ID, Everywhere)
+			if err != nil {
+				return f, err
+			}
+			m.everywhere = all.Lock
+		}
 	}
-	f.Environment = m.env
+	f.Environment, f.Everywhere = m.env, m.everywhere
 	if id := m.run.RedeployedBy; id != "" && m.run.State == RollingBack {
 		r, err := m.e.Store.Load(ctx, id)
 		if ignoreGone(err) != nil {

@@ -40,10 +40,13 @@ func (m *move) leave(d Finish) {
 		env.Lock = &Lock{By: by, Reason: d.Lock, Run: r.ID, At: m.now}
 		m.envDone = true
 	}
-	if !r.Admitted || r.DryRun {
+	if (!r.Admitted || r.DryRun) && !d.Adopts {
 		return
 	}
 	dep := deploymentOf(r, m.now)
+	if d.Adopts {
+		dep.Restores, dep.Artifacts = r.Same, env.Current.Artifacts
+	}
 	m.change.Deployment = &dep
 	m.envDone = true
 	switch {

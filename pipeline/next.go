@@ -9,6 +9,7 @@ import (
 // Facts are what Next and Gates are told besides the run itself.
 type Facts struct {
 	Environment *EnvironmentState   // nil: the run deploys nowhere
+	Everywhere  *Lock               // the lock of all environments; may be nil
 	Live        *Live               // what GitHub says now; nil: not asked yet
 	Policy      *Environment        // of the environment in question
 	Revertible  func(*StepRun) bool // whether a runner can undo the step; nil: none can
@@ -51,8 +52,12 @@ func late(r *Run) string {
 // admission decides whether a run may begin: all gates pass, or it waits, or
 // it is refused.
 func admission(r *Run, f Facts, now time.Time) []Decision {
-	if now.Before(r.NotBefore) {
-		return hold(r, f, Hold{Code: "scheduled", Message: "Starts at " + r.NotBefore.UTC().Format("2006-01-02 15:04 MST") + ".", Until: r.NotBefore})
+	early := now.Before(r.NotBefore)
+	switch {
+	case nothingToDo(r, f):
+		return adopt(r)
+	case early && (r.Environment == nil || !asksApproval(r.Environment) || r.DryRun):
+		return hold(r, f, scheduled(r))
 	}
 	if !asksGitHub(r) {
 		f.Live = &Live{}
@@ -61,6 +66,13 @@ func admission(r *Run, f Facts, now time.Time) []Decision {
 		return []Decision{AskLive{}}
 	}
 	f.Policy = r.Environment
+	if early { // what people are asked they can answer before; the rest must hold then
+		h := scheduled(r)
+		if g := approval(QuestionOf(r), f); g.State != Passes {
+			h.Code, h.Message = g.Code, g.Sentence+" "+h.Message
+		}
+		return hold(r, f, h)
+	}
 	gates := Gates(QuestionOf(r), f, now)
 	if refused, g := firstGate(gates, Fails); refused {
 		return []Decision{Finish{State: Cancelled, Code: g.Code, Message: g.Sentence}}
@@ -72,6 +84,31 @@ func admission(r *Run, f Facts, now time.Time) []Decision {
 		return hold(r, f, Hold{Code: g.Code, Message: g.Sentence, Until: g.Until, Queue: queues(f.Policy, g)})
 	}
 	return []Decision{Admit{}}
+}
+
+func scheduled(r *Run) Hold {
+	return Hold{Code: "scheduled", Message: "Starts at " + r.NotBefore.UTC().Format("2006-01-02 15:04 MST") + ".", Until: r.NotBefore}
+}
+
+// nothingToDo: what was found when the run was asked for must still be so.
+func nothingToDo(r *Run, f Facts) bool {
+	if r.Nothing == "" || f.Environment == nil {
+		return r.Nothing != ""
+	}
+	e := f.Environment
+	return e.Active == "" && e.Current != nil && e.Current.Run == r.Same
+}
+
+// adopt ends a run that has nothing to do, so that whoever waits for its check
+// is not kept waiting. What runs in its environment counts as its own.
+func adopt(r *Run) []Decision {
+	var ds []Decision
+	for i := range r.Steps {
+		if r.Steps[i].State == Queued {
+			ds = append(ds, Skip{r.Steps[i].Name, "nothing_to_do", "Not needed."})
+		}
+	}
+	return append(ds, Finish{State: Succeeded, Code: "nothing_to_do", Message: r.Nothing, Adopts: r.Same != ""})
 }
 
 // asksGitHub: a run that deploys nowhere and belongs to no pull request has
@@ -94,7 +131,7 @@ func firstGate(gates []Gate, state GateState) (bool, Gate) {
 // are ready. Where newer runs take the place of older ones nobody is kept, and
 // all stand in it, so that they see each other.
 func queues(policy *Environment, g Gate) bool {
-	return g.Name == GateFreeze || g.Name == GateLock || g.Name == GateConcurrency || policy.Concurrency == Supersede
+	return g.Name == GateFreeze || g.Name == GateLock || g.Name == GateConcurrency || policy != nil && policy.Concurrency == Supersede
 }
 
 // supersededBy is the newest run in the queue, where the environment wants only

@@ -47,6 +47,7 @@ type (
 		State         State
 		Code, Message string
 		Lock          string // why the environment is locked from now on; "" if it is not
+		Adopts        bool   // nothing was done, because what runs in the environment is the same
 	}
 )
 

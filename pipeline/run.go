@@ -105,6 +105,9 @@ type Request struct {
 	Parent      RunID          `json:"parent,omitempty"`   // the failed run that waits for this redeploy and holds the environment for it
 	Excluded    []int64        `json:"excluded,omitempty"` // user ids that may not approve: authors and pushers of the range
 	Origin      Origin         `json:"origin"`
+	Promotes    *Deployment    `json:"promotes,omitempty"` // what runs in another environment, to be deployed here as it is
+	Nothing     string         `json:"nothing,omitempty"`  // why there is nothing to do: the run says so and ends
+	Same        RunID          `json:"same,omitempty"`     // with Nothing: only as long as this run's deployment is what runs there
 	NotBefore   time.Time      `json:"not_before,omitzero"`
 	Created     time.Time      `json:"created"`
 }
@@ -186,7 +189,7 @@ type Annotation struct {
 
 // Approval is one person's yes or no, bound to what was asked.
 type Approval struct {
-	Gate   string    `json:"gate"` // an approval step's name, or "environment"
+	Gate   string    `json:"gate"` // an approval step's name, "environment", "fork", or "override:" and a gate's name
 	By     Actor     `json:"by"`
 	Yes    bool      `json:"yes"`
 	SHA    string    `json:"sha"`
@@ -244,14 +247,22 @@ type EnvironmentState struct {
 	Version int64 `json:"-"`
 }
 
+// Everywhere is the name under which the lock of all environments of a
+// repository is kept. No environment may be called so.
+const Everywhere = "all"
+
 // Lock keeps new deploys away until somebody takes it off or it expires.
 type Lock struct {
 	By      Actor     `json:"by"`
 	Reason  string    `json:"reason"`
-	Run     RunID     `json:"run,omitempty"` // the rollback that set it
+	Run     RunID     `json:"run,omitempty"`   // the rollback that set it
+	Origin  Origin    `json:"origin,omitzero"` // where it was asked for, and what becomes of it is told
 	At      time.Time `json:"at"`
 	Expires time.Time `json:"expires,omitzero"`
 }
+
+// Holds reports whether the lock is there and has not expired.
+func (l *Lock) Holds(now time.Time) bool { return l != nil && !reached(l.Expires, now) }
 
 // Deployment is one line of an environment's history.
 type Deployment struct {
@@ -262,7 +273,7 @@ type Deployment struct {
 	Pipeline  string            `json:"pipeline"`
 	By        string            `json:"by"`
 	State     State             `json:"state"`
-	Restores  RunID             `json:"restores,omitempty"`  // a rollback: the run whose revision runs again
+	Restores  RunID             `json:"restores,omitempty"`  // the run whose revision, or whose very files, run again
 	Artifacts map[string]string `json:"artifacts,omitempty"` // outputs to deploy again: "step.name" -> value
 	At        time.Time         `json:"at"`
 }

@@ -21,7 +21,7 @@ type action struct {
 	indent int // of lines that go on
 }
 
-const somebody = `(?P<who>mona|octavia|eve|alice|zoe|hubot)`
+const somebody = `(?P<who>mona|octavia|eve|alice|hubert|arthur|zoe|hubot)`
 
 // actions are what can happen in a conversation, in the order of the manual.
 var actions = []struct {

@@ -147,6 +147,10 @@ func converse(t *testing.T, tr transcript) string {
 			b.WriteString(line + "\n")
 		}
 	}
+	// A job that was given up, because it panicked for example, told nobody.
+	if dead, err := s.w.Metric("shipmate_queue_dead"); err != nil || dead > 0 {
+		t.Errorf("%v jobs were given up, see the log: %v", dead, err)
+	}
 	return b.String()
 }
 

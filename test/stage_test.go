@@ -115,12 +115,18 @@ func (s *stage) prepare(config string) error {
 	}
 	s.repo = repo
 	s.know(s.w.GitHub.Head(repo, "main"))
-	// alice writes code as mona does, and zoe is on Slack only.
-	if _, err := s.w.GitHub.AddUser(github.NewUser{Login: "alice", ID: 14}); err != nil {
-		return err
-	}
-	if err := s.w.GitHub.SetCollaborator(repo, github.Collaborator{Login: "alice", Role: "write"}); err != nil {
-		return err
+	// alice writes code as mona does, hubert maintains it as octavia does, arthur
+	// owns it, and zoe is on Slack only.
+	for id, who := range []github.Collaborator{14: {Login: "alice", Role: "write"}, 15: {Login: "hubert", Role: "maintain"}, 16: {Login: "arthur", Role: "admin"}} {
+		if who.Login == "" {
+			continue
+		}
+		if _, err := s.w.GitHub.AddUser(github.NewUser{Login: who.Login, ID: int64(id)}); err != nil {
+			return err
+		}
+		if err := s.w.GitHub.SetCollaborator(repo, who); err != nil {
+			return err
+		}
 	}
 	s.w.Slack.AddUser(slack.User{ID: "U0ZOE", Name: "zoe"})
 	if err := s.w.Slack.Join(world.Channel, "zoe"); err != nil {

@@ -84,6 +84,7 @@ func issueComment(d *delivery) message {
 			Origin: pipeline.Origin{Surface: "github", PR: int(issue.number), Comment: comment.id},
 			Text:   comment.body,
 			At:     comment.at,
+			Came:   d.now.UTC(),
 		},
 	}
 }

@@ -45,14 +45,14 @@ func (c *Client) askPull(ctx context.Context, r *pipeline.Run, l *pipeline.Live)
 }
 
 func (c *Client) askPeople(ctx context.Context, r *pipeline.Run, l *pipeline.Live) error {
-	if r.Environment == nil {
-		return nil
-	}
-	people := []pipeline.Actor{r.Actor}
+	var people []pipeline.Actor
 	for _, a := range r.Approvals {
 		people = append(people, a.By)
 	}
-	teams := teamsAsked(r)
+	var teams []string
+	if r.Environment != nil {
+		people, teams = append(people, r.Actor), teamsAsked(r)
+	}
 	for _, who := range people {
 		if _, asked := l.People[who.ID]; asked || who.IsBot() {
 			continue

@@ -144,6 +144,9 @@ func (s *commentSink) section(r *pipeline.Run, d detail, summaryRoom int) string
 	if r.Reason != "" {
 		fmt.Fprintf(&b, "\nReason: %s\n", codeSpan(cutRunes(oneLine(r.Reason), 300)))
 	}
+	for _, w := range v.Warnings {
+		fmt.Fprintf(&b, "\n⚠️ %s\n", inline(cutRunes(w, 600)))
+	}
 	b.WriteString(answers(r))
 	if d >= steps && len(v.Steps) > 0 {
 		b.WriteString("\n" + stepList(v))
@@ -171,6 +174,9 @@ func (s *commentSink) runLink(r *pipeline.Run) string {
 func answers(r *pipeline.Run) string {
 	var b strings.Builder
 	for _, a := range r.Approvals {
+		if strings.HasPrefix(a.Gate, pipeline.OverrideOf("")) {
+			continue // a warning, not an answer
+		}
 		word := "✔️ approved"
 		if !a.Yes {
 			word = "✖️ rejected"

@@ -67,6 +67,9 @@ func (s *Sink) said(r *pipeline.Run, v bot.View) []slackgo.Block {
 	if v.Note != "" {
 		status += "\n" + v.Note
 	}
+	for _, w := range v.Warnings {
+		status += "\n⚠️ " + w
+	}
 	if r.State == pipeline.Unknown {
 		for _, line := range v.Paste {
 			status += "\n`" + line + "`"
@@ -123,6 +126,9 @@ func leaveOutMiddle(lines []string, characters int, note func(int) string) []str
 func decisions(r *pipeline.Run) []slackgo.Block {
 	var said []string
 	for _, a := range r.Approvals {
+		if strings.HasPrefix(a.Gate, pipeline.OverrideOf("")) {
+			continue // a warning, not an answer
+		}
 		verb := "Approved"
 		if !a.Yes {
 			verb = "Rejected"

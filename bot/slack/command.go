@@ -29,7 +29,7 @@ func (q *Requests) command(ctx context.Context, a arrival, c slackgo.SlashComman
 	case text == "/deploy":
 		return q.openDeploy(ctx, c.TriggerID, origin)
 	}
-	said := bot.Said{Actor: pipeline.Actor{SlackTeam: c.TeamID, SlackUser: c.UserID}, Origin: origin, Text: text, At: a.at}
+	said := bot.Said{Actor: pipeline.Actor{SlackTeam: c.TeamID, SlackUser: c.UserID}, Origin: origin, Text: text, At: a.at, Came: a.at}
 	if q.accept(ctx, a, bot.KindSaid, 0, said, "slack:trigger:"+c.TriggerID) != nil {
 		return ok(privately(notAccepted))
 	}

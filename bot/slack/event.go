@@ -63,6 +63,7 @@ func (q *Requests) event(ctx context.Context, a arrival, body []byte) answer {
 		Origin: pipeline.Origin{Surface: "slack", Channel: e.Event.Channel, ChannelName: q.client.channelName(ctx, e.Event.Channel), Thread: e.Event.ThreadTS},
 		Text:   text,
 		At:     timeOf(e.Event.TS, a.at),
+		Came:   a.at,
 	}
 	if q.accept(ctx, a, bot.KindSaid, 0, said, "slack:event:"+e.EventID) != nil {
 		return answer{status: http.StatusServiceUnavailable} // Slack tries again

@@ -191,7 +191,7 @@ func (q *Requests) sayForm(ctx context.Context, a arrival, i interaction, origin
 	if reason != "" {
 		text += " --reason " + quote(reason)
 	}
-	said := bot.Said{Actor: i.actor(), Origin: origin, Text: text, At: a.at}
+	said := bot.Said{Actor: i.actor(), Origin: origin, Text: text, At: a.at, Came: a.at}
 	if q.accept(ctx, a, bot.KindSaid, 0, said, "slack:view:"+i.View.ID, "slack:trigger:"+i.TriggerID) != nil {
 		return refuseReason(notAccepted)
 	}

@@ -37,6 +37,14 @@ func (noGitHub) Contributors(context.Context, pipeline.Repo, string, string, int
 	return nil, errNoGitHub
 }
 
+func (noGitHub) Compare(context.Context, pipeline.Repo, string, string) (pipeline.Comparison, error) {
+	return pipeline.Comparison{}, errNoGitHub
+}
+
+func (noGitHub) SameFiles(context.Context, pipeline.Repo, string, string) (bool, error) {
+	return false, errNoGitHub
+}
+
 func (noGitHub) CommentUnchanged(context.Context, pipeline.Repo, int64, string) (bool, error) {
 	return false, errNoGitHub
 }

@@ -1,0 +1,80 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Diff says what a deploy would change.
+type Diff struct {
+	GitHub GitHub
+	Store  Store
+}
+
+func (Diff) Help() Help {
+	return Help{
+		Name:     "/diff",
+		Args:     []Arg{{Name: "env"}, {Name: "ref", Optional: true}},
+		Flags:    []Flag{{Name: "service", Value: "name"}},
+		Summary:  "Lists the commits that a deploy would bring to an environment, and those it would take away.",
+		Needs:    pipeline.Read,
+		Examples: []string{"/diff prod", "/diff prod v1.4.0"},
+	}
+}
+
+func (d Diff) Do(ctx context.Context, c *Call) (Reply, error) {
+	env, err := environment(c, c.Line.Arg("env"))
+	if err != nil {
+		return Reply{}, err
+	}
+	req := pipeline.Request{Repo: c.Repo, Environment: env, DryRun: true}
+	if err := (revision{d.GitHub}).freeze(ctx, c, &req, c.Line.Arg("ref")); err != nil {
+		return Reply{}, err
+	}
+	state, err := d.Store.Environment(ctx, c.Repo.ID, env.Name)
+	if err != nil {
+		return Reply{}, err
+	}
+	switch now := state.Current; {
+	case now == nil:
+		return Reply{Text: fmt.Sprintf("Nothing runs on **%s** yet; a deploy would bring `%s`.", env.Name, short(req.SHA))}, nil
+	case now.SHA == req.SHA:
+		return Reply{Text: fmt.Sprintf("`%s` is what runs on **%s** already.", short(req.SHA), env.Name)}, nil
+	}
+	change, err := d.GitHub.Compare(ctx, c.Repo, state.Current.SHA, req.SHA)
+	if err != nil {
+		return Reply{}, err
+	}
+	return Reply{Text: described(change, env.Name, state.Current.SHA, req.SHA)}, nil
+}
+
+func described(change pipeline.Comparison, env, from, to string) string {
+	text := fmt.Sprintf("**%s** runs `%s`. Deploying `%s` would bring %s", env, short(from), short(to), counted(change.Ahead, "commit"))
+	if change.Behind > 0 {
+		text += fmt.Sprintf(" and take %s away that %s not in it", counted(change.Behind, "commit"), isAre(change.Behind))
+	}
+	text += "."
+	for _, k := range change.Commits {
+		text += fmt.Sprintf("\n- `%s` %s", short(k.SHA), Code(k.Title))
+	}
+	if more := change.Ahead - len(change.Commits); more > 0 {
+		text += fmt.Sprintf("\n- and %d before these", more)
+	}
+	return text
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}

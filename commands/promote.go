@@ -1,0 +1,74 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Promote deploys to one environment exactly what runs in another one.
+type Promote struct {
+	Runs    Runs
+	GitHub  GitHub
+	Store   Store
+	Records Records
+}
+
+func (Promote) Help() Help {
+	return Help{
+		Name: "/promote",
+		Args: []Arg{{Name: "from"}, {Name: "env", Word: "to"}},
+		Flags: []Flag{
+			{Name: "param", Value: "name=value", Repeat: true},
+			{Name: "dry-run"},
+			{Name: "at", Value: "22:00"},
+			{Name: "reason", Value: `"..."`, Prose: true},
+			{Name: "wait"},
+			{Name: "service", Value: "name"},
+		},
+		Summary:  "Deploys exactly what runs in one environment to another one.",
+		Needs:    pipeline.Write,
+		Examples: []string{"/promote staging prod", `/promote staging to prod --reason "tested since Monday"`},
+	}
+}
+
+func (p Promote) Do(ctx context.Context, c *Call) (Reply, error) {
+	from, err := environment(c, c.Line.Arg("from"))
+	if err != nil {
+		return Reply{}, err
+	}
+	req, err := deployRequest(c, c.Line.Arg("env"))
+	if err != nil {
+		return Reply{}, err
+	}
+	if from.Name == req.Environment.Name {
+		return Reply{}, pipeline.Refuse("same_environment", "%s cannot be promoted to itself. Name where it is to go: `/promote %s <env>`.", from.Name, from.Name)
+	}
+	if err := p.runsThere(ctx, c, from.Name, &req); err != nil {
+		return Reply{}, err
+	}
+	return start(p).now(ctx, c, req)
+}
+
+// runsThere freezes what runs in the environment, as it was when the person
+// said so: what came there since is not what they have seen.
+func (p Promote) runsThere(ctx context.Context, c *Call, from string, req *pipeline.Request) error {
+	state, err := p.Store.Environment(ctx, c.Repo.ID, from)
+	if err != nil {
+		return err
+	}
+	d := state.Current
+	switch {
+	case d == nil:
+		return pipeline.Refuse("nothing_deployed", "Nothing has been deployed to %s successfully yet, so there is nothing to promote. First: `/deploy %s`.", from, from)
+	case req.Environment.Protected && !c.Came.IsZero() && !d.At.Before(c.Came):
+		return pipeline.Refuse("confirm_sha", "`%s` came to %s after you wrote this. If it is what you mean, say it again: `/promote %s %s`.", short(d.SHA), from, from, req.Environment.Name)
+	}
+	req.SHA, req.Ref, req.PR, req.Promotes, req.DryRun = d.SHA, d.Ref, d.PR, d, c.Line.Has("dry-run")
+	if r, err := p.Store.Load(ctx, d.Run); err == nil {
+		req.Title = r.Title
+	}
+	return nil
+}
+
+func short(sha string) string { return sha[:min(7, len(sha))] }

@@ -1,0 +1,99 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// start makes a run out of a request that everything is known of.
+type start struct {
+	Runs    Runs
+	GitHub  GitHub
+	Store   Store
+	Records Records
+}
+
+func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, error) {
+	env := req.Environment
+	id, err := ChooseRunID(ctx, s.Records, s.Store, c.Repo.ID, c.Key)
+	if err != nil {
+		return Reply{}, err
+	}
+	switch r, err := s.Store.Load(ctx, id); {
+	case err == nil: // an earlier try got as far as that: it is not to be refused now
+		return Reply{Run: r.ID, Text: started(r, env)}, nil
+	case !errors.Is(err, pipeline.ErrNotFound):
+		return Reply{}, err
+	}
+	req.ID = id
+	gates, err := s.gates(ctx, &req, c.Now)
+	if err != nil {
+		return Reply{}, err
+	}
+	if err := refuse(gates, c.Line, !req.NotBefore.IsZero()); err != nil {
+		return Reply{}, err
+	}
+	r, err := s.Runs.Start(ctx, req)
+	if err != nil {
+		return Reply{}, err
+	}
+	return Reply{Run: r.ID, Text: started(r, env)}, nil
+}
+
+// gates asks them about a run that is only thought of, and completes the
+// request with what can be known only now.
+func (s start) gates(ctx context.Context, req *pipeline.Request, now time.Time) ([]pipeline.Gate, error) {
+	state, err := s.Store.Environment(ctx, req.Repo.ID, req.Environment.Name)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.Store.Environment(ctx, req.Repo.ID, pipeline.Everywhere)
+	if err != nil {
+		return nil, err
+	}
+	base := ""
+	if state.Current != nil {
+		base = state.Current.SHA
+	}
+	if req.Excluded, err = s.GitHub.Contributors(ctx, req.Repo, base, req.SHA, req.PR, req.Ref); err != nil {
+		return nil, err
+	}
+	r := &pipeline.Run{Request: *req}
+	live, err := s.GitHub.Live(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.Gates(pipeline.QuestionOf(r), pipeline.Facts{Environment: state, Everywhere: all.Lock, Live: &live, Policy: req.Environment}, now), nil
+}
+
+// refuse turns the first gate that says no into a refusal. A lock refuses what
+// is asked for now, unless the asker would wait.
+func refuse(gates []pipeline.Gate, l Line, later bool) error {
+	for _, g := range gates {
+		switch {
+		case g.State == pipeline.Fails:
+			return pipeline.Refuse(g.Code, "%s %s", g.Sentence, g.Fix)
+		case g.State == pipeline.Waits && g.Name == pipeline.GateLock && !l.Has("wait") && !later:
+			return pipeline.Refuse(g.Code, "%s To unlock it: `%s`. To start by itself as soon as it is unlocked: %s.", g.Sentence, g.Fix, Code(l.Text+" --wait"))
+		}
+	}
+	return nil
+}
+
+func started(r *pipeline.Run, env *pipeline.Environment) string {
+	text := fmt.Sprintf("Deploying `%s` to **%s** as run %s.", r.ShortSHA(), env.Name, r.ID)
+	switch {
+	case r.DryRun:
+		text = fmt.Sprintf("Dry run of `%s` for **%s** as run %s. Nothing is changed.", r.ShortSHA(), env.Name, r.ID)
+	case r.Trigger == pipeline.ByRollback:
+		text = fmt.Sprintf("Rolling **%s** back to `%s` as run %s.", env.Name, r.ShortSHA(), r.ID)
+	}
+	if !r.State.Terminal() && r.State != pipeline.Running && r.Message != "" {
+		text += " " + r.Message
+	}
+	return text
+}

@@ -1,0 +1,142 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Why shows every gate: what holds a run up, or would hold up a deploy.
+type Why struct {
+	Runs    Runs
+	GitHub  GitHub
+	Store   Store
+	Records Records
+}
+
+func (Why) Help() Help {
+	return Help{
+		Name:     "/why",
+		Args:     []Arg{{Name: "env|run"}, {Name: "ref", Optional: true}},
+		Flags:    []Flag{{Name: "service", Value: "name"}},
+		Summary:  "Shows everything that must hold before a deploy, how it stands, and what to do about it.",
+		Needs:    pipeline.Read,
+		Examples: []string{"/why prod", "/why prod v1.4.0", "/why r-1a2b3c4d"},
+	}
+}
+
+func (w Why) Do(ctx context.Context, c *Call) (Reply, error) {
+	name := c.Run("env|run")
+	if strings.HasPrefix(strings.ToLower(name), "r-") {
+		r, err := known(ctx, w.Store, c, name)
+		if err != nil {
+			return Reply{}, err
+		}
+		return w.run(ctx, c, r)
+	}
+	env, err := environment(c, name)
+	if err != nil {
+		return Reply{}, err
+	}
+	if r, err := w.waiting(ctx, c, env); r != nil || err != nil {
+		if err != nil {
+			return Reply{}, err
+		}
+		return w.run(ctx, c, r)
+	}
+	req := pipeline.Request{Repo: c.Repo, Environment: env, Trigger: pipeline.ByCommand, Actor: c.Actor}
+	asked := req
+	asked.DryRun = true // to look needs no proof of what was seen
+	if err := (revision{w.GitHub}).freeze(ctx, c, &asked, c.Line.Arg("ref")); err != nil {
+		return Reply{}, err
+	}
+	asked.DryRun = false
+	gates, err := start(w).gates(ctx, &asked, c.Now)
+	if err != nil {
+		return Reply{}, err
+	}
+	return Reply{Text: fmt.Sprintf("If you deployed `%s` to **%s** now, %s\n%s", asked.ShortSHA(), env.Name, verdict(gates), table(gates))}, nil
+}
+
+// waiting is the newest run of this pull request that waits for the
+// environment, if no other revision is asked about.
+func (w Why) waiting(ctx context.Context, c *Call, env *pipeline.Environment) (*pipeline.Run, error) {
+	if c.PR == 0 || c.Line.Arg("ref") != "" {
+		return nil, nil
+	}
+	open, err := w.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR, Environment: env.Name, Open: true})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range open {
+		if !r.Admitted {
+			return r, nil
+		}
+	}
+	return nil, nil
+}
+
+func (w Why) run(ctx context.Context, c *Call, r *pipeline.Run) (Reply, error) {
+	if r.Admitted || r.State.Terminal() || r.Environment == nil {
+		return Reply{Run: r.ID, Text: capital(describe(r)) + ". No gate holds it up."}, nil
+	}
+	asked := r.Request
+	gates, err := gatesOf(ctx, w.GitHub, w.Store, r, c)
+	if err != nil {
+		return Reply{}, err
+	}
+	return Reply{Run: r.ID, Text: fmt.Sprintf("Run %s, `%s` to **%s**: %s\n%s", r.ID, asked.ShortSHA(), r.Environment.Name, verdict(gates), table(gates))}, nil
+}
+
+// gatesOf asks the gates of a run as it stands.
+func gatesOf(ctx context.Context, gh GitHub, store Store, r *pipeline.Run, c *Call) ([]pipeline.Gate, error) {
+	state, err := store.Environment(ctx, r.Repo.ID, r.Environment.Name)
+	if err != nil {
+		return nil, err
+	}
+	all, err := store.Environment(ctx, r.Repo.ID, pipeline.Everywhere)
+	if err != nil {
+		return nil, err
+	}
+	live, err := gh.Live(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	f := pipeline.Facts{Environment: state, Everywhere: all.Lock, Live: &live, Policy: r.Environment}
+	return pipeline.Gates(pipeline.QuestionOf(r), f, c.Now), nil
+}
+
+// verdict is what the gates say all together.
+func verdict(gates []pipeline.Gate) string {
+	worst := pipeline.Gate{State: pipeline.Passes}
+	for _, g := range gates {
+		if g.State == pipeline.Fails {
+			return fmt.Sprintf("it would be refused (`%s`).", g.Code)
+		}
+		if g.State == pipeline.Waits && worst.State == pipeline.Passes {
+			worst = g
+		}
+	}
+	if worst.State == pipeline.Waits {
+		return fmt.Sprintf("it would wait (`%s`).", worst.Code)
+	}
+	return "it would start at once."
+}
+
+// table lists the gates with what to do about each that does not pass.
+func table(gates []pipeline.Gate) string {
+	icons := map[pipeline.GateState]string{pipeline.Passes: "✅", pipeline.Waits: "⏳", pipeline.Fails: "⛔"}
+	var lines []string
+	for _, g := range gates {
+		line := fmt.Sprintf("- %s **%s**: %s", icons[g.State], strings.ReplaceAll(g.Name, "_", " "), g.Sentence)
+		if fix := g.Fix; strings.HasPrefix(fix, "/") {
+			line += " " + Code(fix)
+		} else if fix != "" {
+			line += " " + fix
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
