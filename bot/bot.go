@@ -31,7 +31,9 @@ type Bot struct {
 	Buttons    Buttons
 	Services   Services
 	Identities Identities
-	Surfaces   map[string]Surface // by Origin.Surface
+	Surfaces   map[string]Surface                           // by Origin.Surface
+	Audit      Auditor                                      // nil: nothing is kept
+	Announce   func(ctx context.Context, text string) error // tells the operator's channel; nil: there is none
 	Now        func() time.Time
 	Log        *slog.Logger
 }
@@ -69,6 +71,7 @@ func (b *Bot) Handlers() map[string]pipeline.Handler {
 		KindRerun:       handle(b, b.rerun),
 		KindInstalled:   handle(b, b.installed),
 		KindTick:        handle(b, b.tick),
+		KindAnnounce:    handle(b, b.announce),
 
 		commands.KindNotice:   handle(b, b.notice),
 		commands.KindLockEnds: handle(b, b.lockEnds),
@@ -191,6 +194,9 @@ func (b *Bot) ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) (
 func (b *Bot) refuse(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, to pipeline.Actor, key string, err error) error {
 	if pipeline.IsTemporary(err) || pipeline.Code(err) == "" {
 		return pipeline.Temporary(err)
+	}
+	if err := b.auditRefusal(ctx, key, repo, at, to, err); err != nil {
+		return err
 	}
 	b.Log.Info("message refused", "repo", repo.String(), "actor", to.Login, "code", pipeline.Code(err), "err", err)
 	return b.reply(ctx, repo, at, to, key, Answer{Outcome: Refused, Text: refusal(err)})

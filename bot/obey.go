@@ -79,6 +79,12 @@ func (b *Bot) once(ctx context.Context, c *commands.Call) (commands.Reply, error
 	if err != nil {
 		a.Code, a.Message = pipeline.Code(err), pipeline.Message(err)
 	}
+	if err := b.auditCommand(ctx, c, a); err != nil {
+		return reply, pipeline.Temporary(err)
+	}
+	if err := b.loud(ctx, c, reply.Loud); err != nil {
+		return reply, pipeline.Temporary(err)
+	}
 	value, bad := json.Marshal(a)
 	if bad != nil {
 		return reply, bad

@@ -118,8 +118,11 @@ func (b *Bot) index(ctx context.Context, repo pipeline.Repo) error {
 	case code == "no_config":
 		return b.Services.Remove(ctx, repo.ID)
 	case code == "bad_config":
-		return nil // what was known before stays; the check on the commit says what is wrong
+		return b.auditConfig(ctx, repo, "", err) // what was known before stays; the check on the commit says what is wrong
 	case err != nil:
+		return err
+	}
+	if err := b.auditConfig(ctx, repo, cfg.SHA, nil); err != nil {
 		return err
 	}
 	if err := b.Services.Put(ctx, serviceOf(repo, cfg)); err != nil {

@@ -88,6 +88,7 @@ type Call struct {
 type Reply struct {
 	Text string
 	Run  pipeline.RunID
+	Loud string // what the operator's channel is told as well, in the same Markdown; "": nothing
 }
 
 // Set is the commands that are switched on, in the order of the manual.

@@ -72,6 +72,7 @@ func (k Lock) Do(ctx context.Context, c *Call) (Reply, error) {
 	text := fmt.Sprintf("**%s** is locked until %s. To unlock it: `/unlock %s`.", t.title, lock.Expires.UTC().Format("2006-01-02 15:04 MST"), t.name)
 	if taken != nil {
 		text += fmt.Sprintf(" It was %s's, who is told.", taken.By.Login)
+		return Reply{Text: text, Loud: fmt.Sprintf("🔒 %s took the lock of %s over from %s: %s", c.Actor.Login, t.title, taken.By.Login, Code(reason))}, nil
 	}
 	return Reply{Text: text}, nil
 }
@@ -108,7 +109,7 @@ func (u Unlock) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	reason := prose(c.Line.Flag("reason"))
+	reason, loud := prose(c.Line.Flag("reason")), ""
 	err = changeLock(ctx, u.Store, c, t, func(s *pipeline.EnvironmentState) ([]pipeline.Job, error) {
 		old := s.Lock
 		if err := mayUnlock(c, t, old, reason); err != nil {
@@ -116,6 +117,7 @@ func (u Unlock) Do(ctx context.Context, c *Call) (Reply, error) {
 		}
 		s.Lock = nil
 		if old.Run == "" && old.By.ID != c.Actor.ID {
+			loud = fmt.Sprintf("🔓 %s took %s's lock off %s: %s", c.Actor.Login, old.By.Login, t.title, Code(reason))
 			return []pipeline.Job{tell(c, old, fmt.Sprintf("%s took your lock off %s: %s. It was: %s.", c.Actor.Login, t.title, Code(reason), Code(old.Reason)))}, nil
 		}
 		return nil, nil
@@ -123,7 +125,7 @@ func (u Unlock) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Text: fmt.Sprintf("**%s** is unlocked.", t.title)}, nil
+	return Reply{Text: fmt.Sprintf("**%s** is unlocked.", t.title), Loud: loud}, nil
 }
 
 func mayUnlock(c *Call, t locked, l *pipeline.Lock, reason string) error {

@@ -57,7 +57,8 @@ func (o Override) Do(ctx context.Context, c *Call) (Reply, error) {
 	if !r.State.Terminal() && r.Message != "" {
 		text += " " + r.Message
 	}
-	return Reply{Run: r.ID, Text: text}, nil
+	loud := fmt.Sprintf("⚠️ %s overrides %s for run %s, `%s` to **%s**: %s", c.Actor.Login, gate, r.ID, r.ShortSHA(), r.EnvironmentName(), Code(reason))
+	return Reply{Run: r.ID, Text: text, Loud: loud}, nil
 }
 
 // overridable reads the gate's name.

@@ -37,6 +37,13 @@ type Config struct {
 	Slack       Slack    `yaml:"slack"`
 	Secrets     Secrets  `yaml:"secrets"`
 	Workers     Workers  `yaml:"workers"`
+	Audit       Audit    `yaml:"audit"`
+}
+
+// Audit says how the audit log is kept.
+type Audit struct {
+	Key     pipeline.Secret `yaml:"-"`       // of its hashes
+	Channel string          `yaml:"channel"` // on Slack: told of overrides and of locks that are taken over
 }
 
 // GitHub is the GitHub App.
@@ -126,6 +133,7 @@ func (c *Config) environment(getenv func(string) (string, bool)) error {
 		"SHIPMATE_LOG_LEVEL": &c.LogLevel, "SHIPMATE_LOG_FORMAT": &c.LogFormat, "SHIPMATE_IDENTITIES_FILE": &c.Identities,
 		"SHIPMATE_GITHUB_PRIVATE_KEY_FILE": &c.GitHub.PrivateKeyFile, "SHIPMATE_GITHUB_API_URL": &c.GitHub.APIURL,
 		"SHIPMATE_GITHUB_CLONE_URL": &c.GitHub.CloneURL, "SHIPMATE_SLACK_API_URL": &c.Slack.APIURL,
+		"SHIPMATE_AUDIT_CHANNEL": &c.Audit.Channel,
 	}
 	for name, field := range texts {
 		if v, ok := getenv(name); ok {
@@ -136,7 +144,7 @@ func (c *Config) environment(getenv func(string) (string, bool)) error {
 		"SHIPMATE_GITHUB_PRIVATE_KEY": &c.GitHub.PrivateKey, "SHIPMATE_GITHUB_WEBHOOK_SECRET": &c.GitHub.WebhookSecret,
 		"SHIPMATE_GITHUB_WEBHOOK_SECRET_PREVIOUS": &c.GitHub.PreviousSecret, "SHIPMATE_SLACK_BOT_TOKEN": &c.Slack.BotToken,
 		"SHIPMATE_SLACK_SIGNING_SECRET": &c.Slack.SigningSecret, "SHIPMATE_SLACK_SIGNING_SECRET_PREVIOUS": &c.Slack.PreviousSecret,
-		"SHIPMATE_SLACK_APP_TOKEN": &c.Slack.AppToken,
+		"SHIPMATE_SLACK_APP_TOKEN": &c.Slack.AppToken, "SHIPMATE_AUDIT_KEY": &c.Audit.Key,
 	}
 	for name, field := range secrets {
 		if v, ok := getenv(name); ok {
@@ -208,6 +216,10 @@ func (c *Config) checkRest() error {
 	}
 	errs = append(errs, oneOf("SHIPMATE_DURABILITY", c.Durability, "strict", "normal", "relaxed"), oneOf("SHIPMATE_RUNNER", c.Runner, "local"),
 		oneOf("SHIPMATE_LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"), oneOf("SHIPMATE_LOG_FORMAT", cmp.Or(c.LogFormat, "json"), "json", "text"))
+	errs = append(errs, longEnough("SHIPMATE_AUDIT_KEY", c.Audit.Key, false))
+	if c.Audit.Channel != "" && !c.Slack.On() {
+		errs = append(errs, errors.New("SHIPMATE_AUDIT_CHANNEL needs Slack: set SHIPMATE_SLACK_BOT_TOKEN too, or take it out"))
+	}
 	if c.BaseURL != "" {
 		errs = append(errs, isURL("SHIPMATE_BASE_URL", c.BaseURL))
 	}

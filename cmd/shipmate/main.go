@@ -50,7 +50,7 @@ func root() *cobra.Command {
 		Version:       version,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	cmd.AddCommand(serveCommand(), runCommand(), validateCommand(), schemaCommand(), slackManifestCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), runCommand(), validateCommand(), schemaCommand(), slackManifestCommand(), auditCommand(), versionCommand())
 	return cmd
 }
 

@@ -69,6 +69,7 @@ type slackSide struct {
 	commands, interactions, events http.Handler
 	sinks                          []pipeline.Sink
 	surface                        bot.Surface
+	announce                       func(ctx context.Context, text string) error
 	threads                        bot.Threads
 	active                         func(ctx context.Context, team, user string) error
 	socket                         func(ctx context.Context)
@@ -93,15 +94,19 @@ func openSlack(cfg Config, store *redisstore.Store, buttons bot.Buttons, service
 		Secrets: []string{cfg.Slack.SigningSecret.Reveal(), cfg.Slack.PreviousSecret.Reveal()},
 		Queue:   store, Services: directory{all: services}, Log: log,
 	})
+	surface := &slack.Surface{Client: client, Budget: store, Log: log}
 	side := slackSide{
 		commands:     metrics.Acks("slack commands", requests.Commands),
 		interactions: metrics.Acks("slack interactions", requests.Interactions),
 		events:       metrics.Acks("slack events", requests.Events),
 		sinks:        []pipeline.Sink{&slack.Sink{Client: client, Buttons: buttons, Budget: store, Log: log}},
-		surface:      &slack.Surface{Client: client, Budget: store, Log: log},
+		surface:      surface,
 		threads:      threads{client},
 		active:       active(client),
 		socket:       none.socket,
+	}
+	if channel := cfg.Audit.Channel; channel != "" {
+		side.announce = func(ctx context.Context, text string) error { return surface.Announce(ctx, channel, text) }
 	}
 	if cfg.Slack.AppToken.Reveal() != "" {
 		socket := &slack.Socket{Requests: requests, Log: log}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"github.com/shipmate/shipmate/integrations"
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/auditlog"
 	"github.com/shipmate/shipmate/pipeline/logstore"
 	"github.com/shipmate/shipmate/pipeline/redisstore"
 	"github.com/shipmate/shipmate/pipeline/redisstore/embedded"
@@ -91,12 +93,18 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	runners, secrets := everything(integrations.All(integrations.Needs{Shell: scripts}))
 
+	// What is said and decided is kept.
+	audit := &auditlog.Log{Store: store, Key: []byte(cfg.Audit.Key.Reveal()), Now: time.Now, Out: log}
+	if err := audit.Add(ctx, "started:"+rand.Text(), pipeline.AuditEntry{Kind: "started", Text: "shipmate " + version, Via: "operator"}); err != nil {
+		return err
+	}
+
 	// The heart.
 	engine := &pipeline.Engine{
 		Store:   store,
 		Queue:   store,
 		Runners: runners,
-		Sinks:   slices.Concat(gh.sinks, sl.sinks),
+		Sinks:   slices.Concat(gh.sinks, sl.sinks, []pipeline.Sink{&auditlog.Sink{Log: audit, History: store}}),
 		GitHub:  gh.forge,
 		Secrets: pipeline.Vault{Stores: secrets, Allow: cfg.Secrets.rules()},
 		Logs:    logstore.Steps{Store: logs},
@@ -118,6 +126,8 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Services:   services,
 		Identities: identities,
 		Surfaces:   surfaces(gh, sl),
+		Audit:      audit,
+		Announce:   sl.announce,
 		Now:        time.Now,
 		Log:        log,
 	}

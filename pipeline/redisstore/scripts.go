@@ -34,6 +34,8 @@ var (
 	moveLua string
 	//go:embed scripts/forget.lua
 	forgetLua string
+	//go:embed scripts/audit.lua
+	auditLua string
 	//go:embed scripts/stats.lua
 	statsLua string
 	//go:embed scripts/budget.lua
@@ -41,7 +43,7 @@ var (
 )
 
 type scripts struct {
-	commit, enqueue, accept, take, renew, finish, retry, bury, requeue, release, move, forget, stats, budget *redis.Script
+	commit, enqueue, accept, take, renew, finish, retry, bury, requeue, release, move, forget, stats, budget, audit *redis.Script
 }
 
 func newScripts() scripts {
@@ -60,6 +62,7 @@ func newScripts() scripts {
 		move:    queue(moveLua),
 		forget:  redis.NewScript(forgetLua),
 		stats:   queue(statsLua),
+		audit:   redis.NewScript(auditLua),
 		budget:  redis.NewScript(budgetLua),
 	}
 }

@@ -48,6 +48,19 @@ func socketPath(dir string) string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("shipmate-%d-%x", os.Getuid(), sum[:6]), "redis.sock")
 }
 
+// URLOf is the URL of the server that another process runs in the folder.
+func URLOf(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	socket := socketPath(dir)
+	if !answers(socket) {
+		return "", fmt.Errorf("no Redis answers at %s", socket)
+	}
+	return "unix://" + socket, nil
+}
+
 // start ends what an earlier bot left behind, starts the server, and goes on
 // supervising it until stop.
 func (c *child) start(ctx context.Context) error {

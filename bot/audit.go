@@ -1,0 +1,94 @@
+package bot
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/shipmate/shipmate/commands"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Auditor keeps what was said and what came of it, once for each id. What
+// cannot be kept is not done: its error has the message tried again.
+type Auditor interface {
+	Add(ctx context.Context, id string, e pipeline.AuditEntry) error
+}
+
+// KindAnnounce is a job that tells the operator's channel something.
+const KindAnnounce = "announce"
+
+// Announcement is what everybody who watches over deploys must see.
+type Announcement struct {
+	Text string `json:"text"`
+}
+
+// auditCommand keeps a command that was carried out or refused.
+func (b *Bot) auditCommand(ctx context.Context, c *commands.Call, a outcome) error {
+	e := auditEntry("command", c.Repo, c.Origin, c.Actor)
+	e.Text, e.Run, e.Code = c.Line.Text, a.Reply.Run, "done"
+	if a.Code != "" {
+		e.Kind, e.Code, e.Text = "refused", a.Code, c.Line.Text+": "+a.Message
+	}
+	return b.audit(ctx, "command:"+c.Key, e)
+}
+
+// auditRefusal keeps what was refused before it was known to be a command.
+func (b *Bot) auditRefusal(ctx context.Context, key string, repo pipeline.Repo, at pipeline.Origin, who pipeline.Actor, refused error) error {
+	e := auditEntry("refused", repo, at, who)
+	e.Code, e.Text = pipeline.Code(refused), pipeline.Message(refused)
+	return b.audit(ctx, "refused:"+key, e)
+}
+
+// auditConfig keeps that a repository's file was read anew, or could not be.
+func (b *Bot) auditConfig(ctx context.Context, repo pipeline.Repo, sha string, bad error) error {
+	e := pipeline.AuditEntry{Kind: "config", Repo: repo.String(), RepoID: repo.ID, SHA: sha, Code: "read"}
+	id := sha
+	if bad != nil {
+		e.Code, e.Text = pipeline.Code(bad), pipeline.Message(bad)
+		sum := sha256.Sum256([]byte(e.Text))
+		id = hex.EncodeToString(sum[:])
+	}
+	return b.audit(ctx, fmt.Sprintf("config:%d:%s", repo.ID, id), e)
+}
+
+func auditEntry(kind string, repo pipeline.Repo, at pipeline.Origin, who pipeline.Actor) pipeline.AuditEntry {
+	e := pipeline.AuditEntry{Kind: kind, RepoID: repo.ID, Actor: who.Login, ActorID: who.ID, SlackTeam: who.SlackTeam, SlackUser: who.SlackUser, Via: at.Surface}
+	if repo.Owner != "" {
+		e.Repo = repo.String()
+	}
+	return e
+}
+
+func (b *Bot) audit(ctx context.Context, id string, e pipeline.AuditEntry) error {
+	if b.Audit == nil {
+		return nil
+	}
+	return b.Audit.Add(ctx, id, e)
+}
+
+// loud has the operator's channel told.
+func (b *Bot) loud(ctx context.Context, c *commands.Call, text string) error {
+	if text == "" || b.Announce == nil {
+		return nil
+	}
+	job, err := announcement(c, text)
+	if err != nil {
+		return err
+	}
+	return b.Queue.Enqueue(ctx, job)
+}
+
+func announcement(c *commands.Call, text string) (pipeline.Job, error) {
+	payload, err := json.Marshal(Announcement{Text: fmt.Sprintf("**%s**: %s", c.Repo, text)})
+	return pipeline.Job{ID: "announce:" + c.Key, Kind: KindAnnounce, Pool: pipeline.Control, Repo: c.Repo.ID, Payload: payload}, err
+}
+
+func (b *Bot) announce(ctx context.Context, _ string, m Announcement) error {
+	if b.Announce == nil {
+		return nil
+	}
+	return b.Announce(ctx, m.Text)
+}
