@@ -27,6 +27,10 @@ func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error 
 		return b.releaseLocks(ctx, key, m)
 	case "checks_requested":
 		return b.mergeGroup(ctx, key, m)
+	case "edited":
+		return b.endStale(ctx, m, "base_changed", fmt.Sprintf("The pull request goes into %s now.", commands.Code(m.Base)))
+	case "converted_to_draft":
+		return b.Queue.Enqueue(ctx, Moved{Repo: m.Repo.ID, SHA: m.Head, PR: m.Number}.Job())
 	default:
 		return nil
 	}
@@ -39,7 +43,7 @@ func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error 
 	}
 	for _, p := range cfg.Pipelines {
 		if on := p.On.PullRequest; on != nil && matchesAny(on.Branches, m.Base) {
-			req := pipeline.Request{Repo: m.Repo, Service: cfg.Service, Pipeline: *p, ConfigSHA: cfg.SHA, SHA: m.Head, Ref: m.Branch, PR: m.Number, Title: m.Title,
+			req := pipeline.Request{Repo: m.Repo, Service: cfg.Service, Pipeline: *p, ConfigSHA: cfg.SHA, SHA: m.Head, Ref: m.Branch, PR: m.Number, Base: m.Base, Title: m.Title,
 				Trigger: pipeline.ByPullRequest, Actor: m.Actor, Origin: pipeline.Origin{Surface: "github", PR: m.Number}}
 			if err := b.startUnasked(ctx, key+":"+p.Name, req, on.Paths); err != nil {
 				return err
@@ -80,7 +84,8 @@ func (b *Bot) file(ctx context.Context, repo pipeline.Repo) (*pipeline.Config, e
 	return cfg, err
 }
 
-// endStale cancels what is going on for other commits of the pull request.
+// endStale cancels what is going on for other commits of the pull request, or
+// was asked for when it was to go into another branch.
 // A deploy that has begun is not cut short: what it does was approved.
 func (b *Bot) endStale(ctx context.Context, m PullRequest, code, reason string) error {
 	open, err := b.Store.Runs(ctx, pipeline.RunQuery{Repo: m.Repo.ID, PR: m.Number, Open: true})
@@ -89,7 +94,8 @@ func (b *Bot) endStale(ctx context.Context, m PullRequest, code, reason string) 
 	}
 	for _, r := range open {
 		begun := r.Environment != nil && r.Admitted
-		if begun || code == "head_moved" && r.SHA == m.Head || r.Trigger == pipeline.ByRollback || r.Promotes != nil || r.Created.After(m.At.Add(time.Minute)) {
+		same := code == "head_moved" && r.SHA == m.Head || code == "base_changed" && (r.Admitted || r.Base == "" || r.Base == m.Base)
+		if begun || same || r.Trigger == pipeline.ByRollback || r.Promotes != nil || r.Created.After(m.At.Add(time.Minute)) {
 			continue
 		}
 		_, err := b.Runs.Cancel(ctx, r.ID, pipeline.Cancellation{By: pipeline.Bot(), Code: code, Reason: reason})

@@ -20,7 +20,11 @@ const (
 	KindPush        = "push"
 	KindRerun       = "rerun"
 	KindInstalled   = "installed"
+	KindMoved       = pipeline.KindMoved // the engine's own: no person is to be answered
 )
+
+// Moved: GitHub has something new to say about a commit or a pull request.
+type Moved = pipeline.Moved
 
 // Said: a person wrote something with at least one line that may be a command.
 type Said struct {

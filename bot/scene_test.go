@@ -207,7 +207,7 @@ func (f *forge) Standing(_ context.Context, _ pipeline.Repo, who pipeline.Actor,
 }
 
 func (f *forge) Live(_ context.Context, r *pipeline.Run) (pipeline.Live, error) {
-	live := pipeline.Live{People: map[int64]pipeline.Standing{}, PullRequest: &pipeline.PullRequest{Number: 1, Head: head, Open: true}}
+	live := pipeline.Live{People: map[int64]pipeline.Standing{}, PullRequest: &pipeline.PullRequest{Number: 1, Head: head, Into: "main", Merge: pipeline.MergeClean, Open: true}}
 	for id, right := range f.rights {
 		live.People[id] = pipeline.Standing{Permission: right}
 	}
@@ -218,7 +218,7 @@ func (f *forge) Live(_ context.Context, r *pipeline.Run) (pipeline.Live, error) 
 }
 
 func (f *forge) PullRequest(context.Context, pipeline.Repo, int) (pipeline.PullRequest, error) {
-	return pipeline.PullRequest{Number: 1, Head: head, Branch: "sale", Open: true}, nil
+	return pipeline.PullRequest{Number: 1, Head: head, Branch: "sale", Into: "main", Open: true}, nil
 }
 
 func (f *forge) Commit(context.Context, pipeline.Repo, string) (pipeline.Commit, error) {

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,6 +33,7 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
+	c.Line.Args = map[string]string{"run": string(old.ID)} // so that it can be named if it is to be said again
 	req := old.Request
 	req.ID, req.Actor, req.Origin, req.NotBefore, req.Nothing, req.Same = "", c.Actor, c.Origin, time.Time{}, "", ""
 	if req.Environment != nil {
@@ -51,6 +53,11 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	}
 	if req.ID, err = ChooseRunID(ctx, t.Records, t.Store, c.Repo.ID, c.Key); err != nil {
 		return Reply{}, err
+	}
+	if _, err := t.Store.Load(ctx, req.ID); errors.Is(err, pipeline.ErrNotFound) { // else an earlier try made it
+		if err := refuse([]pipeline.Gate{pipeline.InTime(pipeline.Question{Said: c.Said}, c.Now)}, c.Line, req); err != nil {
+			return Reply{}, err
+		}
 	}
 	r, err := t.Runs.Start(ctx, req)
 	if err != nil {

@@ -40,7 +40,7 @@ func (d revision) freeze(ctx context.Context, c *Call, req *pipeline.Request, re
 	if !pr.Open && !pr.Merged {
 		return pipeline.Refuse("closed", "This pull request is closed, so its branch is not deployed. Reopen it, or name what you mean: `/deploy %s <branch, tag or commit>`.", req.Environment.Name)
 	}
-	req.PR, req.SHA, req.Ref, req.Title = c.PR, pr.Head, pr.Branch, pr.Title
+	req.PR, req.SHA, req.Ref, req.Base, req.Title = c.PR, pr.Head, pr.Branch, pr.Into, pr.Title
 	if ref != "" {
 		if ref != pr.Head {
 			return pipeline.Refuse("head_moved", "`%s` is not the head of this pull request; that is `%s` now. To deploy it: `/deploy %s %s`.", ref[:7], pr.Head[:7], req.Environment.Name, pr.Head)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"strings"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -30,11 +30,11 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 		return Reply{}, err
 	}
 	req.ID = id
-	gates, err := s.gates(ctx, &req, c.Now)
+	gates, err := s.gates(ctx, &req, c)
 	if err != nil {
 		return Reply{}, err
 	}
-	if err := refuse(gates, c.Line, !req.NotBefore.IsZero()); err != nil {
+	if err := refuse(gates, c.Line, req); err != nil {
 		return Reply{}, err
 	}
 	r, err := s.Runs.Start(ctx, req)
@@ -46,7 +46,7 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 
 // gates asks them about a run that is only thought of, and completes the
 // request with what can be known only now.
-func (s start) gates(ctx context.Context, req *pipeline.Request, now time.Time) ([]pipeline.Gate, error) {
+func (s start) gates(ctx context.Context, req *pipeline.Request, c *Call) ([]pipeline.Gate, error) {
 	state, err := s.Store.Environment(ctx, req.Repo.ID, req.Environment.Name)
 	if err != nil {
 		return nil, err
@@ -67,21 +67,60 @@ func (s start) gates(ctx context.Context, req *pipeline.Request, now time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	return pipeline.Gates(pipeline.QuestionOf(r), pipeline.Facts{Environment: state, Everywhere: all.Lock, Live: &live, Policy: req.Environment}, now), nil
+	q := pipeline.QuestionOf(r)
+	q.Said = c.Said
+	return pipeline.Gates(q, pipeline.Facts{Environment: state, Everywhere: all.Lock, Live: &live, Policy: req.Environment}, c.Now), nil
 }
 
-// refuse turns the first gate that says no into a refusal. A lock refuses what
-// is asked for now, unless the asker would wait.
-func refuse(gates []pipeline.Gate, l Line, later bool) error {
+// refuse turns the first gate that says no into a refusal. One that may open
+// some day refuses what is asked for now, unless the asker would wait.
+func refuse(gates []pipeline.Gate, l Line, req pipeline.Request) error {
 	for _, g := range gates {
 		switch {
+		case g.Name == pipeline.GateLate && g.State == pipeline.Fails:
+			return pipeline.Refuse(g.Code, "%s If it is still what you want, paste: %s", g.Sentence, Code(exactly(l, req)))
 		case g.State == pipeline.Fails:
 			return pipeline.Refuse(g.Code, "%s %s", g.Sentence, g.Fix)
-		case g.State == pipeline.Waits && g.Name == pipeline.GateLock && !l.Has("wait") && !later:
-			return pipeline.Refuse(g.Code, "%s To unlock it: `%s`. To start by itself as soon as it is unlocked: %s.", g.Sentence, g.Fix, Code(l.Text+" --wait"))
 		}
 	}
+	for _, g := range gates {
+		if g.State != pipeline.Waits || !g.Refuses || l.Has("wait") || !req.NotBefore.IsZero() {
+			continue
+		}
+		waiting := Code(l.Text + " --wait")
+		if g.Name == pipeline.GateLock {
+			return pipeline.Refuse(g.Code, "%s To unlock it: `%s`. To start by itself as soon as it is unlocked: %s.", g.Sentence, g.Fix, waiting)
+		}
+		return pipeline.Refuse(g.Code, "%s %s To start by itself as soon as that is done: %s.", g.Sentence, g.Fix, waiting)
+	}
 	return nil
+}
+
+// exactly is the line that asks once more for the very same: it names the full
+// commit id, or the run.
+func exactly(l Line, req pipeline.Request) string {
+	h := l.Command.Help()
+	line := h.Name
+	for _, a := range h.Args {
+		value := l.Arg(a.Name)
+		switch {
+		case a.Name == "ref":
+			value = req.SHA
+		case a.Name == "run|commit" && req.Restores != nil:
+			value = string(req.Restores.Run)
+		}
+		if value != "" {
+			line = Paste(strings.TrimSpace(line+" "+a.Word), value)
+		}
+	}
+	for _, f := range h.Flags {
+		for _, value := range l.Flags[f.Name] {
+			if line += " --" + f.Name; f.Value != "" {
+				line += " " + quote(value)
+			}
+		}
+	}
+	return line
 }
 
 func started(r *pipeline.Run, env *pipeline.Environment) string {

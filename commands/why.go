@@ -53,7 +53,7 @@ func (w Why) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	asked.DryRun = false
-	gates, err := start(w).gates(ctx, &asked, c.Now)
+	gates, err := start(w).gates(ctx, &asked, c)
 	if err != nil {
 		return Reply{}, err
 	}

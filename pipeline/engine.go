@@ -141,6 +141,7 @@ func (e *Engine) Handlers() map[string]Handler {
 		"step":     e.step,
 		"redeploy": e.redeploy,
 		"report":   e.report,
+		KindMoved:  e.moved,
 	}
 }
 

@@ -16,6 +16,8 @@ type Gate struct {
 	Sentence string    // how it stands, for people
 	Fix      string    // what to do about it, "" if it passes
 	Until    time.Time // when a waiting gate may open by itself
+	Polls    bool      // Until is only when it is looked at again; nobody knows when it opens
+	Refuses  bool      // waiting, it refuses a person who asks now and does not say that it may take long
 }
 
 // GateState is how a gate stands.
@@ -30,12 +32,16 @@ const (
 // The gates, in the order in which they are asked.
 const (
 	GateVerify      = "verify"
+	GateLate        = "late"
 	GateRole        = "role"
 	GateFork        = "fork"
 	GateDraft       = "draft"
 	GateHead        = "head"
 	GateSource      = "source"
-	GateRequires    = "requires"
+	GateChecks      = "checks"
+	GateReviews     = "reviews"
+	GateUpToDate    = "up_to_date"
+	GateConflict    = "conflict"
 	GateOrder       = "order"
 	GateApproval    = "approval"
 	GateFreeze      = "freeze"
@@ -49,10 +55,16 @@ const EnvironmentGate = "environment"
 // Live is what GitHub says at this moment.
 type Live struct {
 	Unverified  string             // why it could not be asked; everything is then refused
+	Again       bool               // with Unverified: asked in a moment there may be an answer
 	People      map[int64]Standing // the requester and everybody who approved
 	PullRequest *PullRequest       // nil: the run has none
 	OnDefault   bool               // the commit is on the default branch
 	AfterOK     map[string]bool    // environment -> this very commit runs there
+	Checks      []CheckReport      // of the required names, on this very commit
+	ChecksMain  []CheckReport      // of the required names, on the head of the default branch
+	Pipelines   map[string]State   // of the required pipelines: how the newest run for this very commit stands
+	Reviewed    []ReviewedPull     // where the reviews of the commit are
+	Behind      int                // commits of the base branch that this one does not hold
 }
 
 // Commit is a revision as people name it.
@@ -76,6 +88,8 @@ type PullRequest struct {
 	Branch string // of the head
 	Head   string // full commit id
 	Base   string // full commit id
+	Into   string // the base branch
+	Merge  Mergeable
 	Author int64
 	Open   bool
 	Merged bool
@@ -88,6 +102,7 @@ type Question struct {
 	Run       RunID // "" if there is none yet
 	SHA       string
 	PR        int
+	Base      string // branch the pull request was to go into when this was asked; "": not known
 	Trigger   Trigger
 	Actor     Actor
 	Approvals []Approval // given to GateApproval so far
@@ -97,11 +112,12 @@ type Question struct {
 	Excluded  []int64
 	Parent    RunID
 	DryRun    bool
+	Said      time.Time // when somebody wrote it, where there is no run yet; zero: not known
 }
 
 // QuestionOf asks about an existing run.
 func QuestionOf(r *Run) Question {
-	return Question{Run: r.ID, SHA: r.SHA, PR: r.PR, Trigger: r.Trigger, Actor: r.Actor,
+	return Question{Run: r.ID, SHA: r.SHA, PR: r.PR, Base: r.Base, Trigger: r.Trigger, Actor: r.Actor,
 		Approvals: r.Approved(EnvironmentGate), Allowed: r.Approved(GateFork), Overrides: r.overrides(), Promoted: r.Promotes != nil,
 		Excluded: r.Excluded, Parent: r.Parent, DryRun: r.DryRun}
 }
@@ -111,14 +127,15 @@ func QuestionOf(r *Run) Question {
 // where the run deploys somewhere.
 func Gates(q Question, f Facts, now time.Time) []Gate {
 	if f.Live.Unverified != "" {
-		return []Gate{{Name: GateVerify, State: Fails, Code: "cannot_verify",
-			Sentence: "GitHub could not be asked who may do this: " + f.Live.Unverified + ".", Fix: "Try again in a minute."}}
+		return []Gate{verify(f, now)}
 	}
-	gates := []Gate{role(q, f), fork(q, f), head(q, f)}
+	gates := []Gate{InTime(q, now), role(q, f), fork(q, f), head(q, f)}
 	if f.Policy == nil || q.DryRun { // a dry run touches nothing that could be locked or taken
 		return gates
 	}
-	gates = append(gates, draft(q, f), source(q, f), requires(q, f), order(q, f), approval(q, f), freeze(q, f, now), locked(q, f, now), concurrency(q, f))
+	gates = append(gates, draft(q, f), source(q, f),
+		checks(q, f, now), reviews(q, f, now), upToDate(q, f), conflict(q, f, now), order(q, f, now),
+		approval(q, f), freeze(q, f, now), locked(q, f, now), concurrency(q, f))
 	for i, g := range gates {
 		gates[i] = override(g, q, f, now)
 	}
@@ -126,6 +143,23 @@ func Gates(q Question, f Facts, now time.Time) []Gate {
 }
 
 func pass(name, sentence string) Gate { return Gate{Name: name, State: Passes, Sentence: sentence} }
+
+// looksAgain is how soon a gate is asked again that opens by something GitHub
+// tells us of, in case it does not.
+const looksAgain = 5 * time.Minute
+
+// verify: without facts nothing is decided. Where they will be there in a
+// moment, who waits already goes on waiting.
+func verify(f Facts, now time.Time) Gate {
+	g := Gate{Name: GateVerify, State: Fails, Code: "cannot_verify",
+		Sentence: "GitHub could not be asked who may do this: " + f.Live.Unverified + ".", Fix: "Try again in a minute."}
+	if f.Live.Again {
+		const soon = 30 * time.Second
+		g.State, g.Until, g.Polls, g.Refuses = Waits, now.Add(soon), true, true
+		g.Sentence = "GitHub could not be asked what this needs: " + f.Live.Unverified + "."
+	}
+	return g
+}
 
 // role: who asked must still be allowed to. What nobody asked for was decided
 // by the file on the default branch.
@@ -170,12 +204,18 @@ func fork(q Question, f Facts) Gate {
 // head: what was asked for must still be what the pull request is about.
 func head(q Question, f Facts) Gate {
 	pr := f.Live.PullRequest
-	if pr == nil || q.Trigger == ByRollback || q.Promoted || pr.Merged || pr.Head == q.SHA {
-		return pass(GateHead, "The commit has not moved.")
+	switch {
+	case pr == nil, q.Trigger == ByRollback, q.Promoted:
+	case !pr.Merged && pr.Head != q.SHA:
+		return Gate{Name: GateHead, State: Fails, Code: "head_moved",
+			Sentence: fmt.Sprintf("The pull request moved from `%s` to `%s` after this was asked.", short(q.SHA), short(pr.Head)),
+			Fix:      "Look at the new commits, then ask again."}
+	case q.Base != "" && pr.Into != q.Base:
+		return Gate{Name: GateHead, State: Fails, Code: "base_changed",
+			Sentence: fmt.Sprintf("The pull request was to go into %s when this was asked, and goes into %s now.", typed(q.Base), typed(pr.Into)),
+			Fix:      "Look at what it changes there, then ask again."}
 	}
-	return Gate{Name: GateHead, State: Fails, Code: "head_moved",
-		Sentence: fmt.Sprintf("The pull request moved from `%s` to `%s` after this was asked.", short(q.SHA), short(pr.Head)),
-		Fix:      "Look at the new commits, then ask again."}
+	return pass(GateHead, "The commit has not moved.")
 }
 
 // draft: what is not ready for review is not ready for a protected environment.
@@ -204,22 +244,11 @@ func source(q Question, f Facts) Gate {
 		Fix:      "Merge first, then deploy."}
 }
 
-// requires: what GitHub must say about the commit is not looked at yet, so where
-// the file asks for it nothing is deployed rather than anything.
-func requires(q Question, f Facts) Gate {
-	r := f.Policy.Requires
-	if q.Trigger == ByRollback || len(r.Checks) == 0 && r.Reviews == 0 && !r.UpToDate {
-		return pass(GateRequires, "Nothing is required.")
-	}
-	return Gate{Name: GateRequires, State: Fails, Code: "not_supported",
-		Sentence: fmt.Sprintf("%s `requires:` checks, reviews or an up-to-date branch, and this version of shipmate cannot look at them.", f.Policy.Name),
-		Fix:      "Take `requires:` out of `.shipmate.yaml` and protect the branch on GitHub instead."}
-}
-
-func order(q Question, f Facts) Gate {
+// order: the commit must run somewhere else first.
+func order(q Question, f Facts, now time.Time) Gate {
 	for _, env := range f.Policy.After {
 		if q.Trigger != ByRollback && !f.Live.AfterOK[env] {
-			return Gate{Name: GateOrder, State: Fails, Code: "order",
+			return Gate{Name: GateOrder, State: Waits, Code: "order", Until: now.Add(looksAgain), Polls: true, Refuses: true,
 				Sentence: fmt.Sprintf("`%s` does not run on %s, and %s comes after it.", short(q.SHA), env, f.Policy.Name),
 				Fix:      fmt.Sprintf("First: `/deploy %s`.", env)}
 		}
@@ -240,7 +269,7 @@ func locked(q Question, f Facts, now time.Time) Gate {
 	if what == Everywhere {
 		sentence = fmt.Sprintf("All environments are locked by %s: %s.", l.By.Login, typed(l.Reason))
 	}
-	return Gate{Name: GateLock, State: Waits, Code: "locked", Until: l.Expires, Sentence: sentence, Fix: "/unlock " + what}
+	return Gate{Name: GateLock, State: Waits, Code: "locked", Until: l.Expires, Refuses: true, Sentence: sentence, Fix: "/unlock " + what}
 }
 
 // typed puts what somebody typed into a code span that it cannot leave.

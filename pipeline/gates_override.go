@@ -18,7 +18,9 @@ func OverrideOf(gate string) string { return overridePrefix + gate }
 // Overridable are the gates that people may pass in an emergency: those that
 // hold a run up. Who may, whose code it is, that it has not moved and that one
 // deploys at a time always hold.
-func Overridable() []string { return []string{GateOrder, GateApproval, GateFreeze, GateLock} }
+func Overridable() []string {
+	return []string{GateChecks, GateReviews, GateOrder, GateApproval, GateFreeze, GateLock}
+}
 
 // overrides lists the overrides of a run's gates, also those that are over.
 func (r *Run) overrides() []Approval {

@@ -21,7 +21,7 @@ func fine() *asked {
 			Environment: &pipeline.EnvironmentState{},
 			Live: &pipeline.Live{
 				People:      map[int64]pipeline.Standing{1: {Login: "mona", Permission: pipeline.Write}, 2: {Login: "octavia", Permission: pipeline.Write, Teams: []string{"leads"}}},
-				PullRequest: &pipeline.PullRequest{Head: "5a5a5a5a", Open: true},
+				PullRequest: &pipeline.PullRequest{Head: "5a5a5a5a", Into: "main", Merge: pipeline.MergeClean, Open: true},
 				AfterOK:     map[string]bool{"staging": true},
 			},
 		},
@@ -59,11 +59,11 @@ func TestGates(t *testing.T) {
 		code       string
 	}{
 		{"GitHub cannot be asked", pipeline.GateVerify, func(a *asked) { a.facts.Live.Unverified = "it refused" }, pipeline.Fails, "cannot_verify"},
-		{"what is required cannot be looked at", pipeline.GateRequires, func(a *asked) { a.facts.Policy.Requires.Checks = []string{"build"} }, pipeline.Fails, "not_supported"},
-		{"so are reviews", pipeline.GateRequires, func(a *asked) { a.facts.Policy.Requires.Reviews = 1 }, pipeline.Fails, "not_supported"},
-		{"a rollback needs none of it", pipeline.GateRequires, func(a *asked) {
-			a.facts.Policy.Requires.Reviews, a.q.Trigger = 1, pipeline.ByRollback
-		}, pipeline.Passes, ""},
+		{"GitHub cannot be asked just now", pipeline.GateVerify, func(a *asked) { a.facts.Live.Unverified, a.facts.Live.Again = "its list broke off", true }, pipeline.Waits, "cannot_verify"},
+		{"the base is the one it was asked for", pipeline.GateHead, func(a *asked) { a.q.Base = "main" }, pipeline.Passes, ""},
+		{"the base was changed", pipeline.GateHead, func(a *asked) { a.q.Base = "release" }, pipeline.Fails, "base_changed"},
+		{"the base was changed before it was merged", pipeline.GateHead, func(a *asked) { a.q.Base = "release"; a.facts.Live.PullRequest.Merged = true }, pipeline.Fails, "base_changed"},
+		{"a rollback after the base was changed", pipeline.GateHead, rollback(func(a *asked) { a.q.Base = "release" }), pipeline.Passes, ""},
 		{"who has write access may", pipeline.GateRole, func(*asked) {}, pipeline.Passes, ""},
 		{"who has triage may not", pipeline.GateRole, func(a *asked) { a.facts.Live.People[1] = pipeline.Standing{Permission: pipeline.Triage} }, pipeline.Fails, "not_allowed"},
 		{"who is unknown may not", pipeline.GateRole, func(a *asked) { a.facts.Live.People = nil }, pipeline.Fails, "not_allowed"},
@@ -83,7 +83,7 @@ func TestGates(t *testing.T) {
 		{"from the default branch, which is not allowed", pipeline.GateSource, main, pipeline.Fails, "wrong_source"},
 		{"a rollback from there", pipeline.GateSource, rollback(main), pipeline.Passes, ""},
 		{"staging runs this commit", pipeline.GateOrder, func(*asked) {}, pipeline.Passes, ""},
-		{"staging runs another commit", pipeline.GateOrder, order, pipeline.Fails, "order"},
+		{"staging runs another commit", pipeline.GateOrder, order, pipeline.Waits, "order"},
 		{"a rollback needs no staging", pipeline.GateOrder, rollback(order), pipeline.Passes, ""},
 		{"a freeze", pipeline.GateFreeze, frozen, pipeline.Waits, "frozen"},
 		{"a rollback in a freeze", pipeline.GateFreeze, rollback(frozen), pipeline.Passes, ""},

@@ -12,6 +12,8 @@ func (m *move) finish(d Finish) {
 	m.event(Event{Kind: "run", State: d.State, Code: d.Code, Message: d.Message})
 	if m.env != nil {
 		m.leave(d)
+	} else { // it may be what a deploy of the commit requires
+		m.enqueue(Moved{Repo: r.Repo.ID, SHA: r.SHA}.Job())
 	}
 	if r.Parent != "" {
 		m.enqueue(advanceJob(r.Parent))
@@ -55,6 +57,7 @@ func (m *move) leave(d Finish) {
 		env.Current = nil // the first deployment was undone
 	default:
 		env.Current = &dep
+		m.enqueue(Moved{Repo: r.Repo.ID, SHA: dep.SHA}.Job()) // other environments may come after this one
 	}
 }
 

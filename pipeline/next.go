@@ -77,11 +77,14 @@ func admission(r *Run, f Facts, now time.Time) []Decision {
 	if refused, g := firstGate(gates, Fails); refused {
 		return []Decision{Finish{State: Cancelled, Code: g.Code, Message: g.Sentence}}
 	}
+	if waits, g := firstGate(gates, Waits); waits && g.Name == GateVerify { // nothing is known, so nothing changes
+		return hold(r, f, Hold{Code: g.Code, Message: g.Sentence, Until: heldUntil(r, g, now), Queue: inQueue(r, f)})
+	}
 	if by := supersededBy(r, f, gates); by != "" {
 		return []Decision{Finish{State: Cancelled, Code: "superseded", Message: fmt.Sprintf("Run %s was asked for later and takes its place.", by)}}
 	}
-	if waits, g := firstGate(gates, Waits); waits {
-		return hold(r, f, Hold{Code: g.Code, Message: g.Sentence, Until: g.Until, Queue: queues(f.Policy, g)})
+	if waits, g := firstWait(gates); waits {
+		return hold(r, f, Hold{Code: g.Code, Message: g.Sentence, Until: heldUntil(r, g, now), Queue: queues(f.Policy, g)})
 	}
 	return []Decision{Admit{}}
 }
@@ -126,6 +129,31 @@ func firstGate(gates []Gate, state GateState) (bool, Gate) {
 	return true, gates[i]
 }
 
+// firstWait is the gate that a run waits for. What GitHub will know in a moment
+// is waited for last: a question to people is not closed and opened for it.
+func firstWait(gates []Gate) (bool, Gate) {
+	others := slices.DeleteFunc(slices.Clone(gates), func(g Gate) bool { return g.Name == GateConflict })
+	if waits, g := firstGate(others, Waits); waits {
+		return true, g
+	}
+	return firstGate(gates, Waits)
+}
+
+// heldUntil is when a run that waits for the gate is looked at again. Where
+// that is only to see whether it has opened, looking sooner, because somebody
+// said so, puts nothing off, and the run's own time still ends.
+func heldUntil(r *Run, g Gate, now time.Time) time.Time {
+	switch {
+	case !g.Polls:
+		return g.Until
+	case r.State == Waiting && r.Code == g.Code && now.Before(r.HeldUntil) && r.HeldUntil.Before(g.Until):
+		return r.HeldUntil
+	case !r.Deadline.IsZero() && r.Deadline.Before(g.Until):
+		return r.Deadline
+	}
+	return g.Until
+}
+
 // queues: what holds everybody up is waited for in order. Who waits for a
 // person does not stand in the queue: the place would be kept from those who
 // are ready. Where newer runs take the place of older ones nobody is kept, and
@@ -151,11 +179,14 @@ func supersededBy(r *Run, f Facts, gates []Gate) RunID {
 
 // hold returns the decision unless it is what the run does already.
 func hold(r *Run, f Facts, h Hold) []Decision {
-	queued := f.Environment != nil && slices.Contains(f.Environment.Queue, r.ID)
-	if r.State == Waiting && r.Code == h.Code && r.Message == h.Message && r.HeldUntil.Equal(h.Until) && queued == h.Queue {
+	if r.State == Waiting && r.Code == h.Code && r.Message == h.Message && r.HeldUntil.Equal(h.Until) && inQueue(r, f) == h.Queue {
 		return nil
 	}
 	return []Decision{h}
+}
+
+func inQueue(r *Run, f Facts) bool {
+	return f.Environment != nil && slices.Contains(f.Environment.Queue, r.ID)
 }
 
 // nextSteps moves an admitted run through its DAG.

@@ -26,6 +26,9 @@ func (l *linker) link() {
 	if pipelines.kind == mapping && pipelines != l.root && len(pipelines.items) == 0 {
 		l.d.report(pipelines, "There is no pipeline.")
 	}
+	for i, e := range l.config.Environments {
+		l.required(e, environments.item(i).at("requires", "checks"))
+	}
 	for _, n := range []*node{environments, pipelines} {
 		if n != l.root && len(n.items) > maxEntries {
 			l.d.report(n, "%s has %d entries; at most %d are allowed.", n.label(), len(n.items), maxEntries)
@@ -80,6 +83,28 @@ func (l *linker) environments(n *node) {
 	for _, circle := range circles(l.config.EnvironmentNames(), after) {
 		l.d.report(n.at(circle[0], "after"), "The environments come after each other in a circle: %s.", strings.Join(circle, " -> "))
 	}
+}
+
+// required tells the checks that are pipelines of ours from those of others:
+// they are answered from our own records.
+func (l *linker) required(e *Environment, n *node) {
+	var names, others, ours []string
+	for _, p := range l.config.Pipelines {
+		names = append(names, p.Name)
+	}
+	for i, check := range e.Requires.Checks {
+		name, shown := strings.CutPrefix(check, "shipmate/") // as it is called on the commit
+		switch {
+		case !shown && !slices.Contains(names, name):
+			others = append(others, check)
+		case !slices.Contains(names, name):
+			near, _ := Nearest(name, names)
+			l.d.suggest(n.item(i), near, "There is no pipeline %s.", quote(name))
+		case !slices.Contains(ours, name):
+			ours = append(ours, name)
+		}
+	}
+	e.Requires.Checks, e.Requires.Pipelines = others, ours
 }
 
 func (l *linker) environmentName(n *node, name string) {

@@ -74,7 +74,7 @@ func approvalShape() kind[ApprovalPolicy] {
 
 func requirementShape() kind[Requirements] {
 	return object("requires", "What GitHub must say about the commit.",
-		optional("checks", some(plainText()), func(r *Requirements) *[]string { return &r.Checks }, "Checks and statuses that must be green, by name."),
+		optional("checks", some(plainText()), func(r *Requirements) *[]string { return &r.Checks }, "Checks and statuses that must be green: name, name@app to count only one GitHub App's, or a pipeline of this file."),
 		optional("reviews", small(0, 20), func(r *Requirements) *int { return &r.Reviews }, "How many approving reviews it needs."),
 		optional("up_to_date", truth(), func(r *Requirements) *bool { return &r.UpToDate }, "Whether it must hold all commits of the base branch."),
 	)

@@ -94,6 +94,7 @@ type Request struct {
 	SHA         string         `json:"sha"`                   // full commit id, never a branch
 	Ref         string         `json:"ref,omitempty"`         // what people call it, for display only
 	PR          int            `json:"pr,omitempty"`
+	Base        string         `json:"base,omitempty"`  // branch the pull request was to go into when this was asked
 	Title       string         `json:"title,omitempty"` // subject of the commit or pull request, for display only
 	Trigger     Trigger        `json:"trigger"`
 	Actor       Actor          `json:"actor"`
@@ -202,7 +203,7 @@ type Approval struct {
 // Cancellation is why a run is being ended before its end.
 type Cancellation struct {
 	By     Actor     `json:"by"`
-	Code   string    `json:"code"` // cancelled, deadline, head_moved, superseded, rejected
+	Code   string    `json:"code"` // cancelled, deadline, head_moved, base_changed, superseded, rejected
 	Reason string    `json:"reason,omitempty"`
 	Key    string    `json:"key,omitempty"` // as in Approval
 	At     time.Time `json:"at"`

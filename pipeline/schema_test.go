@@ -71,7 +71,7 @@ var beyondSchema = strings.Fields(`
 	expression_unknown_names expression_with_text_around_a_number expression_without_end secrets_in_expression
 	if_dash if_folded if_itself if_marked if_not_a_condition if_params_alone if_syntax if_types if_unknown
 	after_in_a_circle after_itself duplicate_alias too_few_approvers unknown_environment_in_after unknown_environment_in_triggers
-	need_of_itself needs_in_a_circle steps_alike_in_variables two_pipelines_of_one_command two_steps_of_one_name unknown_need unknown_secret
+	need_of_itself needs_in_a_circle steps_alike_in_variables two_pipelines_of_one_command two_steps_of_one_name unknown_need unknown_secret required_pipeline
 	directive merge_key tag_python approval_with_expressions
 `)
 

@@ -44,11 +44,12 @@ type ApprovalPolicy struct {
 	Expires   Duration `json:"expires,omitempty"`   // how long the question stays open; default 24h
 }
 
-// Requirements are conditions on the commit that GitHub answers.
+// Requirements are conditions on the commit.
 type Requirements struct {
-	Checks   []string `json:"checks,omitempty"`
-	Reviews  int      `json:"reviews,omitempty"`
-	UpToDate bool     `json:"up_to_date,omitempty"`
+	Checks    []string `json:"checks,omitempty"`    // that GitHub knows: "name", or "name@app" to count one App's only
+	Pipelines []string `json:"pipelines,omitempty"` // those of the file's checks that are pipelines of ours, by name
+	Reviews   int      `json:"reviews,omitempty"`
+	UpToDate  bool     `json:"up_to_date,omitempty"`
 }
 
 // Freeze is a recurring window in which nothing is deployed.

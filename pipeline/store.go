@@ -12,6 +12,8 @@ type Store interface {
 	NewRunID(repo int64) RunID
 	// Load returns the run, or an error that wraps ErrNotFound.
 	Load(ctx context.Context, id RunID) (*Run, error)
+	// Runs returns the runs that match, newest first.
+	Runs(ctx context.Context, q RunQuery) ([]*Run, error)
 	// Environment returns an environment's state; one never used is empty, with Version zero.
 	Environment(ctx context.Context, repo int64, name string) (*EnvironmentState, error)
 	// Commit makes one transition, whole or not at all.

@@ -33,9 +33,11 @@ type stage struct {
 	last    github.IssueComment
 	holding bool // GitHub keeps its webhooks back, so nothing settles
 	hubot   github.OtherApp
-	commits []string // full ids, see name
-	runs    []string // ids, see run
-	typed   string   // everything people say; ids in it stay as they are
+	apps    map[string]github.OtherApp // that report checks
+	reviews map[string]int64           // the newest of each person
+	commits []string                   // full ids, see name
+	runs    []string                   // ids, see run
+	typed   string                     // everything people say; ids in it stay as they are
 	seen    map[string]string
 
 	redisURL string // "": the bot has its own
@@ -72,7 +74,7 @@ fi
 }
 
 func openStage(ctx context.Context, t *testing.T, tr transcript) *stage {
-	s := &stage{t: t, ctx: ctx, held: t.TempDir(), seen: map[string]string{}}
+	s := &stage{t: t, ctx: ctx, held: t.TempDir(), seen: map[string]string{}, apps: map[string]github.OtherApp{}, reviews: map[string]int64{}}
 	for _, turn := range tr.turns {
 		s.typed += turn.raw + "\n"
 	}

@@ -25,7 +25,7 @@ type Config struct {
 	CloneURL   string // base of clone URLs; default derived from APIURL
 
 	Uses         []pipeline.Uses // the runners a .shipmate.yaml may name
-	Environments environments    // what runs where, for gates about order; nil: nothing runs anywhere
+	Environments environments    // what runs where and what ran, for gates about it; nil: nothing
 	Budget       budget          // shared by all replicas; nil: unlimited
 
 	// Remaining is told what GitHub says is left of an installation's hourly
@@ -37,8 +37,9 @@ type Config struct {
 	Log  *slog.Logger
 }
 
-// environments answers what runs in an environment.
+// environments answers what runs in an environment, and what ran at all.
 type environments interface {
+	Runs(ctx context.Context, q pipeline.RunQuery) ([]*pipeline.Run, error)
 	Environment(ctx context.Context, repo int64, name string) (*pipeline.EnvironmentState, error)
 }
 

@@ -104,7 +104,7 @@ func TestCommit(t *testing.T) {
 func TestPullRequest(t *testing.T) {
 	s := newScene(t)
 	got, err := s.client.PullRequest(s.ctx(), s.repo, s.pr)
-	want := pipeline.PullRequest{Number: s.pr, Title: "Add a", Branch: "topic", Head: s.sha, Base: s.sim.Head("octo/shop", "main"), Author: s.mona.ID, Open: true}
+	want := pipeline.PullRequest{Number: s.pr, Title: "Add a", Branch: "topic", Head: s.sha, Base: s.sim.Head("octo/shop", "main"), Into: "main", Merge: pipeline.MergeClean, Author: s.mona.ID, Open: true}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
@@ -343,6 +343,8 @@ func (e envs) Environment(_ context.Context, repo int64, name string) (*pipeline
 	}
 	return st, nil
 }
+
+func (envs) Runs(context.Context, pipeline.RunQuery) ([]*pipeline.Run, error) { return nil, nil }
 
 func TestLive(t *testing.T) {
 	running := envs{}

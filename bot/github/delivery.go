@@ -22,6 +22,7 @@ type delivery struct {
 	action        string
 	number        int64
 	ref           string
+	sha, state    string // of a commit status
 	before, after string
 	deleted       bool
 	installation  int64
@@ -60,6 +61,10 @@ func (d *delivery) decode(body gjson.Result) {
 			d.number = d.whole(v)
 		case "ref":
 			d.ref = d.text(v)
+		case "sha":
+			d.sha = d.text(v)
+		case "state":
+			d.state = d.text(v)
 		case "before":
 			d.before = d.text(v)
 		case "after":
@@ -110,7 +115,7 @@ func (d *delivery) telling(key string, v gjson.Result) {
 		d.added = v
 	case "repositories_removed":
 		d.removed = v
-	case "pusher", "review", "thread", "discussion", "release", "deployment", "workflow_run", "workflow_job", "alert":
+	case "pusher", "review", "commit", "context", "thread", "discussion", "release", "deployment", "workflow_run", "workflow_job", "alert":
 	default:
 		return
 	}

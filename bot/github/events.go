@@ -14,7 +14,7 @@ import (
 // message is what a delivery becomes. No kind: it is not for us.
 type message struct {
 	kind string // of package bot
-	key  string // the effect it has: equal for deliveries that must count once
+	key  string // the effect it has: equal for deliveries that must count once; "": each counts
 	repo int64
 	body any
 }
@@ -26,6 +26,8 @@ var events = map[string]func(*delivery) message{
 	"push":                      push,
 	"check_run":                 checkRun,
 	"check_suite":               checkSuite,
+	"status":                    commitStatus,
+	"pull_request_review":       review,
 	"merge_group":               mergeGroup,
 	"installation":              installation,
 	"installation_repositories": installationRepositories,

@@ -60,7 +60,11 @@ func checkRun(d *delivery) message {
 	if !d.is("check_run") {
 		return message{}
 	}
-	if d.action != "requested_action" && d.action != "rerequested" {
+	switch d.action {
+	case "completed":
+		return d.checkEnded(d.checkRun)
+	case "requested_action", "rerequested":
+	default:
 		d.need(d.action != "")
 		return message{}
 	}
@@ -99,7 +103,11 @@ func checkSuite(d *delivery) message {
 	if !d.is("check_suite") {
 		return message{}
 	}
-	if d.action != "rerequested" {
+	switch d.action {
+	case "completed":
+		return d.checkEnded(d.checkSuite)
+	case "rerequested":
+	default:
 		d.need(d.action != "")
 		return message{}
 	}

@@ -13,8 +13,14 @@ import (
 // get better by asking again is in Live.Unverified.
 func (c *Client) Live(ctx context.Context, r *pipeline.Run) (pipeline.Live, error) {
 	l := pipeline.Live{People: map[int64]pipeline.Standing{}, AfterOK: map[string]bool{}}
-	for _, ask := range []func(context.Context, *pipeline.Run, *pipeline.Live) error{c.askPull, c.askPeople, c.askDefault, c.askOrder} {
+	for _, ask := range []func(context.Context, *pipeline.Run, *pipeline.Live) error{
+		c.askPull, c.askPeople, c.askDefault, c.askOrder, c.askChecks, c.askReviews, c.askBehind,
+	} {
 		err := ask(ctx, r, &l)
+		if errors.Is(err, errBrokenOff) {
+			c.cfg.Log.Warn("gates cannot be verified", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
+			return pipeline.Live{Unverified: "a list of it broke off in the middle", Again: true}, nil
+		}
 		if pipeline.IsTemporary(err) {
 			return pipeline.Live{}, err
 		}

@@ -20,11 +20,22 @@ func (c *Client) PullRequest(ctx context.Context, repo pipeline.Repo, number int
 	}
 	return pipeline.PullRequest{
 		Number: p.GetNumber(), Title: p.GetTitle(), Branch: p.GetHead().GetRef(),
-		Head: p.GetHead().GetSHA(), Base: p.GetBase().GetSHA(), Author: p.GetUser().GetID(),
+		Head: p.GetHead().GetSHA(), Base: p.GetBase().GetSHA(), Into: p.GetBase().GetRef(), Merge: mergeable(p), Author: p.GetUser().GetID(),
 		Open: p.GetState() == "open", Merged: p.GetMerged(), Draft: p.GetDraft(),
 		// By id: a fork may have a branch of the same name, or be gone.
 		Fork: p.GetHead().GetRepo().GetID() != p.GetBase().GetRepo().GetID(),
 	}, nil
+}
+
+// mergeable: null means that GitHub has begun to find out.
+func mergeable(p *github.PullRequest) pipeline.Mergeable {
+	switch {
+	case p.Mergeable == nil:
+		return pipeline.MergeUnknown
+	case *p.Mergeable:
+		return pipeline.MergeClean
+	}
+	return pipeline.MergeConflicts
 }
 
 func (c *Client) pull(ctx context.Context, repo pipeline.Repo, number int) (*github.PullRequest, error) {

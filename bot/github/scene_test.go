@@ -65,6 +65,7 @@ type scene struct {
 	mona   pipeline.Actor
 	pr     int
 	sha    string // head of the pull request
+	wrote  []string
 	runs   *runList
 }
 

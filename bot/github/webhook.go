@@ -258,8 +258,11 @@ func (h *webhook) accept(r *http.Request, m message) answer {
 	ctx, cancel := context.WithTimeout(r.Context(), acceptTime)
 	defer cancel()
 	delivery := r.Header.Get("X-Github-Delivery")
-	job := pipeline.Job{ID: "github:" + m.key, Kind: m.kind, Pool: pipeline.Control, Repo: m.repo, Payload: payload}
-	isNew, err := h.Queue.Accept(ctx, job, keepKeys, "github:delivery:"+delivery, "github:"+m.key)
+	job, keys := m.job(payload), []string{"github:delivery:" + delivery}
+	if m.key != "" {
+		keys = append(keys, "github:"+m.key)
+	}
+	isNew, err := h.Queue.Accept(ctx, job, keepKeys, keys...)
 	switch {
 	case err != nil:
 		h.Log.Error("accept delivery", "delivery", delivery, "kind", m.kind, "err", err)

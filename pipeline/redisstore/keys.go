@@ -112,7 +112,7 @@ func (k shardKeys) shown(repo int64, subject string) string {
 	return k.prefix + "shown:" + num(repo) + ":" + subject
 }
 func (k shardKeys) seen(key string) string { return k.prefix + "seen:" + key }
-func (k shardKeys) audit() string { return k.prefix + "audit" }
+func (k shardKeys) audit() string          { return k.prefix + "audit" }
 func (k shardKeys) record(repo int64, key string) string {
 	return k.prefix + "rec:" + num(repo) + ":" + key
 }

@@ -67,10 +67,13 @@ func checkBody(body string) error {
 }
 
 func (s *Server) addComment(p *pull, by *account, body string) (*comment, error) {
+	return s.addCommentAt(p, by, body, s.now())
+}
+
+func (s *Server) addCommentAt(p *pull, by *account, body string, now time.Time) (*comment, error) {
 	if err := checkBody(body); err != nil {
 		return nil, err
 	}
-	now := s.now()
 	cm := &comment{id: s.db.newID(), pull: p, author: by, body: body, created: now, updated: now}
 	if by.app != nil {
 		cm.viaApp = by

@@ -214,6 +214,9 @@ func (d *drive) statuses() {
 	_, _, err := d.bot.Repositories.CreateStatus(ctx, "acme", "shop", head, &gh.RepoStatus{State: gh.String("done")})
 	d.refused(422, err)
 	got[[]*gh.RepoStatus](d)(d.bot.Repositories.ListStatuses(ctx, "acme", "shop", head, nil))
+	if list := got[[]*gh.RepoStatus](d)(d.bot.Repositories.ListStatuses(ctx, "acme", "shop", head, &gh.ListOptions{PerPage: 1, Page: 2})); len(list) != 1 || list[0].GetState() != "pending" {
+		d.t.Errorf("second page of statuses: %v", list)
+	}
 	combined := got[*gh.CombinedStatus](d)(d.bot.Repositories.GetCombinedStatus(ctx, "acme", "shop", "feature/cart", nil))
 	if combined.GetState() != "pending" || combined.GetTotalCount() != 2 {
 		d.t.Errorf("combined status: %s of %d", combined.GetState(), combined.GetTotalCount())
@@ -254,6 +257,14 @@ func (d *drive) checks() {
 	ci := sim.Must(d.AddApp("ci", 0))
 	name, sha := "build", head
 	sim.Must(ci.CreateCheckRun(shop, sim.CheckRunRequest{Name: &name, HeadSHA: &sha}))
+	sim.Must(ci.CreateCheckRun(shop, sim.CheckRunRequest{Name: &name, HeadSHA: &sha}))
+	for filter, want := range map[string]int{"latest": 1, "all": 2} {
+		o := &gh.ListCheckRunsOptions{CheckName: &name, Filter: &filter, ListOptions: gh.ListOptions{PerPage: 1}}
+		page := got[*gh.ListCheckRunsResults](d)(d.bot.Checks.ListCheckRunsForRef(ctx, "acme", "shop", head, o))
+		if page.GetTotal() != want || len(page.CheckRuns) != 1 {
+			d.t.Errorf("%s: %d of %d check runs", filter, len(page.CheckRuns), page.GetTotal())
+		}
+	}
 }
 
 func (d *drive) deployments() {
@@ -305,6 +316,13 @@ func (d *drive) pulls() {
 	ctx, number := d.t.Context(), d.pr.Number
 	hubot := d.As("hubot")
 	re := sim.Must(hubot.Review(shop, number, sim.NewReview{State: "APPROVED", Body: "ok"}))
+	sim.Must(hubot.Review(shop, number, sim.NewReview{State: "CHANGES_REQUESTED"}))
+	if err := hubot.EditReview(shop, number, re.ID, "fine"); err != nil {
+		d.t.Error(err)
+	}
+	if list := got[[]*gh.PullRequestReview](d)(d.bot.PullRequests.ListReviews(ctx, "acme", "shop", number, &gh.ListOptions{PerPage: 1, Page: 2})); len(list) != 1 || list[0].GetState() != "CHANGES_REQUESTED" {
+		d.t.Errorf("second page of reviews: %v", list)
+	}
 	if err := d.mona.DismissReview(shop, number, re.ID); err != nil {
 		d.t.Error(err)
 	}
@@ -340,6 +358,7 @@ func (d *drive) pulls() {
 func (d *drive) webhooks() {
 	ctx, number := d.t.Context(), d.pr.Number
 	cm := sim.Must(d.mona.Comment(shop, number, "hello"))
+	sim.Must(d.mona.CommentBefore(shop, number, time.Hour, "hello from before"))
 	sim.Must(d.mona.MergeGroup(shop, number))
 	sim.Must(d.CreateRepo(sim.NewRepo{Owner: "acme", Name: "other"}))
 	sim.Must(d.Install("acme/other"))

@@ -27,9 +27,19 @@ func (s *Server) sendPull(action string, p *pull, by *account, more map[string]a
 	s.send(s.db.installationOf(p.repo), p.repo, "pull_request", action, payload)
 }
 
+func (s *Server) sendReviewEdited(p *pull, re *review, by *account, before string) {
+	payload := s.reviewPayload(p, re, by)
+	payload["changes"] = map[string]any{"body": map[string]string{"from": before}}
+	s.send(s.db.installationOf(p.repo), p.repo, "pull_request_review", "edited", payload)
+}
+
 func (s *Server) sendReview(action string, p *pull, re *review, by *account) {
+	s.send(s.db.installationOf(p.repo), p.repo, "pull_request_review", action, s.reviewPayload(p, re, by))
+}
+
+func (s *Server) reviewPayload(p *pull, re *review, by *account) map[string]any {
 	info := s.reviewInfo(p, re)
-	s.send(s.db.installationOf(p.repo), p.repo, "pull_request_review", action, map[string]any{
+	return map[string]any{
 		"review": map[string]any{ // webhooks write the state in lower case
 			"id": info.ID, "node_id": info.NodeID, "user": info.User, "body": orNil(info.Body), "commit_id": info.CommitID,
 			"submitted_at": info.SubmittedAt, "state": strings.ToLower(info.State), "html_url": info.HTMLURL,
@@ -37,7 +47,7 @@ func (s *Server) sendReview(action string, p *pull, re *review, by *account) {
 		},
 		"pull_request": s.pullSimple(p),
 		"sender":       s.user(by),
-	})
+	}
 }
 
 func (s *Server) sendStatus(r *repository, st *status) {

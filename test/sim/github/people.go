@@ -165,6 +165,20 @@ func (p Person) Comment(repo string, number int, body string) (out IssueComment,
 	return out, err
 }
 
+// CommentBefore writes a comment as if it had been a while ago, and GitHub had
+// not got its webhook through since.
+func (p Person) CommentBefore(repo string, number int, ago time.Duration, body string) (out IssueComment, err error) {
+	err = p.onPull(repo, number, "read", func(pr *pull, me *account) error {
+		cm, err := p.s.addCommentAt(pr, me, body, p.s.now().Add(-ago))
+		if err != nil {
+			return err
+		}
+		out = p.s.issueComment(cm)
+		return nil
+	})
+	return out, err
+}
+
 // onComment finds a comment that the person may change: the own, or any with write.
 func (p Person) onComment(repo string, id int64, do func(cm *comment, me *account) error) error {
 	return p.on(repo, "read", func(r *repository, me *account) error {
@@ -234,6 +248,22 @@ func (p Person) Review(repo string, number int, in NewReview) (out Review, err e
 		return nil
 	})
 	return out, err
+}
+
+// EditReview changes what the own review says.
+func (p Person) EditReview(repo string, number int, id int64, body string) error {
+	return p.onPull(repo, number, "read", func(pr *pull, me *account) error {
+		for _, re := range pr.reviews {
+			if re.id == id && re.by == me {
+				before := re.body
+				re.body = body
+				p.s.sendReviewEdited(pr, re, me, before)
+				p.s.notify(Change{Kind: "review", Repo: repo, Number: number, ID: id})
+				return nil
+			}
+		}
+		return fmt.Errorf("no review %d of %s", id, me.login)
+	})
 }
 
 // DismissReview dismisses somebody's review.
