@@ -98,6 +98,7 @@ func (b *Bot) said(ctx context.Context, key string, m Said) error {
 		return b.reply(ctx, m.Repo, m.Origin, m.Actor, key, Answer{Outcome: Ignored})
 	}
 	if err == nil {
+		m.Repo = whereSaid(m, lines)
 		m.acked = b.ack(ctx, m.Repo, m.Origin)
 		return b.obey(ctx, key, m, lines)
 	}
@@ -131,7 +132,7 @@ func (b *Bot) read(ctx context.Context, m Said) ([]commands.Line, error) {
 			line.Flags["service"] = []string{service}
 		}
 		switch {
-		case errors.Is(err, commands.ErrNotOurs) && m.Origin.Surface == "slack":
+		case errors.Is(err, commands.ErrNotOurs) && (m.Origin.Surface == "slack" || byToken(m.Origin)):
 			problems = append(problems, unknownWords(text))
 		case errors.Is(err, commands.ErrNotOurs):
 		case err != nil:
@@ -151,7 +152,7 @@ func (b *Bot) read(ctx context.Context, m Said) ([]commands.Line, error) {
 	return lines, nil
 }
 
-// unknownWords: on Slack whatever reaches us was said to us.
+// unknownWords: on Slack and over the API whatever reaches us was said to us.
 func unknownWords(text string) error {
 	verb, _, _ := strings.Cut(text, " ")
 	return pipeline.Refuse("unknown_command", "There is no command %s. See `/help` for those there are.", commands.Code(verb))
@@ -199,7 +200,7 @@ func (b *Bot) refuse(ctx context.Context, repo pipeline.Repo, at pipeline.Origin
 		return err
 	}
 	b.Log.Info("message refused", "repo", repo.String(), "actor", to.Login, "code", pipeline.Code(err), "err", err)
-	return b.reply(ctx, repo, at, to, key, Answer{Outcome: Refused, Text: refusal(err)})
+	return b.reply(ctx, repo, at, to, key, Answer{Outcome: Refused, Text: refusal(err), Code: pipeline.Code(err)})
 }
 
 // refusal is a refusal's sentence with its reason code, for people to look up.

@@ -8,7 +8,7 @@ import (
 )
 
 // A message is something that happened outside, in the words of no platform.
-// The edges (bot/github, bot/slack) make them out of requests, and put them on
+// The edges (bot/github, bot/slack, bot/api) make them out of requests, and put them on
 // the queue before they answer; Bot handles them in a worker.
 // The kind of the job is the message's Kind, its payload the message as JSON.
 
@@ -34,6 +34,9 @@ type Said struct {
 	Text   string          `json:"text"` // whole, as written; on Slack "/deploy shop prod"
 	At     time.Time       `json:"at"`   // when it was written, by the platform's clock
 	Came   time.Time       `json:"came"` // when it reached us, by our own
+	// Near is the repository that is meant where the text names no other, for
+	// example the one whose clone somebody stands in. Zero: there is none.
+	Near pipeline.Repo `json:"near,omitzero"`
 
 	gate  string          // of the button that was pressed instead
 	acked <-chan struct{} // closed when it is shown that it was seen; nil: nothing is to be shown
@@ -113,10 +116,11 @@ const (
 type Answer struct {
 	Outcome Outcome
 	Text    string         // "": only the outcome is shown
+	Code    string         // reason code of the first refusal, for programs; people find it in Text
 	Run     pipeline.RunID // the run it is about, if any
 }
 
-// Surface is a place people talk to the bot: GitHub or Slack.
+// Surface is a place people talk to the bot: GitHub, Slack, the API.
 type Surface interface {
 	// Ack shows that a message was seen, at once and cheaply. Its errors are
 	// logged and nothing more: it is a courtesy.

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,10 +44,10 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 		}
 		if err != nil {
 			b.Log.Info("command refused", "repo", base.Repo.String(), "actor", base.Actor.Login, "command", line.Command.Help().Name, "code", pipeline.Code(err), "err", err)
-			answer.Outcome = Refused
+			answer.Outcome, answer.Code = Refused, cmp.Or(answer.Code, pipeline.Code(err))
 			reply.Text = refusal(err)
 		}
-		answer.Run = reply.Run
+		answer.Run = cmp.Or(reply.Run, answer.Run)
 		if reply.Text != "" {
 			texts = append(texts, reply.Text)
 		}
@@ -133,6 +134,9 @@ func (b *Bot) stands(ctx context.Context, m Said) error {
 // environment's policy asks for is the command's own business.
 func (b *Bot) do(ctx context.Context, c *commands.Call) (commands.Reply, error) {
 	h := c.Line.Command.Help()
+	if byToken(c.Origin) && c.Actor.ID == 0 {
+		return askedByNobody(ctx, c)
+	}
 	if h.Needs > pipeline.NoAccess {
 		who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, nil)
 		if err != nil {

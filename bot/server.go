@@ -19,7 +19,7 @@ type Routes struct {
 	SlackCommands     http.Handler
 	SlackInteractions http.Handler
 	SlackEvents       http.Handler
-	API               http.Handler // under /api/v1/
+	API               http.Handler // under /api/v1/; see bot/api
 	Ready             func(ctx context.Context) error
 }
 

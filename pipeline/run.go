@@ -81,6 +81,7 @@ type Origin struct {
 	ChannelName string `json:"channel_name,omitempty"` // without "#"
 	Thread      string `json:"thread,omitempty"`       // Slack thread ts
 	ReplyTo     string `json:"reply_to,omitempty"`     // Slack response_url
+	Command     string `json:"command,omitempty"`      // id of a command of the API, whose answer is kept under it
 }
 
 // Request is what was asked for. It is frozen when the run is made.

@@ -31,6 +31,8 @@ var actions = []struct {
 	{form(`given \.shipmate\.yaml:`), func(*stage, action) error { return nil }}, // see openStage
 	{form(`given acme/(?P<where>\S+) with:`), anotherRepo},
 	{form(`given ` + somebody + ` is a guest`), guest},
+	{nobody, func(*stage, action) error { return nil }}, // see openStage
+	{form(`(?P<who>api|cli)( (?P<where>acme/\S+))?> (?P<text>.*)`), program},
 	{form(somebody + `> (?P<text>.*)`), comment},
 	{form(somebody + ` \((?P<what>\d+[hm]) ago\)> (?P<text>.*)`), lateComment},
 	{form(somebody + ` edits( mona's comment)?> (?P<text>.*)`), edit},

@@ -86,6 +86,7 @@ func TestTheRulesForbid(t *testing.T) {
 		"commands":            {module + "/bot", module + "/pipeline/redisstore", "github.com/slack-go/slack"},
 		"bot":                 {module + "/bot/slack", module + "/integrations", module + "/pipeline/redisstore"},
 		"bot/slack":           {module + "/bot/github", module + "/integrations/shell"},
+		"bot/api":             {module + "/bot/github", module + "/pipeline/redisstore"},
 		"integrations/shell":  {module + "/integrations/env", module + "/bot", module + "/commands"},
 		"integrations":        {module + "/bot", "github.com/spf13/cobra"},
 	} {

@@ -22,6 +22,9 @@ func (s *stage) news() []string {
 		}
 		s.seen[key] = text
 	}
+	for i, a := range s.answers {
+		show(fmt.Sprint("answer ", i), said(a.to+" hears", s.plain(a.text)))
+	}
 	s.comments(show)
 	s.checks(show)
 	for _, c := range s.w.Slack.Snapshot().Channels {

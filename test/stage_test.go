@@ -40,6 +40,8 @@ type stage struct {
 	typed   string                     // everything people say; ids in it stay as they are
 	seen    map[string]string
 
+	answers []answer // to programs
+
 	redisURL string // "": the bot has its own
 }
 
@@ -75,12 +77,16 @@ fi
 
 func openStage(ctx context.Context, t *testing.T, tr transcript) *stage {
 	s := &stage{t: t, ctx: ctx, held: t.TempDir(), seen: map[string]string{}, apps: map[string]github.OtherApp{}, reviews: map[string]int64{}}
+	var env []string
 	for _, turn := range tr.turns {
 		s.typed += turn.raw + "\n"
+		if nobody.MatchString(turn.raw) {
+			env = append(env, "SHIPMATE_API_ACTOR=")
+		}
 	}
 	s.ahead.Store(int64(-25 * time.Second)) // within what GitHub forgives in a token
 	clock := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
-	w, err := world.Start(ctx, world.Config{Binary: binary, Dir: t.TempDir(), Clock: clock, RedisURL: s.redis(tr)})
+	w, err := world.Start(ctx, world.Config{Binary: binary, Dir: t.TempDir(), Clock: clock, RedisURL: s.redis(tr), Env: env})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -134,6 +134,9 @@ func (c *Client) checkRedirect(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
+// Web is where people see repositories: below it comes owner/name.
+func (c *Client) Web() string { return c.cfg.CloneURL }
+
 // CloneURL is where git fetches the repository from.
 func (c *Client) CloneURL(repo pipeline.Repo) string {
 	return c.cfg.CloneURL + "/" + repo.Owner + "/" + repo.Name + ".git"

@@ -295,6 +295,7 @@ func TestSaid(t *testing.T) {
 		Origin: pipeline.Origin{Surface: "github", PR: 1, Comment: 492700400},
 		Text:   "Looks good.\n/deploy prod",
 		At:     time.Date(2019, 5, 15, 15, 20, 21, 0, time.UTC),
+		Came:   time.Date(2026, 3, 4, 10, 0, 0, 0, time.UTC),
 	}
 	if fmt.Sprint(said) != fmt.Sprint(want) {
 		t.Errorf("got  %+v\nwant %+v", said, want)

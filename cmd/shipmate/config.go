@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,7 @@ type Config struct {
 	Secrets     Secrets  `yaml:"secrets"`
 	Workers     Workers  `yaml:"workers"`
 	Audit       Audit    `yaml:"audit"`
+	API         API      `yaml:"api"`
 }
 
 // Audit says how the audit log is kept.
@@ -45,6 +47,16 @@ type Audit struct {
 	Key     pipeline.Secret `yaml:"-"`       // of its hashes
 	Channel string          `yaml:"channel"` // on Slack: told of overrides and of locks that are taken over
 }
+
+// API is the JSON API, which the command line uses too.
+type API struct {
+	Token     pipeline.Secret `yaml:"-"`
+	TokenFile string          `yaml:"token_file"`
+	Actor     string          `yaml:"actor"` // "583231:octocat": the GitHub user the token acts as
+}
+
+// On reports whether there is an API at all.
+func (a API) On() bool { return a.Token.Reveal() != "" }
 
 // GitHub is the GitHub App.
 type GitHub struct {
@@ -133,7 +145,8 @@ func (c *Config) environment(getenv func(string) (string, bool)) error {
 		"SHIPMATE_LOG_LEVEL": &c.LogLevel, "SHIPMATE_LOG_FORMAT": &c.LogFormat, "SHIPMATE_IDENTITIES_FILE": &c.Identities,
 		"SHIPMATE_GITHUB_PRIVATE_KEY_FILE": &c.GitHub.PrivateKeyFile, "SHIPMATE_GITHUB_API_URL": &c.GitHub.APIURL,
 		"SHIPMATE_GITHUB_CLONE_URL": &c.GitHub.CloneURL, "SHIPMATE_SLACK_API_URL": &c.Slack.APIURL,
-		"SHIPMATE_AUDIT_CHANNEL": &c.Audit.Channel,
+		"SHIPMATE_AUDIT_CHANNEL":  &c.Audit.Channel,
+		"SHIPMATE_API_TOKEN_FILE": &c.API.TokenFile, "SHIPMATE_API_ACTOR": &c.API.Actor,
 	}
 	for name, field := range texts {
 		if v, ok := getenv(name); ok {
@@ -144,7 +157,7 @@ func (c *Config) environment(getenv func(string) (string, bool)) error {
 		"SHIPMATE_GITHUB_PRIVATE_KEY": &c.GitHub.PrivateKey, "SHIPMATE_GITHUB_WEBHOOK_SECRET": &c.GitHub.WebhookSecret,
 		"SHIPMATE_GITHUB_WEBHOOK_SECRET_PREVIOUS": &c.GitHub.PreviousSecret, "SHIPMATE_SLACK_BOT_TOKEN": &c.Slack.BotToken,
 		"SHIPMATE_SLACK_SIGNING_SECRET": &c.Slack.SigningSecret, "SHIPMATE_SLACK_SIGNING_SECRET_PREVIOUS": &c.Slack.PreviousSecret,
-		"SHIPMATE_SLACK_APP_TOKEN": &c.Slack.AppToken, "SHIPMATE_AUDIT_KEY": &c.Audit.Key,
+		"SHIPMATE_SLACK_APP_TOKEN": &c.Slack.AppToken, "SHIPMATE_AUDIT_KEY": &c.Audit.Key, "SHIPMATE_API_TOKEN": &c.API.Token,
 	}
 	for name, field := range secrets {
 		if v, ok := getenv(name); ok {
@@ -167,7 +180,7 @@ func (c *Config) environment(getenv func(string) (string, bool)) error {
 const minSecret = 32 // bytes of a webhook secret
 
 func (c *Config) check() error {
-	return errors.Join(c.checkGitHub(), c.checkSlack(), c.checkRest())
+	return errors.Join(c.checkGitHub(), c.checkSlack(), c.checkAPI(), c.checkRest())
 }
 
 func (c *Config) checkGitHub() error {
@@ -207,6 +220,35 @@ func (c *Config) checkSlack() error {
 	needed := c.Slack.AppToken.Reveal() == ""
 	return errors.Join(longEnough("SHIPMATE_SLACK_SIGNING_SECRET", c.Slack.SigningSecret, needed),
 		longEnough("SHIPMATE_SLACK_SIGNING_SECRET_PREVIOUS", c.Slack.PreviousSecret, false), isURL("SHIPMATE_SLACK_API_URL", c.Slack.APIURL))
+}
+
+func (c *Config) checkAPI() error {
+	if c.API.Token.Reveal() == "" && c.API.TokenFile != "" {
+		token, err := os.ReadFile(c.API.TokenFile)
+		if err != nil {
+			return fmt.Errorf("SHIPMATE_API_TOKEN_FILE: %w", err)
+		}
+		if c.API.Token = pipeline.NewSecret(strings.TrimSpace(string(token))); !c.API.On() {
+			return fmt.Errorf("SHIPMATE_API_TOKEN_FILE: %s is empty", c.API.TokenFile)
+		}
+	}
+	_, err := c.API.actor()
+	return errors.Join(longEnough("SHIPMATE_API_TOKEN", c.API.Token, false), err)
+}
+
+var actorForm = regexp.MustCompile(`^([1-9][0-9]{0,17}):([A-Za-z0-9][A-Za-z0-9_-]{0,38})$`)
+
+// actor is who the token acts as; zero: nobody.
+func (a API) actor() (pipeline.Actor, error) {
+	if strings.TrimSpace(a.Actor) == "" {
+		return pipeline.Actor{}, nil
+	}
+	m := actorForm.FindStringSubmatch(strings.TrimSpace(a.Actor))
+	if m == nil {
+		return pipeline.Actor{}, fmt.Errorf("SHIPMATE_API_ACTOR: %q is not a GitHub user as id:login, such as 583231:octocat; the id is in https://api.github.com/users/<login>", a.Actor)
+	}
+	id, err := strconv.ParseInt(m[1], 10, 64)
+	return pipeline.Actor{ID: id, Login: m[2]}, err
 }
 
 func (c *Config) checkRest() error {

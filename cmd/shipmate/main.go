@@ -25,7 +25,11 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err := root().ExecuteContext(ctx)
+	began := false
+	err := root(&began).ExecuteContext(ctx)
+	if err != nil && !began {
+		err = &usageError{err} // cobra's own: an unknown command or flag, a missing argument
+	}
 	var usage *usageError
 	switch {
 	case err == nil:
@@ -41,17 +45,42 @@ func main() {
 	}
 }
 
-func root() *cobra.Command {
+// root is the whole command line. began is set as soon as a command was
+// understood and its own work begins.
+func root(began *bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "shipmate",
 		Short:         "A deployment bot that lives where teams already talk",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
+		// Flags before a verb are ours, the words after it are said as they stand.
+		TraverseChildren: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return &usageError{oneOf("command", args[0], names(cmd)...)}
+		},
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	cmd.AddCommand(serveCommand(), runCommand(), validateCommand(), schemaCommand(), slackManifestCommand(), auditCommand(), versionCommand())
+	over := &remote{output: "text"}
+	over.flags(cmd)
+	cmd.AddCommand(over.verbs(cmd)...)
+	cmd.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		*began = true
+		return over.misplaced(cmd, c)
+	}
 	return cmd
+}
+
+func names(root *cobra.Command) []string {
+	var out []string
+	for _, c := range root.Commands() {
+		out = append(out, c.Name())
+	}
+	return out
 }
 
 // usageError is a setting or an argument that is wrong: exit code 2.

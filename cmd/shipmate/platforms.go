@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/bot/api"
 	"github.com/shipmate/shipmate/bot/github"
 	"github.com/shipmate/shipmate/bot/slack"
 	"github.com/shipmate/shipmate/integrations/shell"
@@ -26,12 +27,13 @@ type githubSide struct {
 	surface       bot.Surface
 	source        source
 	installations func(ctx context.Context) ([]bot.Installed, error)
+	web           string // where people see repositories
 }
 
 func openGitHub(cfg Config, store *redisstore.Store, buttons bot.Buttons, metrics *bot.Metrics, log *slog.Logger) (githubSide, error) {
 	if !cfg.GitHub.On() {
 		log.Warn("GitHub is not configured: no repository can be read or deployed; set SHIPMATE_GITHUB_APP_ID and its key and secret")
-		return githubSide{name: "shipmate", forge: noGitHub{}, source: noGitHub{}}, nil
+		return githubSide{name: "shipmate", web: "https://github.com", forge: noGitHub{}, source: noGitHub{}}, nil
 	}
 	client, err := github.NewClient(github.Config{
 		AppID: cfg.GitHub.AppID, PrivateKey: []byte(cfg.GitHub.PrivateKey.Reveal()), Slug: cfg.GitHub.Slug,
@@ -54,6 +56,7 @@ func openGitHub(cfg Config, store *redisstore.Store, buttons bot.Buttons, metric
 		surface:       github.Replies{Client: client},
 		source:        &gitsource.Git{Cache: filepath.Join(cfg.DataDir, "sources"), CloneURL: client.CloneURL, Token: client.Token},
 		installations: client.Installations,
+		web:           client.Web(),
 	}, nil
 }
 
@@ -174,8 +177,9 @@ func (d directory) Services(ctx context.Context) ([]slack.Service, error) {
 	return out, err
 }
 
-func surfaces(gh githubSide, sl slackSide) map[string]bot.Surface {
-	out := map[string]bot.Surface{}
+func surfaces(gh githubSide, sl slackSide, records bot.Records) map[string]bot.Surface {
+	kept := api.Surface{Records: records}
+	out := map[string]bot.Surface{bot.SurfaceAPI: kept, bot.SurfaceCLI: kept}
 	if gh.surface != nil {
 		out["github"] = gh.surface
 	}

@@ -16,6 +16,7 @@ import (
 	"gocloud.dev/blob/fileblob"
 
 	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/bot/api"
 	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/integrations"
 	"github.com/shipmate/shipmate/integrations/shell"
@@ -125,7 +126,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Buttons:    buttons,
 		Services:   services,
 		Identities: identities,
-		Surfaces:   surfaces(gh, sl),
+		Surfaces:   surfaces(gh, sl, store),
 		Audit:      audit,
 		Announce:   sl.announce,
 		Now:        time.Now,
@@ -143,6 +144,27 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if slices.Contains(cfg.Roles, "ingest") {
 		routes.GitHubWebhook, routes.SlackCommands, routes.SlackInteractions, routes.SlackEvents = gh.webhook, sl.commands, sl.interactions, sl.events
 	}
+	if cfg.API.On() && (slices.Contains(cfg.Roles, "ingest") || slices.Contains(cfg.Roles, "web")) {
+		actor, err := cfg.API.actor()
+		if err != nil {
+			return &usageError{err}
+		}
+		routes.API = api.New(api.Config{
+			Token:    cfg.API.Token,
+			Actor:    actor,
+			Queue:    store,
+			Records:  store,
+			Services: services,
+			Runs:     store,
+			Logs:     logs,
+			GitHub:   gh.forge,
+			Web:      gh.web,
+			Stop:     ctx.Done(),
+			Now:      time.Now,
+			Log:      log,
+			Observe:  func(status string, took time.Duration) { metrics.Acked("api", status, took) },
+		})
+	}
 
 	// Everything that runs, until ctx ends or one of them fails.
 	public, err := net.Listen("tcp", cfg.Addr)
@@ -153,7 +175,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return &usageError{fmt.Errorf("SHIPMATE_METRICS_ADDR: %w", err)}
 	}
-	log.Info("shipmate is ready", "version", version, "addr", public.Addr().String(), "metrics", private.Addr().String(), "github", cfg.GitHub.On(), "slack", cfg.Slack.On(), "redis", redisstore.Redacted(cfg.RedisURL))
+	log.Info("shipmate is ready", "version", version, "addr", public.Addr().String(), "metrics", private.Addr().String(), "github", cfg.GitHub.On(), "slack", cfg.Slack.On(), "api", cfg.API.On(), "redis", redisstore.Redacted(cfg.RedisURL))
 	var all group
 	ctx, all.stop = context.WithCancelCause(ctx)
 	all.run(func() error { return bot.Serve(ctx, public, routes.Handler(), log) })

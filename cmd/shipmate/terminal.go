@@ -17,7 +17,8 @@ import (
 	"github.com/shipmate/shipmate/pipeline"
 )
 
-// terminal shows a run as it goes: it is the engine's sink and takes the logs.
+// terminal shows a run as it goes. For a run of this machine it is the engine's
+// sink and takes the logs; for one of the bot's see follow.go.
 type terminal struct {
 	ended chan *pipeline.Run
 	asks  chan string
@@ -45,13 +46,7 @@ func (t *terminal) Subject(r *pipeline.Run) string { return string(r.ID) }
 func (t *terminal) Show(_ context.Context, r *pipeline.Run, _ pipeline.Shown) (json.RawMessage, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, s := range r.Steps {
-		if t.shown[s.Name] == s.State || s.State == pipeline.Queued {
-			continue
-		}
-		t.shown[s.Name] = s.State
-		t.step(r, s)
-	}
+	t.steps(r)
 	for _, gate := range r.OpenGates() {
 		if !t.asked[gate] {
 			t.asked[gate] = true
@@ -64,6 +59,17 @@ func (t *terminal) Show(_ context.Context, r *pipeline.Run, _ pipeline.Shown) (j
 		t.ended <- r
 	}
 	return nil, nil
+}
+
+// steps prints those that stand elsewhere than the last time.
+func (t *terminal) steps(r *pipeline.Run) {
+	for _, s := range r.Steps {
+		if t.shown[s.Name] == s.State || s.State == pipeline.Queued {
+			continue
+		}
+		t.shown[s.Name] = s.State
+		t.step(r, s)
+	}
 }
 
 func (t *terminal) step(r *pipeline.Run, s pipeline.StepRun) {

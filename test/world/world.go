@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -17,7 +18,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -48,6 +48,7 @@ type World struct {
 	cfg     Config
 	metrics string
 	addr    string
+	claims  []net.PacketConn // see claimPorts
 	mu      sync.Mutex
 	bot     *exec.Cmd
 	exited  chan struct{}
@@ -74,6 +75,8 @@ const (
 	Org     = "acme"
 	Channel = "deploys" // the Slack channel everybody is in
 	Team    = "T0SIM"
+
+	APIToken = "the-token-of-the-api-of-this-world" // it acts as mona, see Config.Env
 )
 
 // Build compiles shipmate into dir and returns the executable's path.
@@ -154,7 +157,7 @@ func (w *World) path(name string) string { return filepath.Join(w.cfg.Dir, name)
 // StartBot starts the bot, on the same addresses as the one before it.
 func (w *World) StartBot(ctx context.Context) error {
 	if w.addr == "" {
-		ports, err := freePorts(2)
+		ports, err := w.claimPorts(2)
 		if err != nil {
 			return err
 		}
@@ -176,6 +179,7 @@ func (w *World) StartBot(ctx context.Context) error {
 		"SHIPMATE_GITHUB_APP_ID=" + strconv.FormatInt(w.GitHub.AppID(), 10), "SHIPMATE_GITHUB_PRIVATE_KEY_FILE=" + key,
 		"SHIPMATE_GITHUB_WEBHOOK_SECRET=" + w.GitHub.WebhookSecret(), "SHIPMATE_GITHUB_API_URL=" + w.GitHub.APIURL(), "SHIPMATE_GITHUB_CLONE_URL=" + w.GitHub.URL(),
 		"SHIPMATE_SLACK_BOT_TOKEN=xoxb-sim", "SHIPMATE_SLACK_SIGNING_SECRET=a-signing-secret-of-the-simulated-slack", "SHIPMATE_SLACK_API_URL=" + w.Slack.APIURL(),
+		"SHIPMATE_API_TOKEN=" + APIToken, "SHIPMATE_API_ACTOR=11:mona",
 	}, w.cfg.Env...)
 	if w.cfg.SocketMode {
 		cmd.Env = append(cmd.Env, "SHIPMATE_SLACK_APP_TOKEN=xapp-sim")
@@ -331,41 +335,35 @@ func (w *World) signal(sig syscall.Signal) error {
 func (w *World) Close() error {
 	err := w.StopBot()
 	w.Slack.Close()
+	for _, claim := range w.claims {
+		err = errors.Join(err, claim.Close())
+	}
 	return errors.Join(err, w.GitHub.Close())
 }
 
-// freePorts finds addresses that nothing listens on. They lie below the range
+// claimPorts finds addresses that nothing listens on, and keeps other worlds
+// away from them with the UDP port of the same number. They lie below the range
 // that systems hand out by themselves: between our look and the bot's listen a
 // port of that range may become the end of anybody's connection.
-func freePorts(n int) ([]string, error) {
+func (w *World) claimPorts(n int) ([]string, error) {
+	const first, last = 12000, 30000
 	var out []string
-	for range portLast - portFirst {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(nextPort()))
-		l, err := net.Listen("tcp", addr)
+	for _, offset := range rand.Perm(last - first) {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+offset))
+		claim, err := net.ListenPacket("udp", addr)
 		if err != nil {
 			continue
 		}
-		if err := l.Close(); err != nil {
-			return nil, err
+		if l, err := net.Listen("tcp", addr); err != nil || l.Close() != nil {
+			_ = claim.Close()
+			continue
 		}
+		w.claims = append(w.claims, claim)
 		if out = append(out, addr); len(out) == n {
 			return out, nil
 		}
 	}
-	return nil, fmt.Errorf("no %d free ports between %d and %d", n, portFirst, portLast)
-}
-
-const portFirst, portLast = 12000, 30000
-
-// portsTaken counts the ports this process has looked at.
-var portsTaken atomic.Int64
-
-// nextPort never gives this process the same port twice, and starts each
-// process elsewhere: test packages run beside each other.
-func nextPort() int {
-	const blocks = 60
-	const block = (portLast - portFirst) / blocks
-	return portFirst + (os.Getpid()%blocks*block+int(portsTaken.Add(1)))%(portLast-portFirst)
+	return nil, fmt.Errorf("no %d free ports between %d and %d", n, first, last)
 }
 
 // LogFile is where the bot's log goes unless Config.Log says otherwise.
