@@ -29,6 +29,9 @@ type Announcement struct {
 func (b *Bot) auditCommand(ctx context.Context, c *commands.Call, a outcome) error {
 	e := auditEntry("command", c.Repo, c.Origin, c.Actor)
 	e.Text, e.Run, e.Code = c.Line.Text, a.Reply.Run, "done"
+	if a.Reply.Ask != nil {
+		e.Code = "asked"
+	}
 	if a.Code != "" {
 		e.Kind, e.Code, e.Text = "refused", a.Code, c.Line.Text+": "+a.Message
 	}

@@ -15,10 +15,11 @@ import (
 // Button is what a button on a message means. People hold only its id, which is
 // random; nothing in it is to be trusted but that.
 type Button struct {
-	Run  pipeline.RunID `json:"run"`
-	Kind ButtonKind     `json:"kind"`
-	Gate string         `json:"gate,omitempty"`
-	SHA  string         `json:"sha"`
+	Run     pipeline.RunID `json:"run"`
+	Kind    ButtonKind     `json:"kind"`
+	Gate    string         `json:"gate,omitempty"`
+	SHA     string         `json:"sha"`
+	Confirm *confirmation  `json:"confirm,omitempty"` // what a ButtonConfirm says yes to
 }
 
 // Buttons makes ids and finds what they mean.
@@ -83,6 +84,9 @@ func (b *Bot) pressed(ctx context.Context, key string, m Pressed) error {
 	btn, err := b.Buttons.Find(ctx, m.Repo.ID, m.Button)
 	if err != nil {
 		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
+	}
+	if btn.Confirm != nil {
+		return b.confirmed(ctx, key, m, btn)
 	}
 	r, err := b.Store.Load(ctx, btn.Run)
 	if err != nil {

@@ -44,7 +44,7 @@ func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error 
 	for _, p := range cfg.Pipelines {
 		if on := p.On.PullRequest; on != nil && matchesAny(on.Branches, m.Base) {
 			req := pipeline.Request{Repo: m.Repo, Service: cfg.Service, Pipeline: *p, ConfigSHA: cfg.SHA, SHA: m.Head, Ref: m.Branch, PR: m.Number, Base: m.Base, Title: m.Title,
-				Trigger: pipeline.ByPullRequest, Actor: m.Actor, Origin: pipeline.Origin{Surface: "github", PR: m.Number}}
+				Trigger: pipeline.ByPullRequest, Actor: m.Actor, CausedBy: m.Author, Origin: pipeline.Origin{Surface: "github", PR: m.Number}}
 			if err := b.startUnasked(ctx, key+":"+p.Name, req, on.Paths); err != nil {
 				return err
 			}
@@ -127,7 +127,7 @@ func (b *Bot) push(ctx context.Context, key string, m Push) error {
 			continue
 		}
 		req := pipeline.Request{Repo: m.Repo, Service: cfg.Service, Pipeline: *p, ConfigSHA: cfg.SHA, SHA: m.After, Ref: m.Branch, Title: m.Title,
-			Trigger: pipeline.ByPush, Actor: pipeline.Bot(), Reason: "push by " + m.Actor.Login}
+			Trigger: pipeline.ByPush, Actor: pipeline.Bot(), CausedBy: m.Actor, Reason: "push by " + m.Actor.Login}
 		if on.Environment != "" {
 			req.Environment, _ = cfg.Environment(on.Environment)
 			if err := b.unchanged(ctx, &req); err != nil {

@@ -1,10 +1,13 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 
@@ -80,4 +83,26 @@ func (f *IdentityFile) GitHub(ctx context.Context, who pipeline.Actor) (pipeline
 	}
 	who.ID, who.Login = id.GitHubID, id.GitHubLogin
 	return who, nil
+}
+
+// Slack lists the people of the file who act as a GitHub user. Those who may
+// not act, such as guests and who left, are not among them.
+func (f *IdentityFile) Slack(ctx context.Context, github pipeline.Actor) ([]pipeline.Actor, error) {
+	var out []pipeline.Actor
+	for key, id := range f.people {
+		if github.ID != 0 && id.GitHubID != github.ID || github.ID == 0 && !strings.EqualFold(id.GitHubLogin, github.Login) {
+			continue
+		}
+		who, err := f.GitHub(ctx, pipeline.Actor{SlackTeam: key.team, SlackUser: key.user})
+		switch {
+		case err != nil && pipeline.IsTemporary(err):
+			return nil, err
+		case err == nil:
+			out = append(out, who)
+		}
+	}
+	slices.SortFunc(out, func(a, b pipeline.Actor) int {
+		return cmp.Or(strings.Compare(a.SlackTeam, b.SlackTeam), strings.Compare(a.SlackUser, b.SlackUser))
+	})
+	return out, nil
 }

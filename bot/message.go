@@ -39,6 +39,7 @@ type Said struct {
 	Near pipeline.Repo `json:"near,omitzero"`
 
 	gate  string          // of the button that was pressed instead
+	yesTo pipeline.Commit // what the person confirmed by a button
 	acked <-chan struct{} // closed when it is shown that it was seen; nil: nothing is to be shown
 }
 
@@ -118,6 +119,14 @@ type Answer struct {
 	Text    string         // "": only the outcome is shown
 	Code    string         // reason code of the first refusal, for programs; people find it in Text
 	Run     pipeline.RunID // the run it is about, if any
+	Confirm []Confirm      // to be answered, by this person alone
+	Replace bool           // it stands where the button was that it answers
+}
+
+// Confirm is a button below an answer. Pressed, it is a [Pressed].
+type Confirm struct {
+	Button string // its id
+	Label  string
 }
 
 // Surface is a place people talk to the bot: GitHub, Slack, the API.

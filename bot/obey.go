@@ -16,7 +16,7 @@ import (
 
 // obey does the lines in order and answers them together.
 func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Line) error {
-	base := commands.Call{Actor: m.Actor, Origin: m.Origin, Repo: m.Repo, PR: m.Origin.PR, Said: m.At, Came: m.Came, Now: b.Now()}
+	base := commands.Call{Actor: m.Actor, Origin: m.Origin, Repo: m.Repo, PR: m.Origin.PR, Said: m.At, Came: m.Came, Now: b.Now(), Confirmed: m.yesTo}
 	err := b.place(ctx, &base, lines)
 	begun := err == nil && b.begun(ctx, &base, key)
 	if err == nil && !begun {
@@ -33,7 +33,7 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 	if err != nil {
 		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
 	}
-	answer := Answer{Outcome: Done}
+	answer := Answer{Outcome: Done, Replace: m.yesTo.SHA != ""}
 	var texts []string
 	for i, line := range lines {
 		call := base
@@ -46,6 +46,13 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 			b.Log.Info("command refused", "repo", base.Repo.String(), "actor", base.Actor.Login, "command", line.Command.Help().Name, "code", pipeline.Code(err), "err", err)
 			answer.Outcome, answer.Code = Refused, cmp.Or(answer.Code, pipeline.Code(err))
 			reply.Text = refusal(err)
+		}
+		if reply.Ask != nil {
+			question, err := b.ask(ctx, &call, *reply.Ask)
+			if err != nil {
+				return err
+			}
+			answer.Confirm = append(answer.Confirm, question)
 		}
 		answer.Run = cmp.Or(reply.Run, answer.Run)
 		if reply.Text != "" {

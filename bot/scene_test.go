@@ -1,6 +1,7 @@
 package bot_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -168,6 +169,7 @@ type forge struct {
 	rights map[int64]pipeline.Permission
 	wrote  []int64 // whose work is deployed
 	same   bool    // all commits hold the same files
+	tip    string  // of the default branch; "": head
 	notYet bool    // the head of the pull request was not it when the comment was written
 
 	mu     sync.Mutex
@@ -222,7 +224,7 @@ func (f *forge) PullRequest(context.Context, pipeline.Repo, int) (pipeline.PullR
 }
 
 func (f *forge) Commit(context.Context, pipeline.Repo, string) (pipeline.Commit, error) {
-	return pipeline.Commit{SHA: head, Branch: "main", OnDefault: true}, nil
+	return pipeline.Commit{SHA: cmp.Or(f.tip, head), Title: "Add a sale", Branch: "main", OnDefault: true}, nil
 }
 
 func (f *forge) WasHead(context.Context, pipeline.Repo, int, string, time.Time) (bool, error) {

@@ -43,6 +43,7 @@ const (
 	ButtonCancel   ButtonKind = "cancel"
 	ButtonRetry    ButtonKind = "retry"
 	ButtonRollback ButtonKind = "rollback"
+	ButtonConfirm  ButtonKind = "confirm" // of an answer, never of a run
 )
 
 // Label is what stands on the button, at most 20 characters (GitHub's limit).

@@ -79,9 +79,12 @@ type Call struct {
 	PR     int              // zero: not said on a pull request
 	Gate   string           // of the button that was pressed; "": none
 	Thread pipeline.RunID   // the run whose Slack thread it was said in; "": none
-	Said   time.Time        // by the platform's clock
-	Came   time.Time        // when it reached us, by our own; zero: just now, by a button
-	Now    time.Time
+	// Confirmed is the commit that was shown to the person, who said yes to it;
+	// zero: none was.
+	Confirmed pipeline.Commit
+	Said      time.Time // by the platform's clock
+	Came      time.Time // when it reached us, by our own; zero: just now, by a button
+	Now       time.Time
 }
 
 // Reply is what a command says back, in the Markdown of bot.Answer.
@@ -89,6 +92,13 @@ type Reply struct {
 	Text string
 	Run  pipeline.RunID
 	Loud string // what the operator's channel is told as well, in the same Markdown; "": nothing
+	Ask  *Ask   // nothing was done yet: the command is to be said again, with this confirmed
+}
+
+// Ask is what a person has to confirm.
+type Ask struct {
+	Environment string
+	Commit      pipeline.Commit
 }
 
 // Set is the commands that are switched on, in the order of the manual.

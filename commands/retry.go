@@ -35,7 +35,7 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	}
 	c.Line.Args = map[string]string{"run": string(old.ID)} // so that it can be named if it is to be said again
 	req := old.Request
-	req.ID, req.Actor, req.Origin, req.NotBefore, req.Nothing, req.Same = "", c.Actor, c.Origin, time.Time{}, "", ""
+	req.ID, req.Actor, req.CausedBy, req.Origin, req.NotBefore, req.Nothing, req.Same = "", c.Actor, pipeline.Actor{}, c.Origin, time.Time{}, "", ""
 	if req.Environment != nil {
 		env, ok := c.Config.Environment(req.Environment.Name)
 		if !ok {

@@ -16,6 +16,10 @@ type revision struct{ GitHub GitHub }
 // freeze fixes what is deployed: the ref that was named, else the pull
 // request's head, else the head of the default branch.
 func (d revision) freeze(ctx context.Context, c *Call, req *pipeline.Request, ref string) error {
+	if seen := c.Confirmed; seen.SHA != "" {
+		req.SHA, req.Title, req.Ref = seen.SHA, seen.Title, seen.Branch
+		return nil
+	}
 	var pr pipeline.PullRequest
 	if c.PR != 0 {
 		var err error

@@ -53,7 +53,7 @@ func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
 	}
 	req := last.Request
 	req.ID, req.Restores, req.Parent, req.Reverts = "", &to, "", ""
-	req.Environment, req.Trigger, req.Actor, req.Origin = env, pipeline.ByRollback, c.Actor, c.Origin
+	req.Environment, req.Trigger, req.Actor, req.CausedBy, req.Origin = env, pipeline.ByRollback, c.Actor, pipeline.Actor{}, c.Origin
 	req.PR = c.PR
 	req.Reason = prose(c.Line.Flag("reason"))
 	req.Pipeline.OnFailure = pipeline.Stop

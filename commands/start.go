@@ -37,6 +37,9 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 	if err := refuse(gates, c.Line, req); err != nil {
 		return Reply{}, err
 	}
+	if reply, asks := confirmFirst(c, &req); asks {
+		return reply, nil
+	}
 	r, err := s.Runs.Start(ctx, req)
 	if err != nil {
 		return Reply{}, err

@@ -99,6 +99,7 @@ type Request struct {
 	Title       string         `json:"title,omitempty"` // subject of the commit or pull request, for display only
 	Trigger     Trigger        `json:"trigger"`
 	Actor       Actor          `json:"actor"`
+	CausedBy    Actor          `json:"caused_by,omitzero"` // of a run nobody asked for: who pushed, or whose pull request it is
 	Params      map[string]any `json:"params,omitempty"`
 	Reason      string         `json:"reason,omitempty"`
 	DryRun      bool           `json:"dry_run,omitempty"`

@@ -188,6 +188,12 @@ func (c *Config) Environment(name string) (*Environment, bool) {
 	return nil, false
 }
 
+// FrozenUntil reports whether nothing is deployed now, and when that ends.
+func (e *Environment) FrozenUntil(now time.Time) (until time.Time, frozen bool) {
+	_, until, frozen = frozenAt(e.Freeze, now)
+	return until, frozen
+}
+
 // EnvironmentNames lists the environments in the file's order.
 func (c *Config) EnvironmentNames() []string {
 	var names []string

@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/shipmate/shipmate/test/sim/github"
-	"github.com/shipmate/shipmate/test/sim/slack"
-	"github.com/shipmate/shipmate/test/world"
 )
 
 // action is a line of a transcript, taken apart.
@@ -39,8 +37,13 @@ var actions = []struct {
 	{form(somebody + ` #(?P<where>\S+) \(thread\)> (?P<text>.*)`), inThread},
 	{form(somebody + ` #(?P<where>\S+)> (?P<text>.*)`), inChannel},
 	{form(somebody + ` clicks "(?P<what>[^"]+)" in #(?P<where>\S+)`), clickInSlack},
+	{form(somebody + ` clicks "(?P<what>[^"]+)" in direct`), clickInDirect},
 	{form(somebody + ` clicks "(?P<what>[^"]+)" on check (?P<where>\S+)`), clickOnCheck},
 	{form(somebody + ` fills in (?P<text>.*)`), fillIn},
+	{form(somebody + ` chooses (?P<what>[^:]+): (?P<text>.*)`), choose},
+	{form(somebody + ` opens home`), openHome},
+	{form(somebody + ` clicks "(?P<what>[^"]+)" at home`), clickAtHome},
+	{form(somebody + ` uses shortcut "(?P<what>[^"]+)"( on (?P<text>a run|a word) in #(?P<where>\S+))?`), useShortcut},
 	{form(somebody + ` pushes (?P<where>[^:]+): (?P<text>.*)`), push},
 	{form(somebody + ` opens "(?P<text>.*)"(?P<what> as a draft| from a fork)?`), open},
 	{form(somebody + ` (?P<what>closes|reopens|merges) the pull request`), pullRequest},
@@ -86,15 +89,6 @@ func anotherRepo(s *stage, a action) error {
 	return err
 }
 
-func guest(s *stage, a action) error {
-	for _, p := range world.People {
-		if p.Login == a.who {
-			s.w.Slack.AddUser(slack.User{ID: p.Slack, Name: p.Login, IsRestricted: true})
-		}
-	}
-	return nil
-}
-
 func comment(s *stage, a action) (err error) {
 	if a.who == "hubot" {
 		_, err = s.hubot.Comment(s.repo, s.pr, a.text)
@@ -105,71 +99,6 @@ func comment(s *stage, a action) (err error) {
 }
 
 func edit(s *stage, a action) error { return s.as(a).EditComment(s.repo, s.last.ID, a.text) }
-
-func inChannel(s *stage, a action) error {
-	if name, text, _ := strings.Cut(a.text, " "); strings.HasPrefix(name, "/") {
-		d, err := s.w.Slack.SlashCommand(s.ctx, slack.Command{User: a.who, Channel: a.where, Name: name, Text: text})
-		return errors.Join(err, failed(d))
-	}
-	return s.mention(slack.Post{User: a.who, Channel: a.where, Text: a.text})
-}
-
-// mention posts a message, which reaches the bot if it begins with its name.
-func (s *stage) mention(p slack.Post) error {
-	text, ours := strings.CutPrefix(p.Text, "@shipmate")
-	if !ours {
-		_, err := s.w.Slack.Say(p)
-		return err
-	}
-	p.Text = strings.TrimSpace(text)
-	d, err := s.w.Slack.Mention(s.ctx, p)
-	return errors.Join(err, failed(d))
-}
-
-func failed(d slack.Delivery) error {
-	if d.Error == "" {
-		return nil
-	}
-	return errors.New(d.Error)
-}
-
-// inThread is about the newest run in the channel.
-func inThread(s *stage, a action) error {
-	m, err := s.newestRun(a.where, func(slack.Message) bool { return true })
-	if err != nil {
-		return err
-	}
-	return s.mention(slack.Post{User: a.who, Channel: a.where, Thread: m.TS, Text: a.text})
-}
-
-func (s *stage) newestRun(channel string, fits func(slack.Message) bool) (slack.Message, error) {
-	messages := s.w.Slack.Messages(channel)
-	for i := len(messages) - 1; i >= 0; i-- {
-		if m := messages[i]; m.Bot && !m.Ephemeral() && fits(m) {
-			return m, nil
-		}
-	}
-	return slack.Message{}, fmt.Errorf("nothing like it in #%s", channel)
-}
-
-func clickInSlack(s *stage, a action) error {
-	m, err := s.newestRun(a.where, func(m slack.Message) bool { _, ok := m.Button(a.what); return ok })
-	if err != nil {
-		return err
-	}
-	d, err := s.w.Slack.Click(s.ctx, slack.Click{User: a.who, Channel: a.where, Message: m.TS, Button: a.what})
-	return errors.Join(err, failed(d))
-}
-
-func fillIn(s *stage, a action) error {
-	values := map[string]string{}
-	for field := range strings.SplitSeq(a.text, ", ") {
-		label, value, _ := strings.Cut(field, ": ")
-		values[label] = value
-	}
-	d, err := s.w.Slack.SubmitView(s.ctx, slack.Submission{User: a.who, Values: values})
-	return errors.Join(err, failed(d))
-}
 
 // clickOnCheck presses a button of ours, or GitHub's own "Re-run".
 func clickOnCheck(s *stage, a action) error {

@@ -135,7 +135,7 @@ func converse(t *testing.T, tr transcript) string {
 			continue
 		}
 		act := turn.act
-		act.text = s.real(act.text)
+		act.text, act.what = s.real(act.text), s.real(act.what)
 		if err := turn.do(s, act); err != nil {
 			t.Fatalf("%s: %v", turn.raw, err)
 		}

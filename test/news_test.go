@@ -32,7 +32,21 @@ func (s *stage) news() []string {
 	}
 	for _, p := range world.People {
 		if v := s.w.Slack.OpenView(p.Login); v != nil {
-			show("form "+v.ID, said("form for "+p.Login, s.plain(v.Rendered)))
+			show("form "+v.ID, said("form for "+p.Login, s.plain(html.UnescapeString(v.Rendered+wrong(v)))))
+		}
+		if v := s.w.Slack.Home(p.Login); v != nil {
+			show("home "+v.ID, said("home of "+p.Login, s.plain(html.UnescapeString(v.Rendered))))
+		}
+	}
+	return out
+}
+
+// wrong is what the form says below inputs that were not accepted.
+func wrong(v *slack.View) string {
+	out := ""
+	for _, in := range v.Inputs {
+		if sentence := v.Errors[in.BlockID]; sentence != "" {
+			out += "\n! " + in.Label + ": " + sentence
 		}
 	}
 	return out
@@ -158,6 +172,11 @@ func (s *stage) channel(c slack.ChannelState, show func(key, text string)) {
 	name := "#" + c.Name
 	if c.Direct {
 		name = "direct"
+		for _, p := range world.People {
+			if slices.Contains(c.Members, p.Slack) {
+				name += " with " + p.Login
+			}
+		}
 	}
 	s.inOrder(c.Messages)
 	for _, m := range c.Messages {
@@ -223,6 +242,7 @@ var (
 	runID    = regexp.MustCompile(`r-[0-9a-hjkmnp-tv-z]{8}\b`)
 	duration = regexp.MustCompile(`\b(after|in) [0-9][0-9.]*(ms|s|m[0-9]*s?)\b`)
 	moment   = regexp.MustCompile(`\b((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?20\d\d-\d\d-\d\d \d\d:\d\d UTC`)
+	message  = regexp.MustCompile(`https://sim\.slack\.com/archives/[A-Z0-9]+/p\d+(\?[^>\s]*)?`)
 	clock    = regexp.MustCompile(`\b\d\d:\d\d:\d\d UTC`)
 	zero     = "\u200b" // keeps names from becoming links
 )
@@ -236,6 +256,7 @@ func (s *stage) plain(text string) string {
 		text = strings.ReplaceAll(text, sha[:7], name(i, 7))
 	}
 	text = duration.ReplaceAllString(text, "$1 1s")
+	text = message.ReplaceAllString(text, "https://sim.slack.com/archives/C/p")
 	text = moment.ReplaceAllString(text, "2026-01-02 15:04 UTC")
 	text = clock.ReplaceAllString(text, "15:04:05 UTC")
 	if host, err := os.Hostname(); err == nil {

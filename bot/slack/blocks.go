@@ -162,18 +162,26 @@ func (s *Sink) buttons(ctx context.Context, r *pipeline.Run, v bot.View) ([]slac
 		if kind == bot.ButtonApprove || kind == bot.ButtonReject {
 			gate = v.Gate
 		}
-		id, err := s.Buttons.ID(ctx, r, kind, gate)
+		b, err := runButton(ctx, s.Buttons, r, kind, gate)
 		if err != nil {
-			return nil, pipeline.Temporary(fmt.Errorf("button %s of run %s: %w", kind, r.ID, err))
-		}
-		b := slackgo.NewButtonBlockElement(buttonPrefix+string(kind), buttonValue(r.Repo.ID, id), plainText(kind.Label()))
-		b.Style = style(kind)
-		if kind != bot.ButtonReject { // its form asks again
-			b.Confirm = confirm(r, kind)
+			return nil, err
 		}
 		out = append(out, b)
 	}
 	return out, nil
+}
+
+func runButton(ctx context.Context, buttons bot.Buttons, r *pipeline.Run, kind bot.ButtonKind, gate string) (*slackgo.ButtonBlockElement, error) {
+	id, err := buttons.ID(ctx, r, kind, gate)
+	if err != nil {
+		return nil, pipeline.Temporary(fmt.Errorf("button %s of run %s: %w", kind, r.ID, err))
+	}
+	b := slackgo.NewButtonBlockElement(buttonPrefix+string(kind), buttonValue(r.Repo.ID, id), plainText(kind.Label()))
+	b.Style = style(kind)
+	if kind != bot.ButtonReject { // its form asks again
+		b.Confirm = confirm(r, kind)
+	}
+	return b, nil
 }
 
 func style(kind bot.ButtonKind) slackgo.Style {

@@ -22,12 +22,15 @@ func (q *Requests) command(ctx context.Context, a arrival, c slackgo.SlashComman
 		return answer{status: http.StatusBadRequest}
 	}
 	origin := pipeline.Origin{Surface: "slack", Channel: c.ChannelID, ChannelName: c.ChannelName, ReplyTo: c.ResponseURL}
+	if c.ChannelName == privateGroup {
+		origin.ChannelName = q.client.channelName(ctx, c.ChannelID)
+	}
 	text := spoken(c.Command, c.Text)
 	switch {
 	case utf8.RuneCountInString(text) > maxCommand:
 		return ok(privately("This is too long for a command. Say it in at most 4,000 characters."))
 	case text == "/deploy":
-		return q.openDeploy(ctx, c.TriggerID, origin)
+		return q.openDeploy(ctx, a, opening{trigger: c.TriggerID, actor: pipeline.Actor{SlackTeam: c.TeamID, SlackUser: c.UserID}, origin: origin})
 	}
 	said := bot.Said{Actor: pipeline.Actor{SlackTeam: c.TeamID, SlackUser: c.UserID}, Origin: origin, Text: text, At: a.at, Came: a.at}
 	if q.accept(ctx, a, bot.KindSaid, 0, said, "slack:trigger:"+c.TriggerID) != nil {
@@ -48,4 +51,7 @@ func spoken(command, text string) string {
 	return "/" + strings.TrimPrefix(text, "/")
 }
 
-const botName = "shipmate"
+const (
+	botName      = "shipmate"
+	privateGroup = "privategroup" // what Slack calls every private channel in a slash command
+)

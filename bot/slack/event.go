@@ -39,6 +39,7 @@ type event struct {
 	ChannelType string          `json:"channel_type"`
 	TS          string          `json:"ts"`
 	ThreadTS    string          `json:"thread_ts"`
+	Tab         string          `json:"tab"` // that was opened
 	Edited      json.RawMessage `json:"edited"`
 }
 
@@ -54,6 +55,9 @@ func (q *Requests) event(ctx context.Context, a arrival, body []byte) answer {
 	case e.Type != "event_callback" || e.EventID == "" || !e.byPerson():
 		return ok(nil)
 	}
+	if e.Event.Type == "app_home_opened" {
+		return q.homeOpened(ctx, a, e)
+	}
 	text := e.command()
 	if text == "" || len(text) > maxCommand {
 		return ok(nil)
@@ -66,6 +70,18 @@ func (q *Requests) event(ctx context.Context, a arrival, body []byte) answer {
 		Came:   a.at,
 	}
 	if q.accept(ctx, a, bot.KindSaid, 0, said, "slack:event:"+e.EventID) != nil {
+		return answer{status: http.StatusServiceUnavailable} // Slack tries again
+	}
+	return ok(nil)
+}
+
+// homeOpened has the page made. Its other tab is the conversation with us.
+func (q *Requests) homeOpened(ctx context.Context, a arrival, e envelope) answer {
+	if e.Event.Tab != "home" {
+		return ok(nil)
+	}
+	opened := bot.HomeOpened{Actor: pipeline.Actor{SlackTeam: e.team(), SlackUser: e.Event.User}}
+	if q.accept(ctx, a, bot.KindHomeOpened, 0, opened, "slack:event:"+e.EventID) != nil {
 		return answer{status: http.StatusServiceUnavailable} // Slack tries again
 	}
 	return ok(nil)

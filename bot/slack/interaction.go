@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,6 +39,7 @@ type interaction struct {
 	Actions []action `json:"actions"`
 	View    struct {
 		ID              string `json:"id"`
+		Hash            string `json:"hash"`
 		CallbackID      string `json:"callback_id"`
 		PrivateMetadata string `json:"private_metadata"`
 		State           struct {
@@ -47,17 +49,44 @@ type interaction struct {
 }
 
 type action struct {
-	ActionID string `json:"action_id"`
-	Value    string `json:"value"`
-	ActionTS string `json:"action_ts"`
+	ActionID string  `json:"action_id"`
+	Value    string  `json:"value"`
+	Selected *choice `json:"selected_option"`
+	ActionTS string  `json:"action_ts"`
+}
+
+type choice struct {
+	Value string `json:"value"`
 }
 
 // field is what was put into one input of a form.
 type field struct {
-	Value    string `json:"value"`
-	Selected *struct {
-		Value string `json:"value"`
-	} `json:"selected_option"`
+	Value    string   `json:"value"`
+	Selected *choice  `json:"selected_option"`
+	Boxes    []choice `json:"selected_options"`
+}
+
+// input is what a person put into an input of the form.
+func (i interaction) input(id string) string {
+	f := i.View.State.Values[i.block(id)][id]
+	switch {
+	case f.Selected != nil:
+		return strings.TrimSpace(f.Selected.Value)
+	case len(f.Boxes) > 0:
+		return f.Boxes[0].Value
+	}
+	return strings.TrimSpace(f.Value)
+}
+
+// block is the block an input is in: errors are shown at it. An input that has
+// nothing in common with the one before it has a block of its own.
+func (i interaction) block(id string) string {
+	for block, fields := range i.View.State.Values {
+		if _, has := fields[id]; has {
+			return block
+		}
+	}
+	return id
 }
 
 func (q *Requests) interaction(ctx context.Context, a arrival, payload []byte) answer {
@@ -72,7 +101,7 @@ func (q *Requests) interaction(ctx context.Context, a arrival, payload []byte) a
 		return q.submitted(ctx, a, i)
 	case "shortcut":
 		if i.CallbackID == deployForm {
-			return q.openDeploy(ctx, i.TriggerID, i.origin())
+			return q.openDeploy(ctx, a, opening{trigger: i.TriggerID, actor: i.actor(), origin: i.origin()})
 		}
 	case "message_action":
 		if i.CallbackID == rollbackForm {
@@ -104,6 +133,9 @@ func (q *Requests) clicked(ctx context.Context, a arrival, i interaction) answer
 		return ok(nil)
 	}
 	act := i.Actions[0]
+	if i.View.CallbackID == deployForm && act.ActionID == inService && act.Selected != nil {
+		return q.choseService(ctx, a, i, act.Selected.Value)
+	}
 	kind, ours := strings.CutPrefix(act.ActionID, buttonPrefix)
 	if !ours {
 		return ok(nil) // a link, or an input of a form
@@ -142,4 +174,18 @@ func (q *Requests) tell(ctx context.Context, i interaction, text string) {
 	if err := q.client.whisper(ctx, i.origin(), i.User.ID, message{text: text}); err != nil {
 		q.log.Warn("tell a person on slack", "err", err)
 	}
+}
+
+// params are the names of the parameters the form has inputs for, sorted.
+func (i interaction) params() []string {
+	var names []string
+	for _, fields := range i.View.State.Values {
+		for id := range fields {
+			if name, ok := strings.CutPrefix(id, inParam); ok {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
 }

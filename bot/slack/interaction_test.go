@@ -122,7 +122,7 @@ func TestRollbackShortcut(t *testing.T) {
 	message := w.post(open())
 	w.must(w.slack.MessageShortcut(w.ctx, sim.Shortcut{User: "mona", CallbackID: "rollback", Channel: "deploys", Message: message.TS}))
 	w.must(w.slack.SubmitView(w.ctx, sim.Submission{User: "mona", Values: map[string]string{"Reason": "errors"}}))
-	if s := w.said(); s.Text != `/rollback shop prod --reason "errors"` || s.Origin.Channel != w.channel() {
+	if s := w.said(); s.Text != `/rollback shop prod --reason errors` || s.Origin.Channel != w.channel() {
 		t.Errorf("said %+v", s)
 	}
 	other, err := w.slack.Say(sim.Post{User: "hubot", Channel: "deploys", Text: "hello"})

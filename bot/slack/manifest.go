@@ -50,7 +50,7 @@ func Manifest(s Setup) []byte {
 		}
 	}
 	interactivity := map[string]any{"is_enabled": true}
-	events := map[string]any{"bot_events": []string{"app_mention", "message.im"}}
+	events := map[string]any{"bot_events": []string{"app_home_opened", "app_mention", "message.im"}}
 	if !s.Socket {
 		interactivity["request_url"] = base + "/slack/interactions"
 		events["request_url"] = base + "/slack/events"
@@ -62,9 +62,9 @@ func Manifest(s Setup) []byte {
 			"slash_commands": slash,
 			"shortcuts": []any{
 				map[string]any{"name": "Deploy", "type": "global", "callback_id": deployForm, "description": "Deploy a service"},
-				map[string]any{"name": "Roll back", "type": "message", "callback_id": rollbackForm, "description": "Bring the previous good revision back"},
+				map[string]any{"name": "Roll this back", "type": "message", "callback_id": rollbackForm, "description": "Bring the previous good revision back"},
 			},
-			"app_home": map[string]any{"home_tab_enabled": false, "messages_tab_enabled": true, "messages_tab_read_only_enabled": false},
+			"app_home": map[string]any{"home_tab_enabled": true, "messages_tab_enabled": true, "messages_tab_read_only_enabled": false},
 		},
 		"oauth_config": map[string]any{"scopes": map[string]any{"bot": Scopes()}},
 		"settings": map[string]any{
@@ -86,6 +86,6 @@ func Manifest(s Setup) []byte {
 func Scopes() []string {
 	return []string{
 		"app_mentions:read", "channels:history", "channels:join", "channels:read", "chat:write", "commands",
-		"groups:history", "groups:read", "im:history", "users:read",
+		"groups:history", "groups:read", "im:history", "im:write", "users:read",
 	}
 }

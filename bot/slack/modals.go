@@ -4,27 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	slackgo "github.com/slack-go/slack"
 
 	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
 )
-
-// Directory lists what can be deployed, for the form's menus.
-type Directory interface {
-	Services(ctx context.Context) ([]Service, error)
-}
-
-// Service is one entry of the deploy form.
-type Service struct {
-	Name         string
-	Environments []string
-}
 
 // The callback ids of forms; the first and the last are also those of shortcuts.
 const (
@@ -40,6 +27,7 @@ const (
 	servicesTimeout = 500 * time.Millisecond
 	maxOptions      = 100
 	maxReason       = 500
+	maxMetadata     = 3000 // of a view; Slack refuses more
 )
 
 // The inputs of forms, by block id; the action id is the same.
@@ -48,6 +36,9 @@ const (
 	inEnvironment = "environment"
 	inRef         = "ref"
 	inReason      = "reason"
+	inMenu        = "menu"    // of refs
+	inDryRun      = "dry_run" // a box
+	inParam       = "param:"  // and the parameter's name
 )
 
 // formOrigin is what a form carries from where it was opened to where it is sent.
@@ -56,33 +47,23 @@ type formOrigin struct {
 	Button      string          `json:"button,omitempty"`
 	Service     string          `json:"service,omitempty"`
 	Environment string          `json:"environment,omitempty"`
-}
-
-func (q *Requests) openDeploy(ctx context.Context, trigger string, origin pipeline.Origin) answer {
-	services := q.listServices(ctx)
-	names, environments := choices(services)
-	blocks := []slackgo.Block{
-		choiceInput(inService, "Service", names),
-		choiceInput(inEnvironment, "Environment", environments),
-		textInput(inRef, "Branch, tag or commit", "the default branch", true),
-		textInput(inReason, "Reason", "", true),
-	}
-	if err := q.openForm(ctx, trigger, deployForm, "Deploy", "Deploy", formOrigin{Origin: origin}, blocks); err != nil {
-		return ok(privately("The form could not be opened. Say it in words: `/deploy <service> <environment>`."))
-	}
-	return ok(nil)
+	// Params are what the form asks for, to check what is put in before it is
+	// sent on; left out where they are too long for what a form can carry.
+	Params []pipeline.Param `json:"params,omitempty"`
 }
 
 // openReject asks for the reason; the button itself is pressed when the form is sent.
 func (q *Requests) openReject(ctx context.Context, i interaction, button string) answer {
 	blocks := []slackgo.Block{textInput(inReason, "Reason", "what has to change", false)}
-	if err := q.openForm(ctx, i.TriggerID, rejectForm, "Reject", "Reject", formOrigin{Origin: i.origin(), Button: button}, blocks); err != nil {
+	asked := form{callback: rejectForm, title: "Reject", submit: "Reject", from: formOrigin{Origin: i.origin(), Button: button}, blocks: blocks}
+	if _, err := q.openForm(ctx, i.TriggerID, asked); err != nil {
 		q.tell(ctx, i, "The form could not be opened, so nothing was done. Press again, or say `/reject <run> --reason \"...\"`.")
 	}
 	return ok(nil)
 }
 
-// openRollback finds out which run the message shows, and asks whether to go back.
+// openRollback finds out which run the message shows and what would come back,
+// and asks whether to go back.
 func (q *Requests) openRollback(ctx context.Context, i interaction) answer {
 	find, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
@@ -91,64 +72,89 @@ func (q *Requests) openRollback(ctx context.Context, i interaction) answer {
 		q.tell(ctx, i, "This message shows no deploy of shipmate. Choose the shortcut on a run's message, or say `/rollback <service> <environment>`.")
 		return ok(nil)
 	}
-	question := fmt.Sprintf("Bring the previous good revision of %s back to %s?", shown.Service, shown.Environment)
+	plan, err := q.planRollback(find, shown)
+	if err != nil {
+		q.tell(ctx, i, escape(pipeline.Message(err)))
+		return ok(nil)
+	}
 	blocks := []slackgo.Block{
-		slackgo.NewSectionBlock(plainText(question), nil, nil),
+		slackgo.NewSectionBlock(plainText(short(oneLine(pipeline.Clean(rollbackQuestion(shown, plan))), maxSection)), nil, nil),
 		textInput(inReason, "Reason", "", true),
 	}
 	from := formOrigin{Origin: i.origin(), Service: shown.Service, Environment: shown.Environment}
-	if err := q.openForm(ctx, i.TriggerID, rollbackForm, "Roll back", "Roll back", from, blocks); err != nil {
+	if _, err := q.openForm(ctx, i.TriggerID, form{callback: rollbackForm, title: "Roll back", submit: "Roll back", from: from, blocks: blocks}); err != nil {
 		q.tell(ctx, i, "The form could not be opened, so nothing was done. Try again, or say `/rollback <service> <environment>`.")
 	}
 	return ok(nil)
 }
 
-func (q *Requests) openForm(ctx context.Context, trigger, callback, title, submit string, from formOrigin, blocks []slackgo.Block) error {
-	metadata, err := json.Marshal(from)
+// planRollback asks what would come back. An error other than a refusal is no
+// reason not to ask the person: the command finds out again.
+func (q *Requests) planRollback(ctx context.Context, shown ShownRun) (RollbackPlan, error) {
+	if q.services == nil {
+		return RollbackPlan{}, nil
+	}
+	plan, err := q.services.Rollback(ctx, shown.Repo, shown.Environment)
+	if err != nil && pipeline.Code(err) == "" {
+		q.log.Warn("plan rollback for slack form", "err", err)
+		return RollbackPlan{}, nil
+	}
+	return plan, err
+}
+
+func rollbackQuestion(shown ShownRun, p RollbackPlan) string {
+	if p.To.SHA == "" {
+		return fmt.Sprintf("Bring the previous good revision of %s back to %s?", shown.Service, shown.Environment)
+	}
+	text := ""
+	if p.From != nil {
+		text = fmt.Sprintf("%s runs %.7s of %s now (%s, by %s). ", shown.Environment, p.From.SHA, shown.Service, p.From.Run, p.From.By)
+		if p.From.Run != shown.Run {
+			text += fmt.Sprintf("That is not what this message shows, which is %s. ", shown.Run)
+		}
+	}
+	return text + fmt.Sprintf("Roll %s back to %.7s (%s, by %s)?", shown.Environment, p.To.SHA, p.To.Run, p.To.By)
+}
+
+// form is what openForm opens.
+type form struct {
+	callback, title, submit string
+	from                    formOrigin
+	blocks                  []slackgo.Block
+}
+
+// view is the form as Slack takes it. A form that cannot carry everything
+// carries no parameters.
+func (f form) view() (slackgo.ModalViewRequest, error) {
+	metadata, err := json.Marshal(f.from)
+	if len(metadata) > maxMetadata {
+		f.from.Params = nil
+		metadata, err = json.Marshal(f.from)
+	}
+	return slackgo.ModalViewRequest{
+		Type: slackgo.VTModal, CallbackID: f.callback, PrivateMetadata: string(metadata),
+		Title: plainText(f.title), Submit: plainText(f.submit), Close: plainText("Cancel"),
+		Blocks: slackgo.Blocks{BlockSet: f.blocks},
+	}, err
+}
+
+func (q *Requests) openForm(ctx context.Context, trigger string, f form) (*slackgo.View, error) {
+	view, err := f.view()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, formTimeout)
 	defer cancel()
+	var opened *slackgo.ViewResponse
 	err = q.client.call(ctx, "views.open", func(ctx context.Context) error {
-		_, err := q.client.api.OpenViewContext(ctx, trigger, slackgo.ModalViewRequest{
-			Type: slackgo.VTModal, CallbackID: callback, PrivateMetadata: string(metadata),
-			Title: plainText(title), Submit: plainText(submit), Close: plainText("Cancel"),
-			Blocks: slackgo.Blocks{BlockSet: blocks},
-		})
+		opened, err = q.client.api.OpenViewContext(ctx, trigger, view)
 		return err
 	})
 	if err != nil {
-		q.log.Warn("open slack form", "form", callback, "err", err)
+		q.log.Warn("open slack form", "form", f.callback, "err", err)
+		return nil, err
 	}
-	return err
-}
-
-// listServices asks for the menus, and does without them if they take too long.
-func (q *Requests) listServices(ctx context.Context) []Service {
-	if q.services == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, servicesTimeout)
-	defer cancel()
-	services, err := q.services.Services(ctx)
-	if err != nil {
-		q.log.Warn("list services for slack form", "err", err)
-		return nil
-	}
-	return services
-}
-
-func choices(services []Service) (names, environments []string) {
-	for _, s := range services {
-		names = append(names, s.Name)
-		for _, e := range s.Environments {
-			if !slices.Contains(environments, e) {
-				environments = append(environments, e)
-			}
-		}
-	}
-	return names, environments
+	return &opened.View, nil
 }
 
 // submitted handles a form that was sent. It closes only when it was accepted.
@@ -164,15 +170,10 @@ func (q *Requests) submitted(ctx context.Context, a arrival, i interaction) answ
 	}
 	switch i.View.CallbackID {
 	case deployForm:
-		words := []string{i.input(inService), i.input(inEnvironment), i.input(inRef)}
-		if wrong := q.checkDeploy(ctx, words); wrong != nil {
-			return answerErrors(wrong)
-		}
-		return q.sayForm(ctx, a, i, from.Origin, "/deploy", words, reason)
+		return q.submitDeploy(ctx, a, i, from, reason)
 	case rollbackForm:
-		words := []string{from.Service, from.Environment}
-		if word.MatchString(words[0]) && word.MatchString(words[1]) {
-			return q.sayForm(ctx, a, i, from.Origin, "/rollback", words, reason)
+		if word.MatchString(from.Service) && word.MatchString(from.Environment) {
+			return q.sayForm(ctx, a, i, from.Origin, withReason(commands.Paste("/rollback", from.Service, from.Environment), reason))
 		}
 	case rejectForm:
 		return q.pressForm(ctx, a, i, from, reason)
@@ -180,18 +181,16 @@ func (q *Requests) submitted(ctx context.Context, a arrival, i interaction) answ
 	return ok(nil)
 }
 
+func withReason(line, reason string) string {
+	if reason == "" {
+		return line
+	}
+	return line + commands.PasteFlag("reason", reason)
+}
+
 // sayForm says the command that the form stands for.
-func (q *Requests) sayForm(ctx context.Context, a arrival, i interaction, origin pipeline.Origin, verb string, words []string, reason string) answer {
-	text := verb
-	for _, w := range words {
-		if w != "" {
-			text += " " + w
-		}
-	}
-	if reason != "" {
-		text += " --reason " + quote(reason)
-	}
-	said := bot.Said{Actor: i.actor(), Origin: origin, Text: text, At: a.at, Came: a.at}
+func (q *Requests) sayForm(ctx context.Context, a arrival, i interaction, origin pipeline.Origin, line string) answer {
+	said := bot.Said{Actor: i.actor(), Origin: origin, Text: line, At: a.at, Came: a.at}
 	if q.accept(ctx, a, bot.KindSaid, 0, said, "slack:view:"+i.View.ID, "slack:trigger:"+i.TriggerID) != nil {
 		return refuseReason(notAccepted)
 	}
@@ -213,69 +212,12 @@ func (q *Requests) pressForm(ctx context.Context, a arrival, i interaction, from
 	return ok(nil)
 }
 
-// word is what may stand in a command unquoted: a name of a service (also
-// owner/name), an environment, a branch, tag or commit. It never begins with
-// "-", so it is never a flag.
-var word = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_./@+#=-]{0,199}$`)
-
-// checkDeploy says what is wrong with the words of a deploy form, by block id.
-func (q *Requests) checkDeploy(ctx context.Context, words []string) map[string]string {
-	wrong := map[string]string{}
-	for n, block := range []string{inService, inEnvironment, inRef} {
-		if words[n] == "" && block == inRef {
-			continue
-		}
-		if !word.MatchString(words[n]) {
-			wrong[block] = "Use letters, digits and . _ / - only; it cannot begin with a dash."
-		}
-	}
-	if len(wrong) > 0 {
-		return wrong
-	}
-	for _, s := range q.listServices(ctx) {
-		if s.Name == words[0] && len(s.Environments) > 0 && !slices.ContainsFunc(s.Environments, func(e string) bool { return strings.EqualFold(e, words[1]) }) {
-			return map[string]string{inEnvironment: short(fmt.Sprintf("%s has no such environment. It has: %s.", s.Name, strings.Join(s.Environments, ", ")), 300)}
-		}
-	}
-	return nil
-}
-
-// quote makes one value of a text, as the grammar reads it: between double
-// quotes, where a backslash makes the next character ordinary.
-func quote(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `“`, `\“`, `”`, `\”`).Replace(text) + `"`
-}
-
-// input is what a person put into a field of the form.
-func (i interaction) input(block string) string {
-	f := i.View.State.Values[block][block]
-	if f.Selected != nil {
-		return strings.TrimSpace(f.Selected.Value)
-	}
-	return strings.TrimSpace(f.Value)
-}
-
 func refuseReason(sentence string) answer {
 	return answerErrors(map[string]string{inReason: sentence})
 }
 
 func answerErrors(wrong map[string]string) answer {
 	return ok(map[string]any{"response_action": "errors", "errors": wrong})
-}
-
-// choiceInput is a menu, or a text field if there is nothing to choose from.
-func choiceInput(id, label string, values []string) *slackgo.InputBlock {
-	var options []*slackgo.OptionBlockObject
-	for _, v := range values {
-		if word.MatchString(v) && len(v) <= 75 && len(options) < maxOptions {
-			options = append(options, slackgo.NewOptionBlockObject(v, plainText(v), nil))
-		}
-	}
-	if len(options) == 0 || len(values) > maxOptions {
-		return textInput(id, label, "", false)
-	}
-	return slackgo.NewInputBlock(id, plainText(label), nil,
-		slackgo.NewOptionsSelectBlockElement(slackgo.OptTypeStatic, plainText("Choose"), id, options...))
 }
 
 func textInput(id, label, placeholder string, optional bool) *slackgo.InputBlock {

@@ -21,6 +21,7 @@ type message struct {
 	blocks   []slackgo.Block
 	metadata *slackgo.SlackMetadata
 	thread   string
+	replace  bool // at a response URL: it takes the place of the message with the button
 }
 
 // options are a message's, with everything switched off that makes typed text live.
@@ -69,8 +70,7 @@ func (c *Client) whisper(ctx context.Context, at pipeline.Origin, user string, m
 		}
 	}
 	if at.Channel == "" {
-		_, err := c.post(ctx, user, m)
-		return err
+		return c.direct(ctx, user, m)
 	}
 	m.thread = at.Thread
 	return c.inside(ctx, at.Channel, func() error {
@@ -94,7 +94,7 @@ func (c *Client) mayRespond(to string) bool {
 
 // respond uses a response URL. Slack allows 5 uses within 30 minutes.
 func (c *Client) respond(ctx context.Context, to string, m message) error {
-	body := map[string]any{"response_type": "ephemeral", "replace_original": false, "text": m.text, "unfurl_links": false, "unfurl_media": false}
+	body := map[string]any{"response_type": "ephemeral", "replace_original": m.replace, "text": m.text, "unfurl_links": false, "unfurl_media": false}
 	if m.blocks != nil {
 		body["blocks"] = m.blocks
 	}

@@ -33,6 +33,7 @@ type use struct {
 
 const (
 	maxAnswer    = 3500 // characters
+	maxLabel     = 75   // of a button
 	responseUses = 3    // Slack allows 5; the rest is left for what the request itself says
 	responseLife = 30 * time.Minute
 )
@@ -42,12 +43,14 @@ func (s *Surface) Ack(context.Context, pipeline.Repo, pipeline.Origin) error { r
 
 // Reply answers the one who asked: in the thread they wrote in, else so that
 // only they see it.
-func (s *Surface) Reply(ctx context.Context, _ pipeline.Repo, at pipeline.Origin, to pipeline.Actor, _ string, a bot.Answer) error {
+func (s *Surface) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, to pipeline.Actor, _ string, a bot.Answer) error {
 	if a.Text == "" {
 		return nil
 	}
 	m := s.Client.answer("", a.Text)
-	if at.Thread != "" && at.ReplyTo == "" {
+	m.blocks = append(m.blocks, confirmButtons(repo, a.Confirm)...)
+	m.replace = a.Replace
+	if at.Thread != "" && at.ReplyTo == "" && len(a.Confirm) == 0 {
 		if err := spendPost(ctx, s.Budget, at.Channel); err != nil {
 			return err
 		}
@@ -65,6 +68,18 @@ func (s *Surface) Reply(ctx context.Context, _ pipeline.Repo, at pipeline.Origin
 		at.ReplyTo = ""
 	}
 	return s.Client.whisper(ctx, at, to.SlackUser, m)
+}
+
+// confirmButtons are the questions of an answer. They are for the one who is
+// answered, so such an answer is never shown to others.
+func confirmButtons(repo pipeline.Repo, all []bot.Confirm) []slackgo.Block {
+	var out []slackgo.Block
+	for n, c := range all {
+		b := slackgo.NewButtonBlockElement(buttonPrefix+string(bot.ButtonConfirm), buttonValue(repo.ID, c.Button), plainText(short(c.Label, maxLabel)))
+		b.Style = slackgo.StylePrimary
+		out = append(out, slackgo.NewActionBlock(fmt.Sprintf("confirm %d", n), b))
+	}
+	return out
 }
 
 // mayUse counts the use of a response URL and reports whether it is within ours.

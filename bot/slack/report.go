@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 
 	slackgo "github.com/slack-go/slack"
 
@@ -22,6 +23,12 @@ type Sink struct {
 	Buttons bot.Buttons
 	Budget  Budget // nil: no limit
 	Log     *slog.Logger
+	// Approvers finds who is called by name when an approval is asked for; nil: nobody.
+	Approvers approvers
+}
+
+type approvers interface {
+	Of(ctx context.Context, r *pipeline.Run, gate string) ([]pipeline.Actor, error)
 }
 
 // Name is stable: what was shown is stored under it.
@@ -88,7 +95,10 @@ func (s *Sink) show(ctx context.Context, r *pipeline.Run, sh *shown) error {
 	if err := s.bring(ctx, r, sh, m); err != nil {
 		return err
 	}
-	return s.tell(ctx, sh, r)
+	if err := s.tell(ctx, sh, r); err != nil {
+		return err
+	}
+	return s.lead(ctx, sh, r)
 }
 
 // bring posts the message, or updates the one that is there if it differs.
@@ -146,25 +156,28 @@ func digestOf(m message) string {
 }
 
 // note is a reply in the thread, made once.
-type note struct{ key, text string }
+type note struct {
+	key, text string
+	gate      string // the approval it asks for
+}
 
 // notes are the milestones of the run so far that are still worth saying.
 func notes(r *pipeline.Run) []note {
 	var out []note
 	if r.Admitted && r.State == pipeline.Running {
-		out = append(out, note{"started", "Started."})
+		out = append(out, note{key: "started", text: "Started."})
 	}
 	for _, gate := range r.OpenGates() {
-		out = append(out, note{"waiting:" + gate, waitingFor(r, gate)})
+		out = append(out, note{"waiting:" + gate, waitingFor(r, gate), gate})
 	}
 	for _, s := range r.Steps {
 		if s.State == pipeline.Failed || s.State == pipeline.Unknown {
 			key := fmt.Sprintf("%s:%s:%d", s.State, s.Name, s.Attempt)
-			out = append(out, note{key, fmt.Sprintf("%s **%s** %s", bot.Icon(s.State), s.Name, failedHow(s))})
+			out = append(out, note{key: key, text: fmt.Sprintf("%s **%s** %s", bot.Icon(s.State), s.Name, failedHow(s))})
 		}
 	}
 	if r.State.Terminal() {
-		out = append(out, note{"finished", fmt.Sprintf("%s %s", bot.Icon(r.State), bot.Show(r).Headline)})
+		out = append(out, note{key: "finished", text: fmt.Sprintf("%s %s", bot.Icon(r.State), bot.Show(r).Headline)})
 	}
 	return out
 }
@@ -209,16 +222,26 @@ func (s *Sink) tell(ctx context.Context, sh *shown, r *pipeline.Run) error {
 				return err
 			}
 		}
+		if err := s.mentioned(ctx, r, n.gate); err != nil {
+			return err
+		}
 		sh.Said = append(sh.Said, n.key)
 	}
 	return nil
 }
 
 func (s *Sink) note(ctx context.Context, sh *shown, r *pipeline.Run, n note) error {
+	text := s.Client.markup.mrkdwn(n.text)
+	if n.gate != "" {
+		names, err := s.mentions(ctx, r, n.gate)
+		if err != nil {
+			return err
+		}
+		text = strings.Join(append(names, text), " ")
+	}
 	if err := spendPost(ctx, s.Budget, sh.Channel); err != nil {
 		return err
 	}
-	text := s.Client.markup.mrkdwn(n.text)
 	m := message{text: text, blocks: sections(cut(text, maxSection, "…")), thread: sh.TS, metadata: noteMetadata(r, n.key)}
 	_, err := s.Client.post(ctx, sh.Channel, m)
 	return err

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	slackgo "github.com/slack-go/slack"
+
 	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/bot/slack"
 	"github.com/shipmate/shipmate/pipeline"
@@ -115,6 +117,16 @@ type services []slack.Service
 
 func (s services) Services(context.Context) ([]slack.Service, error) { return s, nil }
 
+func (s services) Rollback(_ context.Context, _ int64, env string) (slack.RollbackPlan, error) {
+	if env == "staging" {
+		return slack.RollbackPlan{}, pipeline.Refuse("no_target", "Nothing has been deployed to staging successfully yet, so there is nothing to go back to.")
+	}
+	return slack.RollbackPlan{
+		From: &pipeline.Deployment{Run: "r-12345678", SHA: sha, By: "mona"},
+		To:   pipeline.Deployment{Run: "r-00000000", SHA: "fedcba9876543210fedcba9876543210fedcba98", By: "hubot"},
+	}, nil
+}
+
 // world is a Slack with mona and hubot in #deploys, and our edge to it.
 type world struct {
 	t        *testing.T
@@ -132,6 +144,16 @@ func newWorld(t *testing.T) *world { return newWorldWith(t, sim.Config{}) }
 
 func newWorldWith(t *testing.T, cfg sim.Config) *world {
 	t.Helper()
+	return newWorldOn(t, cfg, services{{Name: "shop", Environments: []string{"staging", "prod"}}, {Name: "blog", Environments: []string{"live"}}})
+}
+
+func newWorldOf(t *testing.T, all services) *world {
+	t.Helper()
+	return newWorldOn(t, sim.Config{}, all)
+}
+
+func newWorldOn(t *testing.T, cfg sim.Config, all services) *world {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, clock: &clock{t: time.Now()}, queue: newQueue(), log: slog.New(slog.DiscardHandler)}
@@ -147,7 +169,7 @@ func newWorldWith(t *testing.T, cfg sim.Config) *world {
 	w.client = w.newClient()
 	w.requests = slack.NewRequests(slack.Config{
 		Client: w.client, Secrets: []string{secret, "the-previous-secret-of-32-letters"}, Queue: w.queue, Now: w.clock.Now, Log: w.log,
-		Services: services{{Name: "shop", Environments: []string{"staging", "prod"}}, {Name: "blog", Environments: []string{"live"}}},
+		Services: all,
 	})
 	w.buttons = bot.Buttons{Records: &records{values: map[string][]byte{}}}
 	mux := http.NewServeMux()
@@ -238,4 +260,9 @@ func (w *world) lastWhisper(user string) string {
 		w.t.Fatalf("%s was told nothing", user)
 	}
 	return all[len(all)-1].Rendered
+}
+
+// api is Slack's own, for what nobody but the app may do.
+func (w *world) api() *slackgo.Client {
+	return slackgo.New("xoxb-test", slackgo.OptionAPIURL(w.slack.APIURL()))
 }

@@ -268,6 +268,8 @@ func TestTour(t *testing.T) {
 	b.runs("staging", head, "Summer sale")
 
 	b.say("slash", "mona", "/deploy prod summer-sale")
+	b.sees(".message .actions", "Deploy "+head+" to prod")
+	b.click(".message .actions button.primary")
 	b.sees(".message .actions", "Approve")
 	b.pictures()
 	b.click("#slash-as label:has([value=octavia])")
@@ -310,6 +312,8 @@ func TestAnswers(t *testing.T) {
 		b.done(step)
 	}
 	b.say("slash", "mona", "/deploy prod summer-sale")
+	b.sees(".message .actions", "to prod")
+	b.click(".message .actions button.primary")
 	b.sees(".message .actions", "Reject")
 	b.click("#slash-as label:has([value=octavia])")
 	b.click(".message .actions button.danger:nth-child(2)")

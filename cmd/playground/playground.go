@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -166,26 +167,36 @@ func (p *Playground) firstDeploys(ctx context.Context) error {
 	if err := p.slash(ctx, act{As: "mona", Text: "/deploy prod"}); err != nil {
 		return err
 	}
-	asked := act{As: "octavia", Button: "Approve"}
-	err := p.waitFor(ctx, func(s State) bool {
-		for _, m := range s.Slack.Messages(world.Channel) {
-			if _, ok := m.Button(asked.Button); ok {
-				asked.Message = m.TS
-				return true
-			}
-		}
-		return false
-	})
-	if err != nil {
-		return fmt.Errorf("wait for the question: %w", err)
+	if err := p.press(ctx, "mona", "Deploy "); err != nil {
+		return err
 	}
-	if err := p.click(ctx, asked); err != nil {
+	if err := p.press(ctx, "octavia", "Approve"); err != nil {
 		return err
 	}
 	if err := p.waitFor(ctx, deployed("prod")); err != nil {
 		return fmt.Errorf("prod: %w", err)
 	}
 	return nil
+}
+
+// press waits for a button whose text begins so, that the person sees, and clicks it.
+func (p *Playground) press(ctx context.Context, who, begins string) error {
+	asked := act{As: who}
+	err := p.waitFor(ctx, func(s State) bool {
+		for _, m := range s.Slack.Messages(world.Channel) {
+			for _, b := range m.Buttons {
+				if strings.HasPrefix(b.Text, begins) {
+					asked.Message, asked.Button = m.TS, b.Text
+					return true
+				}
+			}
+		}
+		return false
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the question %q: %w", begins, err)
+	}
+	return p.click(ctx, asked)
 }
 
 // deployed is the condition that an environment had a deploy that ended well.

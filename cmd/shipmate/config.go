@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -81,10 +82,16 @@ type Slack struct {
 	PreviousSecret pipeline.Secret `yaml:"-"`
 	AppToken       pipeline.Secret `yaml:"-"`
 	APIURL         string          `yaml:"api_url"`
+	Digest         string          `yaml:"digest"` // how long failures are collected before people are told
 }
 
 // On reports whether the Slack app is configured at all.
 func (s Slack) On() bool { return s.BotToken.Reveal() != "" }
+
+func (s Slack) digest() time.Duration {
+	d, _ := time.ParseDuration(s.Digest) // it was checked
+	return d
+}
 
 // Workers says how many jobs run at once in this process.
 type Workers struct {
@@ -109,7 +116,7 @@ type SecretRule struct {
 func loadConfig(path string, getenv func(string) (string, bool)) (Config, error) {
 	c := Config{Addr: ":8080", MetricsAddr: "127.0.0.1:9090", Durability: "normal", Runner: "local", LogLevel: "info", Roles: []string{"ingest", "worker", "web"}}
 	c.GitHub.APIURL, c.Slack.APIURL, c.GitHub.Report = "https://api.github.com", "https://slack.com/api/", "both"
-	c.GitHub.Slug = "shipmate"
+	c.GitHub.Slug, c.Slack.Digest = "shipmate", "10m"
 	c.Workers = Workers{Control: 32, Steps: 16}
 	if path != "" {
 		src, err := os.ReadFile(path)
@@ -144,7 +151,7 @@ func (c *Config) environment(getenv func(string) (string, bool)) error {
 		"SHIPMATE_REDIS_URL": &c.RedisURL, "SHIPMATE_DURABILITY": &c.Durability, "SHIPMATE_RUNNER": &c.Runner,
 		"SHIPMATE_LOG_LEVEL": &c.LogLevel, "SHIPMATE_LOG_FORMAT": &c.LogFormat, "SHIPMATE_IDENTITIES_FILE": &c.Identities,
 		"SHIPMATE_GITHUB_PRIVATE_KEY_FILE": &c.GitHub.PrivateKeyFile, "SHIPMATE_GITHUB_API_URL": &c.GitHub.APIURL,
-		"SHIPMATE_GITHUB_CLONE_URL": &c.GitHub.CloneURL, "SHIPMATE_SLACK_API_URL": &c.Slack.APIURL,
+		"SHIPMATE_GITHUB_CLONE_URL": &c.GitHub.CloneURL, "SHIPMATE_SLACK_API_URL": &c.Slack.APIURL, "SHIPMATE_SLACK_DIGEST": &c.Slack.Digest,
 		"SHIPMATE_AUDIT_CHANNEL":  &c.Audit.Channel,
 		"SHIPMATE_API_TOKEN_FILE": &c.API.TokenFile, "SHIPMATE_API_ACTOR": &c.API.Actor,
 	}
@@ -218,6 +225,9 @@ func (c *Config) checkSlack() error {
 	}
 	// In Socket Mode nothing comes by HTTP, so nothing needs to be verified.
 	needed := c.Slack.AppToken.Reveal() == ""
+	if d, err := time.ParseDuration(c.Slack.Digest); err != nil || d < 0 || d > time.Hour {
+		return fmt.Errorf("SHIPMATE_SLACK_DIGEST: %q is not a time up to an hour, such as 10m", c.Slack.Digest)
+	}
 	return errors.Join(longEnough("SHIPMATE_SLACK_SIGNING_SECRET", c.Slack.SigningSecret, needed),
 		longEnough("SHIPMATE_SLACK_SIGNING_SECRET_PREVIOUS", c.Slack.PreviousSecret, false), isURL("SHIPMATE_SLACK_API_URL", c.Slack.APIURL))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -60,3 +61,11 @@ func (noGitHub) Changed(context.Context, *pipeline.Run) ([]string, error) { retu
 func (noGitHub) Checkout(context.Context, pipeline.Repo, string, string) error { return errNoGitHub }
 
 func (noGitHub) Clean(context.Context, time.Duration) error { return nil }
+
+func (noGitHub) Refs(context.Context, pipeline.Repo) (bot.Refs, error) {
+	return bot.Refs{}, errNoGitHub
+}
+
+func (noGitHub) TeamMembers(context.Context, pipeline.Repo, string, int) ([]pipeline.Actor, error) {
+	return nil, errNoGitHub
+}

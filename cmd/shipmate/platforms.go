@@ -11,7 +11,6 @@ import (
 	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/bot/api"
 	"github.com/shipmate/shipmate/bot/github"
-	"github.com/shipmate/shipmate/bot/slack"
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/integrations/shell/gitsource"
 	"github.com/shipmate/shipmate/pipeline"
@@ -21,13 +20,20 @@ import (
 // githubSide is everything GitHub brings.
 type githubSide struct {
 	name          string
-	forge         bot.Forge
+	forge         forge
 	webhook       http.Handler
 	sinks         []pipeline.Sink
 	surface       bot.Surface
 	source        source
 	installations func(ctx context.Context) ([]bot.Installed, error)
 	web           string // where people see repositories
+}
+
+// forge is all that is asked of GitHub.
+type forge interface {
+	bot.Forge
+	Refs(ctx context.Context, repo pipeline.Repo) (bot.Refs, error)
+	TeamMembers(ctx context.Context, repo pipeline.Repo, slug string, most int) ([]pipeline.Actor, error)
 }
 
 func openGitHub(cfg Config, store *redisstore.Store, buttons bot.Buttons, metrics *bot.Metrics, log *slog.Logger) (githubSide, error) {
@@ -67,57 +73,6 @@ type source interface {
 	Clean(ctx context.Context, unused time.Duration) error
 }
 
-// slackSide is everything Slack brings.
-type slackSide struct {
-	commands, interactions, events http.Handler
-	sinks                          []pipeline.Sink
-	surface                        bot.Surface
-	announce                       func(ctx context.Context, text string) error
-	threads                        bot.Threads
-	active                         func(ctx context.Context, team, user string) error
-	socket                         func(ctx context.Context)
-}
-
-func openSlack(cfg Config, store *redisstore.Store, buttons bot.Buttons, services bot.Services, metrics *bot.Metrics, log *slog.Logger) (slackSide, error) {
-	none := slackSide{socket: func(context.Context) {}}
-	if !cfg.Slack.On() {
-		log.Warn("Slack is not configured: commands and reports are on GitHub only; set SHIPMATE_SLACK_BOT_TOKEN and SHIPMATE_SLACK_SIGNING_SECRET")
-		return none, nil
-	}
-	client, err := slack.NewClient(slack.ClientConfig{
-		BotToken: cfg.Slack.BotToken.Reveal(), AppToken: cfg.Slack.AppToken.Reveal(), APIURL: cfg.Slack.APIURL,
-		Links:     links(cfg),
-		Transport: metrics.Transport("slack", transport()),
-	})
-	if err != nil {
-		return none, &usageError{err}
-	}
-	requests := slack.NewRequests(slack.Config{
-		Client:  client,
-		Secrets: []string{cfg.Slack.SigningSecret.Reveal(), cfg.Slack.PreviousSecret.Reveal()},
-		Queue:   store, Services: directory{all: services}, Log: log,
-	})
-	surface := &slack.Surface{Client: client, Budget: store, Log: log}
-	side := slackSide{
-		commands:     metrics.Acks("slack commands", requests.Commands),
-		interactions: metrics.Acks("slack interactions", requests.Interactions),
-		events:       metrics.Acks("slack events", requests.Events),
-		sinks:        []pipeline.Sink{&slack.Sink{Client: client, Buttons: buttons, Budget: store, Log: log}},
-		surface:      surface,
-		threads:      threads{client},
-		active:       active(client),
-		socket:       none.socket,
-	}
-	if channel := cfg.Audit.Channel; channel != "" {
-		side.announce = func(ctx context.Context, text string) error { return surface.Announce(ctx, channel, text) }
-	}
-	if cfg.Slack.AppToken.Reveal() != "" {
-		socket := &slack.Socket{Requests: requests, Log: log}
-		side.socket = socket.Run
-	}
-	return side, nil
-}
-
 // transport keeps as many idle connections to a platform as calls go on at once.
 func transport() http.RoundTripper {
 	t := http.DefaultTransport.(*http.Transport).Clone()
@@ -141,40 +96,6 @@ func trimSlash(s string) string {
 		s = s[:len(s)-1]
 	}
 	return s
-}
-
-// active refuses people whom a workspace does not fully trust.
-func active(client *slack.Client) func(ctx context.Context, team, user string) error {
-	return func(ctx context.Context, team, user string) error {
-		p, err := client.Person(ctx, team, user)
-		if err != nil {
-			return err
-		}
-		if !p.MayAct() {
-			return pipeline.Refuse("not_a_member", "Guests, bots, people of other workspaces and people who left cannot give commands.")
-		}
-		return nil
-	}
-}
-
-// threads finds the run that a Slack thread is about.
-type threads struct{ client *slack.Client }
-
-func (t threads) RunOf(ctx context.Context, channel, thread string) (pipeline.RunID, error) {
-	shown, err := t.client.RunAt(ctx, channel, thread)
-	return shown.Run, err
-}
-
-// directory lists services for Slack's deploy form.
-type directory struct{ all bot.Services }
-
-func (d directory) Services(ctx context.Context) ([]slack.Service, error) {
-	all, err := d.all.All(ctx)
-	var out []slack.Service
-	for _, s := range all {
-		out = append(out, slack.Service{Name: s.Name, Environments: s.Environments})
-	}
-	return out, err
 }
 
 func surfaces(gh githubSide, sl slackSide, records bot.Records) map[string]bot.Surface {

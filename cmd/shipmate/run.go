@@ -70,14 +70,15 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	sl, err := openSlack(cfg, store, buttons, services, metrics, log)
+	client, err := slackClient(cfg, metrics)
 	if err != nil {
 		return err
 	}
-	identities, err := bot.LoadIdentities(cfg.Identities, sl.active)
+	identities, err := bot.LoadIdentities(cfg.Identities, active(client))
 	if err != nil {
 		return &usageError{err}
 	}
+	sl := openSlack(cfg, slackNeeds{client: client, store: store, logs: logs, buttons: buttons, services: services, identities: identities, github: gh.forge, metrics: metrics, log: log})
 
 	// Runners and secret stores.
 	self, err := os.Executable()
@@ -134,7 +135,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	worker := &pipeline.Worker{
 		Queue:    store,
-		Handlers: merge(engine.Handlers(), crew.Handlers()),
+		Handlers: merge(merge(engine.Handlers(), crew.Handlers()), sl.handlers),
 		Pools:    map[pipeline.Pool]int{pipeline.Control: cfg.Workers.Control, pipeline.Steps: cfg.Workers.Steps},
 		Log:      log,
 		Now:      time.Now,

@@ -90,7 +90,7 @@ func (b *bot) launch() {
 		"SHIPMATE_IDENTITIES_FILE=" + l.path("identities.yaml"), "SHIPMATE_GITHUB_APP_ID=" + strconv.FormatInt(l.github.AppID(), 10),
 		"SHIPMATE_GITHUB_PRIVATE_KEY_FILE=" + l.path("app.pem"), "SHIPMATE_GITHUB_WEBHOOK_SECRET=" + l.github.WebhookSecret(),
 		"SHIPMATE_GITHUB_API_URL=" + l.github.APIURL(), "SHIPMATE_GITHUB_CLONE_URL=" + l.github.URL(),
-		"SHIPMATE_SLACK_BOT_TOKEN=xoxb-sim", "SHIPMATE_SLACK_SIGNING_SECRET=" + signingSecret, "SHIPMATE_SLACK_API_URL=" + l.slack.APIURL(),
+		"SHIPMATE_SLACK_BOT_TOKEN=xoxb-sim", "SHIPMATE_SLACK_SIGNING_SECRET=" + signingSecret, "SHIPMATE_SLACK_API_URL=" + l.slack.APIURL(), "SHIPMATE_SLACK_DIGEST=0s",
 	}, b.env...)
 	log, err := os.OpenFile(b.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	l.must(err)

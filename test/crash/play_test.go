@@ -277,12 +277,39 @@ func (p *play) openPR(branch string) (int, error) {
 	return pr.Number, err
 }
 
-// slash types a Slack command, again if Slack says that it failed, unless a
-// run came of it all the same.
+// slash types a Slack command, again if Slack says that it failed, unless an
+// answer came of it all the same.
 func (p *play) slash(name, text string) error {
-	return p.insist(func() bool { return p.repoRuns() > 0 }, func() (slack.Delivery, error) {
+	answered := func() bool {
+		_, asked := p.question(p.slack.Snapshot(), "mona")
+		return asked
+	}
+	return p.insist(answered, func() (slack.Delivery, error) {
 		return p.slack.SlashCommand(p.ctx, slack.Command{User: "mona", Channel: p.name, Name: name, Text: text})
 	})
+}
+
+// question is the newest question that only this person sees.
+func (p *play) question(st *slack.State, who string) (at slack.Click, asked bool) {
+	for _, m := range st.All(p.name) {
+		if len(m.Buttons) > 0 && m.Ephemeral() {
+			at, asked = slack.Click{User: who, Channel: p.name, Message: m.TS, Button: m.Buttons[0].Text}, true
+		}
+	}
+	return at, asked
+}
+
+// confirm waits for the question whether this commit is meant and says yes.
+func (p *play) confirm(who string) error {
+	var where slack.Click
+	err := p.slack.WaitFor(p.ctx, func(st *slack.State) (asked bool) {
+		where, asked = p.question(st, who)
+		return asked
+	})
+	if err != nil {
+		return err
+	}
+	return p.insist(func() bool { return p.repoRuns() > 0 }, func() (slack.Delivery, error) { return p.slack.Click(p.ctx, where) })
 }
 
 // click waits for a button and presses it, again if Slack says that it failed.

@@ -68,6 +68,9 @@ var stories = []*story{
 			if err := p.slash("/deploy", p.name+" prod"); err != nil {
 				return err
 			}
+			if err := p.confirm("mona"); err != nil {
+				return err
+			}
 			return p.click("octavia", "Approve")
 		},
 		ends: []pipeline.State{pipeline.Succeeded}, starts: []string{"build", "release"},

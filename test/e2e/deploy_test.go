@@ -68,6 +68,15 @@ func TestDeployFromAPullRequestAndFromSlack(t *testing.T) {
 		t.Fatal(err)
 	}
 	settle(ctx, t, w)
+	asked := w.Slack.EphemeralsTo("mona")
+	question := asked[len(asked)-1]
+	if len(question.Buttons) != 1 {
+		t.Fatalf("mona is not asked which commit she means:\n%s", w.Slack.Snapshot().Transcript())
+	}
+	if _, err := w.Slack.Click(ctx, slack.Click{User: "mona", Channel: world.Channel, Message: question.TS, Button: question.Buttons[0].Text}); err != nil {
+		t.Fatal(err)
+	}
+	settle(ctx, t, w)
 	message := lastMessage(t, w, "to prod")
 	if !strings.Contains(message.Rendered, "Waiting for 1 approval (release-leads).") {
 		t.Errorf("the message does not say what it waits for:\n%s", message.Rendered)

@@ -178,8 +178,8 @@ func (w *World) StartBot(ctx context.Context) error {
 		"SHIPMATE_BASE_URL=" + w.URL, "SHIPMATE_REDIS_URL=" + w.cfg.RedisURL, "SHIPMATE_IDENTITIES_FILE=" + w.path("identities.yaml"),
 		"SHIPMATE_GITHUB_APP_ID=" + strconv.FormatInt(w.GitHub.AppID(), 10), "SHIPMATE_GITHUB_PRIVATE_KEY_FILE=" + key,
 		"SHIPMATE_GITHUB_WEBHOOK_SECRET=" + w.GitHub.WebhookSecret(), "SHIPMATE_GITHUB_API_URL=" + w.GitHub.APIURL(), "SHIPMATE_GITHUB_CLONE_URL=" + w.GitHub.URL(),
-		"SHIPMATE_SLACK_BOT_TOKEN=xoxb-sim", "SHIPMATE_SLACK_SIGNING_SECRET=a-signing-secret-of-the-simulated-slack", "SHIPMATE_SLACK_API_URL=" + w.Slack.APIURL(),
 		"SHIPMATE_API_TOKEN=" + APIToken, "SHIPMATE_API_ACTOR=11:mona",
+		"SHIPMATE_SLACK_BOT_TOKEN=xoxb-sim", "SHIPMATE_SLACK_SIGNING_SECRET=a-signing-secret-of-the-simulated-slack", "SHIPMATE_SLACK_API_URL=" + w.Slack.APIURL(), "SHIPMATE_SLACK_DIGEST=2s",
 	}, w.cfg.Env...)
 	if w.cfg.SocketMode {
 		cmd.Env = append(cmd.Env, "SHIPMATE_SLACK_APP_TOKEN=xapp-sim")

@@ -61,12 +61,19 @@ func conversationsJoin(c *call) (reply, error) {
 }
 
 func conversationsOpen(c *call) (reply, error) {
-	if err := c.need("users"); err != nil {
-		return nil, err
+	if c.str("users") == "" {
+		return nil, refuse("users_list_not_supplied")
 	}
 	u := c.user(c.team.ID, c.str("users"))
-	if u == nil {
+	switch {
+	case strings.Contains(c.str("users"), ","):
+		return nil, &refusal{code: "missing_scope", extra: reply{"needed": "mpim:write", "provided": strings.Join(c.server.cfg.Scopes, ",")}}
+	case u == nil || u.ID != c.str("users"):
 		return nil, refuse("user_not_found")
+	case u.ID == BotUser:
+		return nil, refuse("cannot_dm_bot")
+	case u.Deleted:
+		return nil, refuse("user_disabled")
 	}
 	return reply{"channel": reply{"id": c.direct(u).ID}}, nil
 }

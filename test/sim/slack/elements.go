@@ -39,7 +39,8 @@ type Input struct {
 	Options  []string `json:"options,omitempty"`
 	Optional bool     `json:"optional,omitempty"`
 
-	element Block
+	element  Block
+	dispatch bool // the app is told of each choice
 }
 
 // buttons lists what can be clicked in blocks, in reading order.
@@ -118,9 +119,10 @@ func inputs(blocks []Block) []Input {
 			continue
 		}
 		optional, _ := b["optional"].(bool)
+		dispatch, _ := b["dispatch_action"].(bool)
 		in := Input{
 			Label: plain(b["label"]), BlockID: text(b["block_id"]), ActionID: text(element["action_id"]),
-			Type: text(element["type"]), Optional: optional, element: element,
+			Type: text(element["type"]), Optional: optional, element: element, dispatch: dispatch,
 		}
 		for _, o := range options(element) {
 			in.Options = append(in.Options, plain(o["text"]))

@@ -60,7 +60,8 @@ func (s *Server) React(user, where, ts, emoji string) error {
 	return nil
 }
 
-// AppHomeOpened opens the app's Home tab.
+// AppHomeOpened opens the app's Home tab. With the event comes the view as it was
+// published last, if it was.
 func (s *Server) AppHomeOpened(ctx context.Context, user string) (Delivery, error) {
 	s.mu.Lock()
 	u := s.world.user("", user)

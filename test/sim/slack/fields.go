@@ -2,6 +2,7 @@ package slack
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -102,6 +103,9 @@ func (in Input) accepts(state Block) error {
 	if len(values) == 0 && !in.Optional {
 		return fmt.Errorf("%s: please complete this required field", in.Label)
 	}
+	if in.Type == "number_input" && len(values) > 0 {
+		return in.acceptsNumber(values[0])
+	}
 	if in.Type != "plain_text_input" || len(values) == 0 {
 		return nil
 	}
@@ -111,6 +115,23 @@ func (in Input) accepts(state Block) error {
 	}
 	if most, ok := in.element["max_length"].(float64); ok && n > int(most) {
 		return fmt.Errorf("%s: at most %d characters", in.Label, int(most))
+	}
+	return nil
+}
+
+// acceptsNumber is what Slack's own client checks of a number.
+// Source: docs.slack.dev/reference/block-kit/block-elements/number-input-element
+func (in Input) acceptsNumber(typed string) error {
+	n, err := strconv.ParseFloat(typed, 64)
+	decimal, _ := in.element["is_decimal_allowed"].(bool)
+	if err != nil || !decimal && strings.ContainsAny(typed, ".eE") {
+		return fmt.Errorf("%s: %q is not a number as it is asked for", in.Label, typed)
+	}
+	if least, err := strconv.ParseFloat(text(in.element["min_value"]), 64); err == nil && n < least {
+		return fmt.Errorf("%s: at least %v", in.Label, least)
+	}
+	if most, err := strconv.ParseFloat(text(in.element["max_value"]), 64); err == nil && n > most {
+		return fmt.Errorf("%s: at most %v", in.Label, most)
 	}
 	return nil
 }

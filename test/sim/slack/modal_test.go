@@ -37,7 +37,7 @@ func TestAModalIsFilledInAndSubmitted(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := s.OpenView("mona")
-	if v == nil || v.ID != opened.ID || v.Title != "Deploy" || v.Rendered != "# Deploy\nReason: []\nEnvironment: []\n[Go]" {
+	if v == nil || v.ID != opened.ID || v.Title != "Deploy" || v.Rendered != "# Deploy\nReason: []\nEnvironment: [] ▾ staging | prod\n[Go]" {
 		t.Fatalf("mona sees %+v", v)
 	}
 	for name, values := range map[string]map[string]string{

@@ -107,8 +107,11 @@ const verificationToken = "sim-verification-token"
 
 // label is the channel's name as payloads give it.
 func (c *channel) label() string {
-	if c.Direct {
+	switch {
+	case c.Direct:
 		return "directmessage"
+	case c.Private:
+		return "privategroup"
 	}
 	return c.Name
 }

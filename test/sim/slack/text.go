@@ -89,7 +89,15 @@ func renderSection(b Block) string {
 func renderInput(b Block) string {
 	element, _ := b["element"].(Block)
 	value := strings.Join(typed(initial(element)), ", ")
-	return fmt.Sprintf("%s: [%s]", plain(b["label"]), value)
+	line := fmt.Sprintf("%s: [%s]", plain(b["label"]), value)
+	var choices []string
+	for _, o := range options(element) {
+		choices = append(choices, plain(o["text"]))
+	}
+	if len(choices) > 0 {
+		line += " ▾ " + strings.Join(choices, " | ")
+	}
+	return line
 }
 
 func renderElements(v any, separator string) string {

@@ -1,0 +1,122 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/google/go-github/v60/github"
+	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// How many of each kind a menu offers; the rest is typed.
+const menuItems = 30
+
+// Refs lists what people most likely deploy, the most recent first: one page
+// of each kind. Forks' pull requests are not among them.
+func (c *Client) Refs(ctx context.Context, repo pipeline.Repo) (bot.Refs, error) {
+	main, err := c.defaultBranch(ctx, repo)
+	if err != nil {
+		return bot.Refs{}, err
+	}
+	refs := bot.Refs{Default: main}
+	if refs.Pulls, err = c.openPulls(ctx, repo); err != nil {
+		return refs, err
+	}
+	if refs.Branches, err = c.recentBranches(ctx, repo); err != nil {
+		return refs, err
+	}
+	refs.Branches = slices.DeleteFunc(refs.Branches, func(b string) bool {
+		return b == main || slices.ContainsFunc(refs.Pulls, func(p bot.PullRef) bool { return p.Branch == b })
+	})
+	tags, _, err := c.as(repo, forReading).Repositories.ListTags(ctx, repo.Owner, repo.Name, &github.ListOptions{PerPage: menuItems})
+	for _, t := range tags {
+		refs.Tags = append(refs.Tags, t.GetName())
+	}
+	return refs, fail("list tags of "+repo.String(), err)
+}
+
+func (c *Client) openPulls(ctx context.Context, repo pipeline.Repo) ([]bot.PullRef, error) {
+	pulls, _, err := c.as(repo, forReading).PullRequests.List(ctx, repo.Owner, repo.Name, &github.PullRequestListOptions{
+		State: "open", Sort: "updated", Direction: "desc", ListOptions: github.ListOptions{PerPage: menuItems}})
+	var out []bot.PullRef
+	for _, p := range pulls {
+		if p.GetHead().GetRepo().GetID() == repo.ID {
+			out = append(out, bot.PullRef{Number: p.GetNumber(), Branch: p.GetHead().GetRef(), Title: p.GetTitle()})
+		}
+	}
+	return out, fail("list pull requests of "+repo.String(), err)
+}
+
+// recentBranches are those that moved last and are still there. GitHub lists
+// branches by name only, so the list of movements says which are recent; where
+// the server has none (Enterprise Server before 3.9) the names have to do.
+func (c *Client) recentBranches(ctx context.Context, repo pipeline.Repo) ([]string, error) {
+	gh := c.as(repo, forReading)
+	r, err := gh.NewRequest(http.MethodGet, repoPath(repo, "activity")+"?per_page=100", nil)
+	if err != nil {
+		return nil, err
+	}
+	var moves []move
+	_, err = gh.Do(ctx, r, &moves)
+	if err = fail("list activity of "+repo.String(), err); err != nil && !errors.Is(err, errMissing) {
+		return nil, err
+	}
+	if names := moved(moves); len(names) > 0 {
+		return names[:min(menuItems, len(names))], nil
+	}
+	branches, _, err := gh.Repositories.ListBranches(ctx, repo.Owner, repo.Name, &github.BranchListOptions{ListOptions: github.ListOptions{PerPage: menuItems}})
+	var names []string
+	for _, b := range branches {
+		names = append(names, b.GetName())
+	}
+	return names, fail("list branches of "+repo.String(), err)
+}
+
+// moved are the branches in a list of movements, newest first, that the last
+// movement did not delete.
+func moved(moves []move) []string {
+	slices.SortStableFunc(moves, func(a, b move) int { return b.Timestamp.Compare(a.Timestamp) })
+	seen := map[string]bool{}
+	var names []string
+	for _, m := range moves {
+		name, branch := branchOf(m.Ref)
+		if branch && !seen[name] && m.Kind != "branch_deletion" {
+			names = append(names, name)
+		}
+		seen[name] = true
+	}
+	return names
+}
+
+func branchOf(ref string) (string, bool) {
+	const heads = "refs/heads/"
+	if len(ref) <= len(heads) || ref[:len(heads)] != heads {
+		return ref, false
+	}
+	return ref[len(heads):], true
+}
+
+// TeamMembers lists the members of a team of the repository's owner, and no
+// more than so many. A team that is not there has none.
+func (c *Client) TeamMembers(ctx context.Context, repo pipeline.Repo, slug string, most int) ([]pipeline.Actor, error) {
+	gh := c.as(repo, forMembers)
+	r, err := gh.NewRequest(http.MethodGet, fmt.Sprintf("orgs/%s/teams/%s/members?per_page=%d", url.PathEscape(repo.Owner), url.PathEscape(slug), most), nil)
+	if err != nil {
+		return nil, err
+	}
+	var members []*github.User
+	_, err = gh.Do(ctx, r, &members)
+	if err = fail("list team "+slug+" of "+repo.Owner, err); errors.Is(err, errMissing) {
+		return nil, nil
+	}
+	var out []pipeline.Actor
+	for _, m := range members {
+		out = append(out, pipeline.Actor{ID: m.GetID(), Login: m.GetLogin()})
+	}
+	return out, err
+}

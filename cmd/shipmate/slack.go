@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/bot/slack"
+	"github.com/shipmate/shipmate/commands"
+	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/logstore"
+	"github.com/shipmate/shipmate/pipeline/redisstore"
+)
+
+// slackSide is everything Slack brings.
+type slackSide struct {
+	commands, interactions, events http.Handler
+	sinks                          []pipeline.Sink
+	handlers                       map[string]pipeline.Handler
+	surface                        bot.Surface
+	announce                       func(ctx context.Context, text string) error
+	threads                        bot.Threads
+	socket                         func(ctx context.Context)
+}
+
+// slackNeeds is what Slack is wired to.
+type slackNeeds struct {
+	client     *slack.Client // nil: Slack is not configured
+	store      *redisstore.Store
+	logs       *logstore.Store
+	buttons    bot.Buttons
+	services   bot.Services
+	identities *bot.IdentityFile
+	github     forge
+	metrics    *bot.Metrics
+	log        *slog.Logger
+}
+
+// slackClient is nil where Slack is not configured.
+func slackClient(cfg Config, metrics *bot.Metrics) (*slack.Client, error) {
+	if !cfg.Slack.On() {
+		return nil, nil
+	}
+	client, err := slack.NewClient(slack.ClientConfig{
+		BotToken: cfg.Slack.BotToken.Reveal(), AppToken: cfg.Slack.AppToken.Reveal(), APIURL: cfg.Slack.APIURL,
+		Links:     links(cfg),
+		Transport: metrics.Transport("slack", transport()),
+	})
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return client, nil
+}
+
+func openSlack(cfg Config, n slackNeeds) slackSide {
+	none := slackSide{socket: func(context.Context) {}}
+	if n.client == nil {
+		n.log.Warn("Slack is not configured: commands and reports are on GitHub only; set SHIPMATE_SLACK_BOT_TOKEN and SHIPMATE_SLACK_SIGNING_SECRET")
+		return none
+	}
+	requests := slack.NewRequests(slack.Config{
+		Client:  n.client,
+		Secrets: []string{cfg.Slack.SigningSecret.Reveal(), cfg.Slack.PreviousSecret.Reveal()},
+		Queue:   n.store, Services: directory{n.services, n.store}, Log: n.log,
+	})
+	thread := &slack.Sink{Client: n.client, Buttons: n.buttons, Budget: n.store, Log: n.log, Approvers: bot.Approvers{GitHub: n.github, Linked: n.identities}}
+	homes := &bot.Homes{Store: n.store, Records: n.store, Queue: n.store, GitHub: n.github, Services: n.services, Identities: n.identities,
+		Pages: &slack.Pages{Client: n.client, Buttons: n.buttons, Budget: n.store}, Now: time.Now, Log: n.log}
+	failures := &bot.Failures{Store: n.store, Records: n.store, Queue: n.store, GitHub: n.github, Linked: n.identities, Logs: n.logs,
+		Mail:  &slack.Mail{Client: n.client, Budget: n.store, Shown: n.store, Web: trimSlash(cmp.Or(cfg.GitHub.CloneURL, "https://github.com")), Log: n.log},
+		After: cfg.Slack.digest(), Now: time.Now, Log: n.log}
+	forms := &bot.Forms{GitHub: n.github, Services: n.services, Identities: n.identities, Commands: commands.All(commands.Desk{}), Records: n.store, Screen: slack.Screen{Client: n.client}, Log: n.log}
+	surface := &slack.Surface{Client: n.client, Budget: n.store, Log: n.log}
+	side := slackSide{
+		commands:     n.metrics.Acks("slack commands", requests.Commands),
+		interactions: n.metrics.Acks("slack interactions", requests.Interactions),
+		events:       n.metrics.Acks("slack events", requests.Events),
+		sinks:        []pipeline.Sink{thread, homes, failures},
+		handlers:     merge(merge(homes.Handlers(), failures.Handlers()), forms.Handlers()),
+		surface:      surface,
+		threads:      threads{n.client},
+		socket:       none.socket,
+	}
+	if channel := cfg.Audit.Channel; channel != "" {
+		side.announce = func(ctx context.Context, text string) error { return surface.Announce(ctx, channel, text) }
+	}
+	if cfg.Slack.AppToken.Reveal() != "" {
+		socket := &slack.Socket{Requests: requests, Log: n.log}
+		side.socket = socket.Run
+	}
+	return side
+}
+
+// active refuses people whom a workspace does not fully trust.
+func active(client *slack.Client) func(ctx context.Context, team, user string) error {
+	if client == nil {
+		return nil
+	}
+	return func(ctx context.Context, team, user string) error {
+		p, err := client.Person(ctx, team, user)
+		if err != nil {
+			return err
+		}
+		if !p.MayAct() {
+			return pipeline.Refuse("not_a_member", "Guests, bots, people of other workspaces and people who left cannot give commands.")
+		}
+		return nil
+	}
+}
+
+// threads finds the run that a Slack thread is about.
+type threads struct{ client *slack.Client }
+
+func (t threads) RunOf(ctx context.Context, channel, thread string) (pipeline.RunID, error) {
+	shown, err := t.client.RunAt(ctx, channel, thread)
+	return shown.Run, err
+}
+
+// directory knows what Slack's forms offer.
+type directory struct {
+	all   bot.Services
+	store *redisstore.Store
+}
+
+func (d directory) Services(ctx context.Context) ([]slack.Service, error) {
+	all, err := d.all.All(ctx)
+	var out []slack.Service
+	for _, s := range all {
+		out = append(out, slack.Service{Name: s.Name, Environments: s.Environments, Channels: s.Channels})
+	}
+	return out, err
+}
+
+func (d directory) Rollback(ctx context.Context, repo int64, environment string) (slack.RollbackPlan, error) {
+	const depth = 100 // as deep as the command looks
+	state, err := d.store.Environment(ctx, repo, environment)
+	if err != nil {
+		return slack.RollbackPlan{}, err
+	}
+	history, err := d.store.Deployments(ctx, repo, environment, depth)
+	if err != nil {
+		return slack.RollbackPlan{}, err
+	}
+	to, err := commands.RollbackTarget(history, environment)
+	return slack.RollbackPlan{From: state.Current, To: to}, err
+}
