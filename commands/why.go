@@ -57,7 +57,7 @@ func (w Why) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Text: fmt.Sprintf("If you deployed `%s` to **%s** now, %s\n%s", asked.ShortSHA(), env.Name, verdict(gates), table(gates))}, nil
+	return Reply{Text: fmt.Sprintf("If you deployed `%s` to **%s** now, %s.\n%s", asked.ShortSHA(), env.Name, verdict(gates), table(gates))}, nil
 }
 
 // waiting is the newest run of this pull request that waits for the
@@ -82,12 +82,11 @@ func (w Why) run(ctx context.Context, c *Call, r *pipeline.Run) (Reply, error) {
 	if r.Admitted || r.State.Terminal() || r.Environment == nil {
 		return Reply{Run: r.ID, Text: capital(describe(r)) + ". No gate holds it up."}, nil
 	}
-	asked := r.Request
 	gates, err := gatesOf(ctx, w.GitHub, w.Store, r, c)
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Run: r.ID, Text: fmt.Sprintf("Run %s, `%s` to **%s**: %s\n%s", r.ID, asked.ShortSHA(), r.Environment.Name, verdict(gates), table(gates))}, nil
+	return Reply{Run: r.ID, Text: fmt.Sprintf("Run %s, `%s` to **%s**, %s:\n%s", r.ID, r.ShortSHA(), r.Environment.Name, stands(r.State), table(gates))}, nil
 }
 
 // gatesOf asks the gates of a run as it stands.
@@ -108,21 +107,26 @@ func gatesOf(ctx context.Context, gh GitHub, store Store, r *pipeline.Run, c *Ca
 	return pipeline.Gates(pipeline.QuestionOf(r), f, c.Now), nil
 }
 
-// verdict is what the gates say all together.
+// verdict is what the gates say all together, of a deploy asked for now.
 func verdict(gates []pipeline.Gate) string {
-	worst := pipeline.Gate{State: pipeline.Passes}
+	var waits, refuses pipeline.Gate
 	for _, g := range gates {
-		if g.State == pipeline.Fails {
-			return fmt.Sprintf("it would be refused (`%s`).", g.Code)
-		}
-		if g.State == pipeline.Waits && worst.State == pipeline.Passes {
-			worst = g
+		switch {
+		case g.State == pipeline.Fails:
+			return fmt.Sprintf("it would be refused (`%s`)", g.Code)
+		case g.State == pipeline.Waits && g.Refuses && refuses.Code == "":
+			refuses = g
+		case g.State == pipeline.Waits && waits.Code == "":
+			waits = g
 		}
 	}
-	if worst.State == pipeline.Waits {
-		return fmt.Sprintf("it would wait (`%s`).", worst.Code)
+	switch {
+	case refuses.Code != "":
+		return fmt.Sprintf("it would be refused (`%s`), or wait if you add `--wait`", refuses.Code)
+	case waits.Code != "":
+		return fmt.Sprintf("it would wait (`%s`)", waits.Code)
 	}
-	return "it would start at once."
+	return "it would start at once"
 }
 
 // table lists the gates with what to do about each that does not pass.
