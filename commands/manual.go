@@ -20,6 +20,10 @@ func (s Set) Manual() string {
 		}
 		b.WriteString("\n\n```\n" + strings.Join(h.Examples, "\n") + "\n```\n")
 	}
+	b.WriteString("\n## Reason codes\n\nA refusal, a wait and an end carry one of these. They do not change; the sentences may.\n\n| code | meaning |\n|---|---|\n")
+	for _, r := range Reasons() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", r.Code, r.Meaning)
+	}
 	return b.String()
 }
 

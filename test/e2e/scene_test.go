@@ -79,7 +79,12 @@ func (s *scene) settle() {
 // say comments as mona.
 func (s *scene) say(text string) {
 	s.t.Helper()
-	if _, err := s.w.GitHub.As("mona").Comment(s.repo, s.pr.Number, text); err != nil {
+	s.sayAs("mona", text)
+}
+
+func (s *scene) sayAs(who, text string) {
+	s.t.Helper()
+	if _, err := s.w.GitHub.As(who).Comment(s.repo, s.pr.Number, text); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -366,5 +366,8 @@ func (w *World) claimPorts(n int) ([]string, error) {
 	return nil, fmt.Errorf("no %d free ports between %d and %d", n, first, last)
 }
 
+// DataDir is where the bot keeps its files.
+func (w *World) DataDir() string { return w.path("data") }
+
 // LogFile is where the bot's log goes unless Config.Log says otherwise.
 func (w *World) LogFile() string { return w.path("bot.log") }
