@@ -33,6 +33,15 @@ func TestGates(t *testing.T) {
 		return func(a *asked) { a.q.Trigger = pipeline.ByRollback; change(a) }
 	}
 	fork := func(a *asked) { a.facts.Live.PullRequest.Fork = true }
+	checks := func(change func(*asked)) func(*asked) {
+		return func(a *asked) { change(a); a.facts.Policy, a.facts.Environment = nil, nil }
+	}
+	allowed := func(id int64) func(*asked) {
+		return func(a *asked) {
+			fork(a)
+			a.q.Allowed = []pipeline.Approval{{Gate: pipeline.GateFork, By: pipeline.Actor{ID: id}, Yes: true, SHA: a.q.SHA}}
+		}
+	}
 	moved := func(a *asked) { a.facts.Live.PullRequest.Head = "6b6b6b6b" }
 	draft := func(a *asked) { a.facts.Live.PullRequest.Draft = true }
 	main := func(a *asked) { a.facts.Live.OnDefault = true }
@@ -73,6 +82,12 @@ func TestGates(t *testing.T) {
 		{"nobody asked", pipeline.GateRole, func(a *asked) { a.q.Actor = pipeline.Bot() }, pipeline.Passes, ""},
 		{"a fork", pipeline.GateFork, fork, pipeline.Fails, "fork"},
 		{"a rollback beside a fork", pipeline.GateFork, rollback(fork), pipeline.Passes, ""},
+		{"a fork that deploys nowhere", pipeline.GateFork, checks(fork), pipeline.Waits, "fork"},
+		{"a fork that somebody with write access has read", pipeline.GateFork, checks(allowed(2)), pipeline.Passes, ""},
+		{"a fork that somebody without has read", pipeline.GateFork, checks(allowed(3)), pipeline.Waits, "fork"},
+		{"a fork that only its author has read", pipeline.GateFork, checks(func(a *asked) { allowed(2)(a); a.facts.Live.PullRequest.Author = 2 }), pipeline.Waits, "fork"},
+		{"a fork that was read is still not deployed", pipeline.GateFork, allowed(2), pipeline.Fails, "fork"},
+		{"what is promoted may be older than its pull request", pipeline.GateHead, func(a *asked) { moved(a); a.q.Promoted = true }, pipeline.Passes, ""},
 		{"the head moved", pipeline.GateHead, moved, pipeline.Fails, "head_moved"},
 		{"the head moved after the merge", pipeline.GateHead, func(a *asked) { moved(a); a.facts.Live.PullRequest.Merged = true }, pipeline.Passes, ""},
 		{"a rollback after the head moved", pipeline.GateHead, rollback(moved), pipeline.Passes, ""},
@@ -93,6 +108,13 @@ func TestGates(t *testing.T) {
 		{"an approval of somebody who left the team", pipeline.GateApproval, func(a *asked) { yes(2)(a); a.facts.Live.People[2] = pipeline.Standing{Permission: pipeline.Admin} }, pipeline.Waits, "approval"},
 		{"a rollback needs no approval", pipeline.GateApproval, rollback(approvals), pipeline.Passes, ""},
 		{"a lock", pipeline.GateLock, lock, pipeline.Waits, "locked"},
+		{"a lock of everything", pipeline.GateLock, func(a *asked) { lock(a); a.facts.Everywhere, a.facts.Environment.Lock = a.facts.Environment.Lock, nil }, pipeline.Waits, "locked"},
+		{"a lock of everything that has expired", pipeline.GateLock, func(a *asked) {
+			lock(a)
+			a.facts.Everywhere, a.facts.Environment.Lock = a.facts.Environment.Lock, nil
+			a.facts.Everywhere.Expires = noon
+		}, pipeline.Passes, ""},
+		{"a rollback passes a lock of everything", pipeline.GateLock, rollback(func(a *asked) { lock(a); a.facts.Everywhere = a.facts.Environment.Lock }), pipeline.Passes, ""},
 		{"a lock that has just expired", pipeline.GateLock, func(a *asked) { lock(a); a.facts.Environment.Lock.Expires = noon }, pipeline.Passes, ""},
 		{"a lock that lasts a moment longer", pipeline.GateLock, func(a *asked) { lock(a); a.facts.Environment.Lock.Expires = noon.Add(1) }, pipeline.Waits, "locked"},
 		{"a rollback passes a lock", pipeline.GateLock, rollback(lock), pipeline.Passes, ""},

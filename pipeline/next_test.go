@@ -344,6 +344,32 @@ func TestNextAdmits(t *testing.T) {
 		{"all gates pass", states{queued}, in(func(*nextCase) {}), "admit"},
 		{"a gate fails", states{queued}, in(func(c *nextCase) { c.facts.Live.People = nil }), "finish cancelled not_allowed"},
 		{"a run for later waits for its time", states{queued}, in(func(c *nextCase) { c.run.NotBefore = later }), "hold scheduled until 13:00"},
+		{"a run for later asks people at once", states{queued}, in(func(c *nextCase) {
+			c.run.NotBefore, c.run.Environment.Approvals = later, &pipeline.ApprovalPolicy{Count: 1}
+		}), "hold approval until 13:00"},
+		{"a run for later that was approved waits for its time", states{queued}, in(func(c *nextCase) {
+			c.run.NotBefore, c.run.Environment.Approvals = later, &pipeline.ApprovalPolicy{Count: 1}
+			c.run.Approvals = []pipeline.Approval{{Gate: pipeline.EnvironmentGate, By: pipeline.Actor{ID: 2}, Yes: true, SHA: c.run.SHA}}
+		}), "hold scheduled until 13:00"},
+		{"what holds now does not matter to a run for later", states{queued}, in(func(c *nextCase) {
+			c.run.NotBefore, c.facts.Environment.Lock = later, &pipeline.Lock{}
+		}), "hold scheduled until 13:00"},
+		{"its time has come, and all gates are asked", states{queued}, in(func(c *nextCase) {
+			c.run.NotBefore, c.facts.Environment.Lock = noon, &pipeline.Lock{Expires: later}
+		}), "hold locked until 13:00 in the queue"},
+		{"nothing is to be done", states{queued, queued}, in(func(c *nextCase) {
+			c.run.Environment, c.facts.Environment, c.run.Nothing = nil, nil, "Nothing has changed."
+		}), "skip a nothing_to_do; skip b nothing_to_do; finish succeeded nothing_to_do"},
+		{"the same runs there already", states{queued}, in(func(c *nextCase) {
+			c.run.Nothing, c.run.Same, c.facts.Environment.Current = "The same runs there.", "r-9", &pipeline.Deployment{Run: "r-9"}
+		}), "skip a nothing_to_do; finish succeeded nothing_to_do"},
+		{"the same ran there, and something else does now", states{queued}, in(func(c *nextCase) {
+			c.run.Nothing, c.run.Same, c.facts.Environment.Current = "The same runs there.", "r-9", &pipeline.Deployment{Run: "r-10"}
+		}), "admit"},
+		{"the same runs there, and something else is on its way", states{queued}, in(func(c *nextCase) {
+			c.run.Nothing, c.run.Same, c.facts.Environment.Current = "The same runs there.", "r-9", &pipeline.Deployment{Run: "r-9"}
+			c.facts.Environment.Active = "r-10"
+		}), "hold queued in the queue"},
 		{"a run that waits for its time already has nothing to do", states{queued}, in(func(c *nextCase) {
 			c.run.NotBefore, c.run.HeldUntil, c.run.State, c.run.Code, c.run.Message = later, later, waiting, "scheduled", "Starts at 2026-03-02 13:00 UTC."
 		}), ""},
