@@ -78,6 +78,7 @@ func Reasons() []Reason {
 		{"nothing_failed", "Nothing has failed that could be run again."},
 		{"nothing_open", "Nothing waits here."},
 		{"range_too_large", "More commits than GitHub lists, so their authors cannot be known."},
+		{"record_unreadable", "The record of an environment cannot be read, so nothing is done there."},
 		{"rolling_back", "The run is rolling back, which is not cut short."},
 		{"run_active", "A run works on the environment right now."},
 		{"same_environment", "An environment cannot be promoted to itself."},

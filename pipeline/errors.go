@@ -73,3 +73,10 @@ var (
 	// ErrNotFound: there is no such record.
 	ErrNotFound = errors.New("not found")
 )
+
+// Unreadable is the error of a Store about an environment it cannot read: who holds an environment, and who has locked it, is not known any
+// more, so nothing is deployed there until somebody has looked.
+func Unreadable(name string, err error) error {
+	return &Error{Code: "record_unreadable", Err: fmt.Errorf("environment %s: stored state: %w", name, err),
+		Message: fmt.Sprintf("What is recorded of %s cannot be read, so nothing is done there. The operator has to look at the record in Redis; the bot's log says which.", name)}
+}

@@ -68,16 +68,16 @@ func (s *Store) Environment(ctx context.Context, repo int64, name string) (*pipe
 		return nil, wire("load environment "+name, err)
 	}
 	e := &pipeline.EnvironmentState{Repo: repo, Name: name}
-	state, ok := fields[0].(string)
-	if !ok {
+	state, there := fields[0].(string)
+	version, versioned := fields[1].(string)
+	if !there && !versioned {
 		return e, nil
 	}
 	if err := json.Unmarshal([]byte(state), e); err != nil {
-		return nil, fmt.Errorf("environment %s: stored state: %w", name, err)
+		return nil, pipeline.Unreadable(name, err)
 	}
-	version, _ := fields[1].(string)
 	if e.Version, err = strconv.ParseInt(version, 10, 64); err != nil {
-		return nil, fmt.Errorf("environment %s: stored version: %w", name, err)
+		return nil, pipeline.Unreadable(name, err)
 	}
 	return e, nil
 }
