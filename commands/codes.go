@@ -73,6 +73,7 @@ func Reasons() []Reason {
 		{"not_a_fork", "The pull request does not come from a fork."},
 		{"not_installed", "The App is not installed on the repository."},
 		{"not_locked", "There is no lock."},
+		{"not_settled", "The last deploy to the environment went wrong, so what runs there is not known."},
 		{"not_unknown", "The step does not wait to be resolved."},
 		{"nothing_deployed", "Nothing was deployed there yet."},
 		{"nothing_failed", "Nothing has failed that could be run again."},
