@@ -267,11 +267,17 @@ func TestTour(t *testing.T) {
 	b.wait(`document.querySelector(".message .icon.good") !== null`)
 	b.runs("staging", head, "Summer sale")
 
+	b.click("#do-diff")
+	b.done("diff")
+	b.sees(".comment.bot", "would bring 1 commit")
+
 	b.say("slash", "mona", "/deploy prod summer-sale")
 	b.sees(".message .actions", "Deploy "+head+" to prod")
 	b.click(".message .actions button.primary")
 	b.sees(".message .actions", "Approve")
 	b.pictures()
+	b.click("#do-why")
+	b.done("why")
 	b.click("#slash-as label:has([value=octavia])")
 	b.click(".message .actions button.primary")
 	b.click("#dialog-yes")
@@ -284,6 +290,9 @@ func TestTour(t *testing.T) {
 	b.runs("prod", base, "Version 1.4.0")
 	b.click("#do-unlock")
 	b.done("unlock")
+	b.click("#do-promote")
+	b.done("promote")
+	b.say("slash", "mona", "/cancel prod")
 
 	b.click("#do-break")
 	b.check("shipmate/checks", "failure")
