@@ -78,6 +78,7 @@ func Reasons() []Reason {
 		{"nothing_deployed", "Nothing was deployed there yet."},
 		{"nothing_failed", "Nothing has failed that could be run again."},
 		{"nothing_open", "Nothing waits here."},
+		{"promote_again", "A promotion is not repeated, because something else may run there now."},
 		{"range_too_large", "More commits than GitHub lists, so their authors cannot be known."},
 		{"record_unreadable", "The record of an environment cannot be read, so nothing is done there."},
 		{"rolling_back", "The run is rolling back, which is not cut short."},

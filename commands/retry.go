@@ -33,6 +33,9 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
+	if old.Promotes != nil {
+		return Reply{}, pipeline.Refuse("promote_again", "Run %s took what ran in another environment then. To take what runs there now, say `/promote <from> %s`.", old.ID, old.EnvironmentName())
+	}
 	c.Line.Args = map[string]string{"run": string(old.ID)} // so that it can be named if it is to be said again
 	req := old.Request
 	req.ID, req.Actor, req.CausedBy, req.Origin, req.NotBefore, req.Nothing, req.Same = "", c.Actor, pipeline.Actor{}, c.Origin, time.Time{}, "", ""

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -54,6 +55,7 @@ func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
 	req := last.Request
 	req.ID, req.Restores, req.Parent, req.Reverts = "", &to, "", ""
 	req.Environment, req.Trigger, req.Actor, req.CausedBy, req.Origin = env, pipeline.ByRollback, c.Actor, pipeline.Actor{}, c.Origin
+	req.NotBefore, req.Promotes, req.Nothing, req.Same = time.Time{}, nil, "", ""
 	req.PR = c.PR
 	req.Reason = prose(c.Line.Flag("reason"))
 	req.Pipeline.OnFailure = pipeline.Stop

@@ -65,3 +65,18 @@ func TestWhatARollbackGoesBackTo(t *testing.T) {
 		}
 	}
 }
+
+// A commit that holds the same files as one before it was never deployed by
+// itself, so to go back means to go further.
+func TestRollbackGoesPastTheSameFiles(t *testing.T) {
+	d := func(run, sha, restores string) pipeline.Deployment {
+		return pipeline.Deployment{Run: pipeline.RunID(run), SHA: sha, Restores: pipeline.RunID(restores), State: pipeline.Succeeded}
+	}
+	history := []pipeline.Deployment{d("r-3", "merge", "r-2"), d("r-2", "pull", ""), d("r-1", "old", "")}
+	if got, err := rollbackTarget(history, "", "prod"); err != nil || got.Run != "r-1" {
+		t.Errorf("goes back to %s, %v", got.Run, err)
+	}
+	if _, err := rollbackTarget(history[:2], "", "prod"); pipeline.Code(err) != "no_target" {
+		t.Errorf("goes back to the same files: %v", err)
+	}
+}

@@ -123,6 +123,6 @@ func (e *Engine) restoring(ctx context.Context, failed *Run, to *Deployment) (Re
 	req.SHA, req.Ref, req.Trigger, req.Actor = to.SHA, to.Ref, ByRollback, Bot()
 	req.Pipeline.OnFailure = Stop
 	req.Reason = fmt.Sprintf("run %s failed", failed.ID)
-	req.NotBefore = time.Time{}
+	req.NotBefore, req.Promotes, req.Nothing, req.Same = time.Time{}, nil, "", ""
 	return req, nil
 }
