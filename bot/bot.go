@@ -31,11 +31,13 @@ type Bot struct {
 	Buttons    Buttons
 	Services   Services
 	Identities Identities
-	Surfaces   map[string]Surface                           // by Origin.Surface
-	Audit      Auditor                                      // nil: nothing is kept
-	Announce   func(ctx context.Context, text string) error // tells the operator's channel; nil: there is none
-	Now        func() time.Time
-	Log        *slog.Logger
+	Surfaces   map[string]Surface // by Origin.Surface
+	// ConfigChecks is nil where there is no place for checks.
+	ConfigChecks ConfigChecks
+	Audit        Auditor                                      // nil: nothing is kept
+	Announce     func(ctx context.Context, text string) error // tells the operator's channel; nil: there is none
+	Now          func() time.Time
+	Log          *slog.Logger
 }
 
 type enqueuer interface {
@@ -46,6 +48,11 @@ type enqueuer interface {
 type Forge interface {
 	commands.GitHub
 	Config(ctx context.Context, repo pipeline.Repo) (*pipeline.Config, error)
+	// ConfigFile reads the file at a commit, "" being the head of the default
+	// branch. That it is not there or has errors is no error.
+	ConfigFile(ctx context.Context, repo pipeline.Repo, sha string) (ConfigFile, error)
+	// MergeBase is where a commit left a branch, "" if it never did.
+	MergeBase(ctx context.Context, repo pipeline.Repo, branch, sha string) (string, error)
 	// CommentUnchanged reports whether the comment still stands as it was written.
 	CommentUnchanged(ctx context.Context, repo pipeline.Repo, comment int64, body string) (bool, error)
 	Changed(ctx context.Context, r *pipeline.Run) ([]string, error)
@@ -72,6 +79,7 @@ func (b *Bot) Handlers() map[string]pipeline.Handler {
 		KindInstalled:   handle(b, b.installed),
 		KindTick:        handle(b, b.tick),
 		KindAnnounce:    handle(b, b.announce),
+		KindConfigCheck: handle(b, b.configCheck),
 
 		commands.KindNotice:   handle(b, b.notice),
 		commands.KindLockEnds: handle(b, b.lockEnds),

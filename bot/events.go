@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/shipmate/shipmate/commands"
@@ -15,7 +16,8 @@ import (
 // A merge group comes as one too.
 func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error {
 	switch m.Action {
-	case "opened", "synchronize", "reopened", "ready_for_review":
+	case "opened", "synchronize", "reopened", "ready_for_review", "edited":
+		return b.checkPull(ctx, key, m)
 	case "closed":
 		why := "The pull request was closed."
 		if m.Merged {
@@ -27,27 +29,50 @@ func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error 
 		return b.releaseLocks(ctx, key, m)
 	case "checks_requested":
 		return b.mergeGroup(ctx, key, m)
-	case "edited":
-		return b.endStale(ctx, m, "base_changed", fmt.Sprintf("The pull request goes into %s now.", commands.Code(m.Base)))
 	case "converted_to_draft":
 		return b.Queue.Enqueue(ctx, Moved{Repo: m.Repo.ID, SHA: m.Head, PR: m.Number}.Job())
-	default:
-		return nil
 	}
-	if err := b.endStale(ctx, m, "head_moved", fmt.Sprintf("The pull request moved to `%s`.", m.Head[:7])); err != nil {
+	return nil
+}
+
+// checkPull starts what checks a pull request, for the head it has now and the
+// branch it goes into now. What its head has been through already is not done
+// again because it goes into another branch.
+func (b *Bot) checkPull(ctx context.Context, key string, m PullRequest) error {
+	if err := b.judge(ctx, ConfigCheck{Repo: m.Repo, SHA: m.Head, PR: m.Number}); err != nil {
+		return err
+	}
+	code, why := "head_moved", fmt.Sprintf("The pull request moved to `%s`.", m.Head[:7])
+	if m.Action == "edited" {
+		code, why = "base_changed", fmt.Sprintf("The pull request goes into %s now.", commands.Code(m.Base))
+	}
+	if err := b.endStale(ctx, m, code, why); err != nil {
 		return err
 	}
 	cfg, err := b.file(ctx, m.Repo)
-	if cfg == nil || err != nil {
+	if cfg == nil && err == nil {
+		return b.miss(ctx, m)
+	}
+	if err != nil {
 		return err
 	}
 	for _, p := range cfg.Pipelines {
-		if on := p.On.PullRequest; on != nil && matchesAny(on.Branches, m.Base) {
-			req := pipeline.Request{Repo: m.Repo, Service: cfg.Service, Pipeline: *p, ConfigSHA: cfg.SHA, SHA: m.Head, Ref: m.Branch, PR: m.Number, Base: m.Base, Title: m.Title,
-				Trigger: pipeline.ByPullRequest, Actor: m.Actor, CausedBy: m.Author, Origin: pipeline.Origin{Surface: "github", PR: m.Number}}
-			if err := b.startUnasked(ctx, key+":"+p.Name, req, on.Paths); err != nil {
-				return err
+		on := p.On.PullRequest
+		if on == nil || !matchesAny(on.Branches, m.Base) {
+			continue
+		}
+		if m.Action == "edited" {
+			if ran, err := b.ran(ctx, m, p.Name); ran || err != nil {
+				if err != nil {
+					return err
+				}
+				continue
 			}
+		}
+		req := pipeline.Request{Repo: m.Repo, Service: cfg.Service, Pipeline: *p, ConfigSHA: cfg.SHA, SHA: m.Head, Ref: m.Branch, PR: m.Number, Base: m.Base, Title: m.Title,
+			Trigger: pipeline.ByPullRequest, Actor: m.Actor, CausedBy: m.Author, Origin: pipeline.Origin{Surface: "github", PR: m.Number}}
+		if err := b.startUnasked(ctx, key+":"+p.Name, req, on.Paths); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -57,6 +82,9 @@ func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error 
 // merge queue would make the base branch. They belong to no pull request: the
 // group's commit is none of any, and is gone with its branch.
 func (b *Bot) mergeGroup(ctx context.Context, key string, m PullRequest) error {
+	if err := b.judge(ctx, ConfigCheck{Repo: m.Repo, SHA: m.Head, Base: m.BaseSHA}); err != nil {
+		return err
+	}
 	cfg, err := b.file(ctx, m.Repo)
 	if cfg == nil || err != nil {
 		return err
@@ -113,6 +141,9 @@ func (b *Bot) push(ctx context.Context, key string, m Push) error {
 		return nil
 	}
 	if m.Default {
+		if err := b.judge(ctx, ConfigCheck{Repo: m.Repo, SHA: m.After, Base: m.Before, Push: true}); err != nil {
+			return err
+		}
 		if err := b.index(ctx, m.Repo); err != nil {
 			return err
 		}
@@ -120,6 +151,11 @@ func (b *Bot) push(ctx context.Context, key string, m Push) error {
 	cfg, err := b.file(ctx, m.Repo)
 	if cfg == nil || err != nil {
 		return err
+	}
+	if m.Default {
+		if err := b.catchUp(ctx, m.Repo); err != nil {
+			return err
+		}
 	}
 	for _, p := range cfg.Pipelines {
 		on := p.On.Push
@@ -142,35 +178,62 @@ func (b *Bot) push(ctx context.Context, key string, m Push) error {
 }
 
 // startUnasked starts a run nobody asked for by word, once per key, if it
-// changes one of the paths.
+// changes one of the paths. Where the run's check may be waited for there is
+// one in any case, and it says why there is nothing to do, or why nothing can be done.
 func (b *Bot) startUnasked(ctx context.Context, key string, req pipeline.Request, paths []string) error {
+	touched := true
 	params, err := req.Pipeline.ParseParams(nil)
-	if err != nil {
-		b.Log.Warn("pipeline not started: nobody is there to give its parameters", "repo", req.Repo.String(), "pipeline", req.Pipeline.Name, "err", err)
-		return nil
+	if err == nil {
+		req.Params = params
+		touched, err = b.touches(ctx, &req, paths)
 	}
-	req.Params = params
-	if len(paths) > 0 {
-		changed, err := b.GitHub.Changed(ctx, &pipeline.Run{Request: req})
-		if err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(changed, func(file string) bool { return matchesAny(paths, file) }) {
-			if req.Trigger != pipeline.ByPullRequest {
-				return nil
-			}
-			// Its check may be required, so it must not stay away.
-			req.Nothing = fmt.Sprintf("No changed file matches the `paths:` of %s, so there is nothing to do.", req.Pipeline.Name)
-		}
+	waitedFor := req.Trigger == pipeline.ByPullRequest || req.Trigger == pipeline.ByMergeGroup || req.Trigger == pipeline.ByPush
+	switch {
+	case pipeline.Code(err) == "" && err != nil, pipeline.IsTemporary(err):
+		return err
+	case err != nil && !waitedFor:
+		b.Log.Warn("pipeline not started", "repo", req.Repo.String(), "pipeline", req.Pipeline.Name, "err", err)
+		return nil
+	case err != nil:
+		req.Refused = refusedUnasked(&req, err)
+	case !touched && req.Trigger != pipeline.ByPullRequest:
+		return nil
+	case !touched:
+		req.Nothing = fmt.Sprintf("No changed file matches the `paths:` of %s, so there is nothing to do.", req.Pipeline.Name)
 	}
 	if req.ID, err = commands.ChooseRunID(ctx, b.Records, b.Store, req.Repo.ID, key); err != nil {
 		return err
 	}
-	if err := b.exclude(ctx, &req); err != nil {
-		return err
+	if req.Refused == "" {
+		if err := b.exclude(ctx, &req); err != nil {
+			return err
+		}
 	}
 	_, err = b.Runs.Start(ctx, req)
 	return err
+}
+
+// refusedUnasked says to people who did not ask why a pipeline cannot be started.
+func refusedUnasked(req *pipeline.Request, err error) string {
+	if pipeline.Code(err) != "missing_param" {
+		return pipeline.Message(err)
+	}
+	var missing []string
+	for _, p := range req.Pipeline.Params {
+		if p.Required && p.Default == nil {
+			missing = append(missing, commands.Code(p.Name))
+		}
+	}
+	return fmt.Sprintf("%s starts by itself here, so nobody is there to give a value for %s. Give it a default in `.shipmate.yaml`.", req.Pipeline.Name, strings.Join(missing, ", "))
+}
+
+// touches reports whether the commit changes one of the paths.
+func (b *Bot) touches(ctx context.Context, req *pipeline.Request, paths []string) (bool, error) {
+	if len(paths) == 0 {
+		return true, nil
+	}
+	changed, err := b.GitHub.Changed(ctx, &pipeline.Run{Request: *req})
+	return slices.ContainsFunc(changed, func(file string) bool { return matchesAny(paths, file) }), err
 }
 
 // exclude names those who may not approve, because it is their work that is
@@ -202,6 +265,9 @@ func matchesAny(globs []string, name string) bool {
 
 // rerun does what GitHub's own "Re-run" asks for.
 func (b *Bot) rerun(ctx context.Context, key string, m Rerun) error {
+	if about, err := b.rejudge(ctx, m); about || err != nil {
+		return err
+	}
 	q := pipeline.RunQuery{Repo: m.Repo.ID}
 	runs, err := b.Store.Runs(ctx, q)
 	if err != nil {

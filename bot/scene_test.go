@@ -57,13 +57,14 @@ pipelines:
 // scene is a bot with the real engine on a store in memory, between a GitHub
 // and a Slack made for tests. People talk on pull request 1 of acme/shop.
 type scene struct {
-	t     *testing.T
-	clock *pipelinetest.Clock
-	store *pipelinetest.Store
-	forge *forge
-	talk  *talk
-	bot   *bot.Bot
-	jobs  int
+	t      *testing.T
+	clock  *pipelinetest.Clock
+	store  *pipelinetest.Store
+	forge  *forge
+	talk   *talk
+	bot    *bot.Bot
+	engine *pipeline.Engine
+	jobs   int
 }
 
 func newScene(t *testing.T) *scene {
@@ -75,6 +76,7 @@ func newScene(t *testing.T) *scene {
 	}
 	log := slog.New(slog.DiscardHandler)
 	engine := &pipeline.Engine{Store: s.store, Queue: s.store, GitHub: s.forge, Now: clock.Now, Log: log}
+	s.engine = engine
 	s.bot = &bot.Bot{
 		Name:       "shipmate",
 		Commands:   commands.All(commands.Desk{Runs: engine, Store: s.store, GitHub: s.forge, Records: s.store}),
@@ -171,6 +173,9 @@ type forge struct {
 	same   bool    // all commits hold the same files
 	tip    string  // of the default branch; "": head
 	notYet bool    // the head of the pull request was not it when the comment was written
+	into   string  // the base branch of the pull request; "": main
+
+	changed func() ([]string, error) // nil: nothing is changed
 
 	mu     sync.Mutex
 	body   string // of the comment as it stands; "": it is gone
@@ -204,12 +209,25 @@ func (f *forge) Config(_ context.Context, repo pipeline.Repo) (*pipeline.Config,
 	return cfg, nil
 }
 
+// ConfigFile: the files are the same at every commit.
+func (f *forge) ConfigFile(ctx context.Context, repo pipeline.Repo, _ string) (bot.ConfigFile, error) {
+	cfg, err := f.Config(ctx, repo)
+	if pipeline.Code(err) == "no_config" {
+		return bot.ConfigFile{}, nil
+	}
+	return bot.ConfigFile{Config: cfg, Err: err, Digest: f.files[repo.ID]}, nil
+}
+
+func (f *forge) MergeBase(context.Context, pipeline.Repo, string, string) (string, error) {
+	return head, nil
+}
+
 func (f *forge) Standing(_ context.Context, _ pipeline.Repo, who pipeline.Actor, _ []string) (pipeline.Standing, error) {
 	return pipeline.Standing{Login: who.Login, Permission: f.rights[who.ID]}, nil
 }
 
 func (f *forge) Live(_ context.Context, r *pipeline.Run) (pipeline.Live, error) {
-	live := pipeline.Live{People: map[int64]pipeline.Standing{}, PullRequest: &pipeline.PullRequest{Number: 1, Head: head, Into: "main", Merge: pipeline.MergeClean, Open: true}}
+	live := pipeline.Live{People: map[int64]pipeline.Standing{}, PullRequest: &pipeline.PullRequest{Number: 1, Head: head, Into: cmp.Or(f.into, "main"), Merge: pipeline.MergeClean, Open: true}}
 	for id, right := range f.rights {
 		live.People[id] = pipeline.Standing{Permission: right}
 	}
@@ -220,7 +238,7 @@ func (f *forge) Live(_ context.Context, r *pipeline.Run) (pipeline.Live, error) 
 }
 
 func (f *forge) PullRequest(context.Context, pipeline.Repo, int) (pipeline.PullRequest, error) {
-	return pipeline.PullRequest{Number: 1, Head: head, Branch: "sale", Into: "main", Open: true}, nil
+	return pipeline.PullRequest{Number: 1, Head: head, Branch: "sale", Into: cmp.Or(f.into, "main"), Open: true}, nil
 }
 
 func (f *forge) Commit(context.Context, pipeline.Repo, string) (pipeline.Commit, error) {
@@ -243,7 +261,12 @@ func (f *forge) SameFiles(_ context.Context, _ pipeline.Repo, a, b string) (bool
 	return f.same, nil
 }
 
-func (f *forge) Changed(context.Context, *pipeline.Run) ([]string, error) { return nil, nil }
+func (f *forge) Changed(context.Context, *pipeline.Run) ([]string, error) {
+	if f.changed == nil {
+		return nil, nil
+	}
+	return f.changed()
+}
 
 func (f *forge) ReadOnce(ctx context.Context) context.Context { return ctx }
 

@@ -38,7 +38,7 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	}
 	c.Line.Args = map[string]string{"run": string(old.ID)} // so that it can be named if it is to be said again
 	req := old.Request
-	req.ID, req.Actor, req.CausedBy, req.Origin, req.NotBefore, req.Nothing, req.Same = "", c.Actor, pipeline.Actor{}, c.Origin, time.Time{}, "", ""
+	req.ID, req.Actor, req.CausedBy, req.Origin, req.NotBefore, req.Nothing, req.Same, req.Refused = "", c.Actor, pipeline.Actor{}, c.Origin, time.Time{}, "", "", ""
 	if req.Environment != nil {
 		env, ok := c.Config.Environment(req.Environment.Name)
 		if !ok {
@@ -51,6 +51,11 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, pipeline.Refuse("no_pipeline", "The pipeline %s is not in `.shipmate.yaml` any more.", req.Pipeline.Name)
 	}
 	req.Pipeline, req.ConfigSHA = *p, c.Config.SHA
+	if old.Refused != "" { // it never had parameters, and here nobody gives any either
+		if req.Params, err = p.ParseParams(nil); err != nil {
+			return Reply{}, pipeline.Refuse(pipeline.Code(err), "%s still cannot start by itself: one of its parameters has no default. Give it one in `.shipmate.yaml`.", p.Name)
+		}
+	}
 	if req.Environment != nil {
 		return start(t).now(ctx, c, req)
 	}

@@ -8,6 +8,8 @@ import (
 func (m *move) hold(d Hold) {
 	r := m.run
 	if r.State != Waiting || r.Code != d.Code {
+		m.waited()
+		r.HeldSince = m.now
 		m.event(Event{Kind: "run", State: Waiting, Code: d.Code, Message: d.Message})
 	}
 	r.State, r.Code, r.Message, r.HeldUntil = Waiting, d.Code, d.Message, d.Until
@@ -21,6 +23,21 @@ func (m *move) hold(d Hold) {
 	case !d.Queue && queued:
 		m.leaveQueue()
 	}
+}
+
+// waited keeps how long the run was held up by what it waits for no longer.
+func (m *move) waited() {
+	r := m.run
+	if r.HeldSince.IsZero() {
+		return
+	}
+	spent := Duration(m.now.Sub(r.HeldSince))
+	if i := slices.IndexFunc(r.Waited, func(w Wait) bool { return w.Code == r.Code }); i >= 0 {
+		r.Waited[i].For += spent
+	} else {
+		r.Waited = append(r.Waited, Wait{r.Code, spent})
+	}
+	r.HeldSince = time.Time{}
 }
 
 // joinQueue puts the run at the end of its environment's queue, a rollback at
@@ -48,6 +65,7 @@ func (m *move) leaveQueue() {
 
 func (m *move) admit() {
 	r := m.run
+	m.waited()
 	r.Admitted, r.State, r.Code, r.Message, r.Started = true, Running, "", "", m.now
 	r.HeldUntil = time.Time{}
 	r.Deadline = m.now.Add(r.Pipeline.Timeout.Or(defaultRunTimeout))

@@ -8,7 +8,7 @@ import (
 func (m *move) finish(d Finish) {
 	r := m.run
 	r.State, r.Code, r.Message, r.Ended = d.State, d.Code, d.Message, m.now
-	r.Wake, r.Deadline, r.HeldUntil = time.Time{}, time.Time{}, time.Time{}
+	r.Wake, r.Deadline, r.HeldUntil, r.HeldSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	m.event(Event{Kind: "run", State: d.State, Code: d.Code, Message: d.Message})
 	if m.env != nil {
 		m.leave(d)

@@ -54,6 +54,8 @@ func late(r *Run) string {
 func admission(r *Run, f Facts, now time.Time) []Decision {
 	early := now.Before(r.NotBefore)
 	switch {
+	case r.Refused != "":
+		return append(skipAll(r, "refused", "Not started."), Finish{State: Failed, Code: "cannot_start", Message: r.Refused})
 	case nothingToDo(r, f):
 		return adopt(r)
 	case early && (r.Environment == nil || !asksApproval(r.Environment) || r.DryRun):
@@ -105,13 +107,7 @@ func nothingToDo(r *Run, f Facts) bool {
 // adopt ends a run that has nothing to do, so that whoever waits for its check
 // is not kept waiting. What runs in its environment counts as its own.
 func adopt(r *Run) []Decision {
-	var ds []Decision
-	for i := range r.Steps {
-		if r.Steps[i].State == Queued {
-			ds = append(ds, Skip{r.Steps[i].Name, "nothing_to_do", "Not needed."})
-		}
-	}
-	return append(ds, Finish{State: Succeeded, Code: "nothing_to_do", Message: r.Nothing, Adopts: r.Same != ""})
+	return append(skipAll(r, "nothing_to_do", "Not needed."), Finish{State: Succeeded, Code: "nothing_to_do", Message: r.Nothing, Adopts: r.Same != ""})
 }
 
 // asksGitHub: a run that deploys nowhere and belongs to no pull request has

@@ -283,3 +283,13 @@ func lockReason(r *Run) string {
 func failure(s *StepRun) string {
 	return cmp.Or(s.Message, s.Name+" failed.")
 }
+
+// skipAll ends the steps of a run that is not to begin.
+func skipAll(r *Run, code, message string) (ds []Decision) {
+	for i := range r.Steps {
+		if r.Steps[i].State == Queued {
+			ds = append(ds, Skip{r.Steps[i].Name, code, message})
+		}
+	}
+	return ds
+}

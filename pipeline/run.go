@@ -111,6 +111,7 @@ type Request struct {
 	Promotes    *Deployment    `json:"promotes,omitempty"` // what runs in another environment, to be deployed here as it is
 	Nothing     string         `json:"nothing,omitempty"`  // why there is nothing to do: the run says so and ends
 	Same        RunID          `json:"same,omitempty"`     // with Nothing: only as long as this run's deployment is what runs there
+	Refused     string         `json:"refused,omitempty"`  // why it cannot be done: the run says so and fails
 	NotBefore   time.Time      `json:"not_before,omitzero"`
 	Created     time.Time      `json:"created"`
 }
@@ -149,6 +150,8 @@ type Progress struct {
 	Ended        time.Time     `json:"ended,omitzero"`
 	Deadline     time.Time     `json:"deadline,omitzero"`
 	HeldUntil    time.Time     `json:"held_until,omitzero"` // when the gate that holds the run may open by itself
+	HeldSince    time.Time     `json:"held_since,omitzero"` // since when the run waits for what Code says
+	Waited       []Wait        `json:"waited,omitempty"`    // what it waited for before it was admitted, and is over
 	Wake         time.Time     `json:"wake,omitzero"`       // when the run is looked at again without being asked
 }
 

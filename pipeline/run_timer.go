@@ -44,3 +44,9 @@ func (s StepRun) inFlight() bool {
 }
 
 func (r *Run) awaitsRedeploy() bool { return r.State == RollingBack && r.RedeployedBy != "" }
+
+// Wait is how long a run was held up by one gate, over all times together.
+type Wait struct {
+	Code string   `json:"code"`
+	For  Duration `json:"for"`
+}

@@ -45,6 +45,8 @@ var actions = []struct {
 	{form(somebody + ` clicks "(?P<what>[^"]+)" at home`), clickAtHome},
 	{form(somebody + ` uses shortcut "(?P<what>[^"]+)"( on (?P<text>a run|a word) in #(?P<where>\S+))?`), useShortcut},
 	{form(somebody + ` pushes (?P<where>[^:]+): (?P<text>.*)`), push},
+	{form(somebody + ` deletes (?P<where>\S+)`), remove},
+	{form(somebody + ` proposes (?P<where>\S+) from a fork: (?P<text>.*)`), propose},
 	{form(somebody + ` opens "(?P<text>.*)"(?P<what> as a draft| from a fork)?`), open},
 	{form(somebody + ` (?P<what>closes|reopens|merges) the pull request`), pullRequest},
 	{form(somebody + ` queues the pull request to be merged`), queueMerge},
@@ -127,6 +129,21 @@ func push(s *stage, a action) error {
 	}
 	sha, err := s.as(a).Push(github.Push{Repo: s.repo, Branch: branch, Files: map[string]string{file: a.text + "\n"}, Message: "Change " + file})
 	s.know(sha)
+	return err
+}
+
+// remove takes a file off the pull request's branch.
+func remove(s *stage, a action) error {
+	sha, err := s.as(a).Push(github.Push{Repo: s.repo, Branch: "sale", Remove: []string{a.where}, Message: "Delete " + a.where})
+	s.know(sha)
+	return err
+}
+
+// propose opens a pull request from a fork that changes one file.
+func propose(s *stage, a action) error {
+	pr, err := s.as(a).ForkPR(github.NewPR{Repo: s.repo, Head: "proposal", Title: "Change " + a.where}, map[string]string{a.where: a.text + "\n"})
+	s.know(pr.Head.SHA)
+	s.pr = pr.Number
 	return err
 }
 

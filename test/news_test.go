@@ -147,6 +147,7 @@ func (s *stage) checks(show func(key, text string)) {
 				}
 			}
 			show("check "+sha+run.Name, s.plain(line))
+			s.remarks(run, show)
 		}
 	}
 	deployments := s.w.GitHub.Deployments(s.repo)
@@ -157,6 +158,16 @@ func (s *stage) checks(show func(key, text string)) {
 			state = d.Statuses[0].State
 		}
 		show(fmt.Sprint("deployment ", d.ID), s.plain(fmt.Sprintf("deployment of %s to %s: %s", d.SHA[:7], d.Environment, state)))
+	}
+}
+
+// remarks are what a check says of the file, and of lines.
+func (s *stage) remarks(run github.CheckRun, show func(key, text string)) {
+	if run.Name == "shipmate/config" && *run.Conclusion != "neutral" {
+		show(fmt.Sprint("summary ", run.ID), "    "+strings.ReplaceAll(s.plain(condensed(text(run.Output.Summary))), "\n", "\n    "))
+	}
+	for i, a := range s.w.GitHub.Annotations(s.repo, run.ID) {
+		show(fmt.Sprint("remark ", run.ID, i), s.plain(fmt.Sprintf("    at %s:%d %s: %s", a.Path, a.StartLine, a.Level, a.Message)))
 	}
 }
 

@@ -70,7 +70,7 @@ func lockNearer(ctx context.Context, store *redisstore.Store, repo int64, name s
 
 // runNearer also has the run looked at, as it is whenever something is due.
 func runNearer(ctx context.Context, store *redisstore.Store, r *pipeline.Run, d time.Duration) error {
-	nearer(d, &r.Deadline, &r.HeldUntil, &r.Wake)
+	nearer(d, &r.Deadline, &r.HeldUntil, &r.Wake, &r.HeldSince) // who waits has waited for so much longer
 	for i := range r.Steps {
 		nearer(d, &r.Steps[i].Due, &r.Steps[i].Deadline)
 	}

@@ -51,11 +51,25 @@ func (s *checkSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Sh
 			return s.gone(r, shown.Data, err)
 		}
 	}
-	return s.bring(ctx, r, was, want, notes)
+	now, err := s.Client.bringCheck(ctx, commitOf(r), was, want, notes)
+	state, saveErr := save(now, nil)
+	if err != nil {
+		return s.gone(r, state, err)
+	}
+	return state, saveErr
 }
 
-// bring creates or updates the check run, with a batch of annotations each time.
-func (s *checkSink) bring(ctx context.Context, r *pipeline.Run, now shownCheck, want checkRequest, notes []*github.CheckRunAnnotation) (json.RawMessage, error) {
+// commit is where a check stands.
+type commit struct {
+	repo pipeline.Repo
+	sha  string
+}
+
+func commitOf(r *pipeline.Run) commit { return commit{r.Repo, r.SHA} }
+
+// bringCheck creates or updates a check run, with a batch of annotations each
+// time. What it returns with an error is how far it came.
+func (c *Client) bringCheck(ctx context.Context, at commit, now shownCheck, want checkRequest, notes []*github.CheckRunAnnotation) (shownCheck, error) {
 	d := digest(want)
 	for now.ID == 0 || now.Digest != d || now.Annotated < len(notes) {
 		batch := notes[min(now.Annotated, len(notes)):]
@@ -64,17 +78,13 @@ func (s *checkSink) bring(ctx context.Context, r *pipeline.Run, now shownCheck, 
 		output := *want.Output
 		output.Annotations = batch
 		full.Output = &output
-		id, err := s.send(ctx, r, now.ID, full)
+		id, err := c.sendCheck(ctx, at, now.ID, full)
 		if err != nil {
-			state, saveErr := save(now, nil)
-			if saveErr != nil {
-				return nil, saveErr
-			}
-			return s.gone(r, state, err)
+			return now, err
 		}
 		now.ID, now.Digest, now.Annotated = id, d, now.Annotated+len(batch)
 	}
-	return save(now, nil)
+	return now, nil
 }
 
 // gone ends the showing of a run whose commit GitHub does not have any more.
@@ -101,11 +111,11 @@ type checkRequest struct {
 	Actions     []*github.CheckRunAction `json:"actions"`
 }
 
-func (s *checkSink) send(ctx context.Context, r *pipeline.Run, id int64, body checkRequest) (int64, error) {
-	gh := s.Client.as(r.Repo, forChecks)
-	method, path := http.MethodPost, repoPath(r.Repo, "check-runs")
+func (c *Client) sendCheck(ctx context.Context, at commit, id int64, body checkRequest) (int64, error) {
+	gh := c.as(at.repo, forChecks)
+	method, path := http.MethodPost, repoPath(at.repo, "check-runs")
 	if id != 0 {
-		method, path = http.MethodPatch, repoPath(r.Repo, "check-runs", fmt.Sprint(id))
+		method, path = http.MethodPatch, repoPath(at.repo, "check-runs", fmt.Sprint(id))
 		body.HeadSHA = ""
 	}
 	req, err := gh.NewRequest(method, path, body)
@@ -116,13 +126,14 @@ func (s *checkSink) send(ctx context.Context, r *pipeline.Run, id int64, body ch
 		ID int64 `json:"id"`
 	}
 	_, err = gh.Do(ctx, req, &made)
-	return made.ID, fail(fmt.Sprintf("check run of %.7s in %s", r.SHA, r.Repo), err)
+	return made.ID, fail(fmt.Sprintf("check run of %.7s in %s", at.sha, at.repo), err)
 }
 
 // adopt looks for the check run made before its id was saved. If two were made,
 // GitHub shows the newer, and the other is ended.
 func (s *checkSink) adopt(ctx context.Context, r *pipeline.Run) (shownCheck, error) {
-	list, err := s.find(ctx, r)
+	list, err := s.Client.ownChecks(ctx, commitOf(r), checkName(r))
+	list = slices.DeleteFunc(list, func(c *github.CheckRun) bool { return c.GetExternalID() != string(r.ID) })
 	if err != nil || len(list) == 0 {
 		return shownCheck{}, err
 	}
@@ -132,7 +143,7 @@ func (s *checkSink) adopt(ctx context.Context, r *pipeline.Run) (shownCheck, err
 			continue
 		}
 		text := "Another check run of the same name shows this run."
-		_, err := s.send(ctx, r, other.GetID(), checkRequest{ExternalID: string(r.ID), Status: "completed", Conclusion: "neutral",
+		_, err := s.Client.sendCheck(ctx, commitOf(r), other.GetID(), checkRequest{ExternalID: string(r.ID), Status: "completed", Conclusion: "neutral",
 			Output: &github.CheckRunOutput{Title: &text, Summary: &text}, Actions: []*github.CheckRunAction{}})
 		if err != nil {
 			return shownCheck{}, err
@@ -141,12 +152,12 @@ func (s *checkSink) adopt(ctx context.Context, r *pipeline.Run) (shownCheck, err
 	return shownCheck{ID: newest.GetID(), Annotated: newest.GetOutput().GetAnnotationsCount()}, nil
 }
 
-// find lists the check runs of the run.
-func (s *checkSink) find(ctx context.Context, r *pipeline.Run) ([]*github.CheckRun, error) {
-	gh := s.Client.as(r.Repo, forReading)
+// ownChecks lists the check runs of a name on a commit that this App made.
+func (c *Client) ownChecks(ctx context.Context, at commit, name string) ([]*github.CheckRun, error) {
+	gh := c.as(at.repo, forReading)
 	list, err := pages(func(o github.ListOptions) ([]*github.CheckRun, *github.Response, error) {
-		query := url.Values{"check_name": {checkName(r)}, "filter": {"all"}, "app_id": {fmt.Sprint(s.Client.cfg.AppID)}}
-		path := fmt.Sprintf("%s?%s&per_page=%d&page=%d", repoPath(r.Repo, "commits", r.SHA, "check-runs"), query.Encode(), o.PerPage, max(o.Page, 1))
+		query := url.Values{"check_name": {name}, "filter": {"all"}, "app_id": {fmt.Sprint(c.cfg.AppID)}}
+		path := fmt.Sprintf("%s?%s&per_page=%d&page=%d", repoPath(at.repo, "commits", at.sha, "check-runs"), query.Encode(), o.PerPage, max(o.Page, 1))
 		req, err := gh.NewRequest(http.MethodGet, path, nil)
 		if err != nil {
 			return nil, nil, err
@@ -156,11 +167,9 @@ func (s *checkSink) find(ctx context.Context, r *pipeline.Run) ([]*github.CheckR
 		return page.CheckRuns, resp, err
 	})
 	if err != nil {
-		return nil, fail(fmt.Sprintf("list check runs of %.7s in %s", r.SHA, r.Repo), err)
+		return nil, fail(fmt.Sprintf("list check runs of %.7s in %s", at.sha, at.repo), err)
 	}
-	return slices.DeleteFunc(list, func(c *github.CheckRun) bool {
-		return c.GetExternalID() != string(r.ID) || c.GetApp().GetID() != s.Client.cfg.AppID
-	}), nil
+	return slices.DeleteFunc(list, func(k *github.CheckRun) bool { return k.GetApp().GetID() != c.cfg.AppID }), nil
 }
 
 // check is the check run as it should be, but for annotations.
@@ -168,7 +177,7 @@ func (s *checkSink) check(ctx context.Context, r *pipeline.Run) (checkRequest, e
 	v := bot.Show(r)
 	c := checkRequest{
 		Name: checkName(r), HeadSHA: r.SHA, ExternalID: string(r.ID), DetailsURL: s.runURL(r),
-		Output:  s.output(r, v),
+		Output:  s.output(r, v, s.tails(ctx, r, maxTails)),
 		Actions: []*github.CheckRunAction{},
 	}
 	c.Status, c.Conclusion = checkState(r)
@@ -234,7 +243,7 @@ func checkState(r *pipeline.Run) (status, conclusion string) {
 	return "completed", "cancelled"
 }
 
-func (s *checkSink) output(r *pipeline.Run, v bot.View) *github.CheckRunOutput {
+func (s *checkSink) output(r *pipeline.Run, v bot.View, tails []logTail) *github.CheckRunOutput {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s **%s** of `%s`", v.Icon, inline(v.Title), r.ShortSHA())
 	if r.Ref != "" {
@@ -249,8 +258,9 @@ func (s *checkSink) output(r *pipeline.Run, v bot.View) *github.CheckRunOutput {
 		fmt.Fprintf(&b, "\n%d more annotations are not shown.\n", extra)
 	}
 	out := &github.CheckRunOutput{Title: github.String(cutRunes(statusLine(r), 250)), Summary: github.String(cutMiddle(b.String(), maxText))}
-	if text := summaries(r, maxText/2); text != "" {
-		out.Text = github.String(cutMiddle(text, maxText))
+	logs := renderTails(tails, maxText/2)
+	if text := logs + fittingSummaries(r, maxText-len(logs)); text != "" {
+		out.Text = &text
 	}
 	return out
 }

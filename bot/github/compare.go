@@ -42,6 +42,16 @@ func (c *Client) Compare(ctx context.Context, repo pipeline.Repo, base, head str
 	return out, nil
 }
 
+// MergeBase is where a commit left a branch, "" if they have nothing in common
+// or one of them is not there.
+func (c *Client) MergeBase(ctx context.Context, repo pipeline.Repo, branch, sha string) (string, error) {
+	cmp, _, err := c.compare(ctx, repo, branch, sha, github.ListOptions{PerPage: 1})
+	if errors.Is(err, errMissing) {
+		return "", nil
+	}
+	return cmp.GetMergeBaseCommit().GetSHA(), err
+}
+
 // SameFiles compares the trees of two commits, by their full ids.
 func (c *Client) SameFiles(ctx context.Context, repo pipeline.Repo, a, b string) (bool, error) {
 	one, err := c.readCommit(ctx, repo, a)

@@ -1,7 +1,10 @@
 package github
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/google/go-github/v60/github"
+	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -31,6 +35,7 @@ type configKey struct {
 type parsed struct {
 	config *pipeline.Config
 	err    error
+	digest string // of its bytes, "" if there is no file
 }
 
 // Config reads the file at the head of the default branch. The commit is in
@@ -46,12 +51,38 @@ func (c *Client) Config(ctx context.Context, repo pipeline.Repo) (*pipeline.Conf
 // ConfigAt reads the file at a commit. In a bad_config error the problems
 // themselves are a wrapped pipeline.Problems. The Config is shared: read only.
 func (c *Client) ConfigAt(ctx context.Context, repo pipeline.Repo, sha string) (*pipeline.Config, error) {
+	p, err := c.parsedAt(ctx, repo, sha)
+	return p.config, cmp.Or(err, p.err)
+}
+
+// ConfigFile is ConfigAt for who wants to know what is wrong with a file; at ""
+// it is the one of the default branch. Where GitHub has no such commit any more
+// there is no file.
+func (c *Client) ConfigFile(ctx context.Context, repo pipeline.Repo, sha string) (bot.ConfigFile, error) {
+	if sha == "" {
+		head, err := c.defaultHead(ctx, repo)
+		if pipeline.Code(err) == "unknown_ref" { // no commits yet
+			return bot.ConfigFile{}, nil
+		}
+		if err != nil {
+			return bot.ConfigFile{}, err
+		}
+		sha = head.SHA
+	}
+	p, err := c.parsedAt(ctx, repo, sha)
+	if err != nil || p.digest == "" {
+		return bot.ConfigFile{}, err
+	}
+	return bot.ConfigFile{Config: p.config, Err: p.err, Digest: p.digest}, nil
+}
+
+func (c *Client) parsedAt(ctx context.Context, repo pipeline.Repo, sha string) (parsed, error) {
 	k := configKey{repo.ID, sha}
 	c.mu.Lock()
 	known, ok := c.configs[k]
 	c.mu.Unlock()
 	if ok {
-		return known.config, known.err
+		return known, nil
 	}
 	src, err := c.file(ctx, repo, ConfigFile, sha)
 	var p parsed
@@ -59,9 +90,11 @@ func (c *Client) ConfigAt(ctx context.Context, repo pipeline.Repo, sha string) (
 	case errors.Is(err, errMissing):
 		p.err = &pipeline.Error{Code: "no_config", Err: err, Message: fmt.Sprintf("There is no `%s` on the default branch of %s. Write one first, and check it with `shipmate validate`.", ConfigFile, repo)}
 	case err != nil:
-		return nil, err
+		return parsed{}, err
 	default:
 		p = c.parse(repo, sha, src)
+		sum := sha256.Sum256(src)
+		p.digest = hex.EncodeToString(sum[:])
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,7 +102,7 @@ func (c *Client) ConfigAt(ctx context.Context, repo pipeline.Repo, sha string) (
 		clear(c.configs)
 	}
 	c.configs[k] = p
-	return p.config, p.err
+	return p, nil
 }
 
 func (c *Client) parse(repo pipeline.Repo, sha string, src []byte) parsed {

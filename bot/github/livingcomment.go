@@ -40,7 +40,8 @@ func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.
 		return shown.Data, pipeline.Temporary(fmt.Errorf("runs of %s#%d: %w", r.Repo, r.PR, err))
 	}
 	p := post{repo: r.Repo, pr: r.PR, marker: marker("pr"), id: was.ID}
-	p.body = p.marker + "\n" + s.render(newestOfEach(append(all, r)))
+	list := newestOfEach(append(all, r))
+	p.body = p.marker + "\n" + s.render(list, s.allTails(ctx, list))
 	now := shownComment{ID: was.ID, Digest: digest(p.body)}
 	if now.ID != 0 && now.Digest == was.Digest && shown.Doubt == "" {
 		return shown.Data, nil
@@ -102,16 +103,35 @@ const (
 	everything
 )
 
-func (s *commentSink) render(list []*pipeline.Run) string {
+// allTails are the logs of what failed, of the newest runs first.
+func (s *commentSink) allTails(ctx context.Context, list []*pipeline.Run) (all []logTail) {
+	newest := slices.Clone(list)
+	slices.SortFunc(newest, func(a, b *pipeline.Run) int { return b.Created.Compare(a.Created) })
+	for _, r := range newest {
+		all = append(all, s.tails(ctx, r, maxTails-len(all))...)
+	}
+	return all
+}
+
+// render never makes more than fits into a comment. Logs come before what steps
+// wrote for people, and after everything else.
+func (s *commentSink) render(list []*pipeline.Run, tails []logTail) string {
 	room := maxText - 200 // marker, and what is said when runs are left out
 	for d := everything; d >= headlines; d-- {
-		if text, fits := s.sections(list, d, room); fits {
+		text, fits := s.sections(list, d, room, nil)
+		left := room - len(text)
+		if !fits || d > headlines && left < min(len(tails)*minTail, room/3) {
+			continue
+		}
+		shown := tails[:min(len(tails), left/minTail)]
+		if text, fits := s.sections(list, d, room, sharing(shown, left)); fits {
 			return text
 		}
+		return text
 	}
 	var b strings.Builder
 	for i, r := range list {
-		text := s.section(r, headlines, 0)
+		text := s.section(r, headlines, 0, "")
 		if b.Len()+len(text) > room {
 			fmt.Fprintf(&b, "\n...and %d more.\n", len(list)-i)
 			break
@@ -121,10 +141,21 @@ func (s *commentSink) render(list []*pipeline.Run) string {
 	return b.String()
 }
 
-func (s *commentSink) sections(list []*pipeline.Run, d detail, room int) (text string, fits bool) {
+// sharing is what is shown of the logs of each run.
+func sharing(tails []logTail, room int) map[pipeline.RunID]string {
+	logs := map[pipeline.RunID]string{}
+	for i, t := range tails {
+		text := t.render(room / (len(tails) - i))
+		logs[t.run] += text
+		room -= len(text)
+	}
+	return logs
+}
+
+func (s *commentSink) sections(list []*pipeline.Run, d detail, room int, logs map[pipeline.RunID]string) (text string, fits bool) {
 	var b strings.Builder
 	for _, r := range list {
-		b.WriteString(s.section(r, d, room/len(list)/2))
+		b.WriteString(s.section(r, d, room/len(list)/2, logs[r.ID]))
 		if b.Len() > room {
 			return "", false
 		}
@@ -133,7 +164,7 @@ func (s *commentSink) sections(list []*pipeline.Run, d detail, room int) (text s
 }
 
 // section tells of one run: verdict, commit and approvers first.
-func (s *commentSink) section(r *pipeline.Run, d detail, summaryRoom int) string {
+func (s *commentSink) section(r *pipeline.Run, d detail, summaryRoom int, logs string) string {
 	v := bot.Show(r)
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s %s\n", v.Icon, inline(cutRunes(v.Title, 200)))
@@ -155,6 +186,9 @@ func (s *commentSink) section(r *pipeline.Run, d detail, summaryRoom int) string
 		if text := summaries(r, max(summaryRoom, 500)); text != "" {
 			b.WriteString("\n" + text)
 		}
+	}
+	if logs != "" {
+		b.WriteString("\n" + strings.TrimSuffix(logs, "\n"))
 	}
 	if len(v.Paste) > 0 {
 		b.WriteString("\n" + pasteBlock(v.Paste))

@@ -19,6 +19,7 @@ type ReportConfig struct {
 	Client  *Client
 	Runs    runs
 	Buttons buttons // nil: check runs have none
+	Logs    tailer  // nil: no logs are shown
 	BaseURL string  // of the dashboard; "": no links to it
 	Report  Report  // default Both
 }
@@ -181,6 +182,17 @@ func summaries(r *pipeline.Run, limit int) string {
 		fmt.Fprintf(&b, "<details><summary>%s</summary>\n\n%s\n</details>\n\n", htmlText(s.Name), codeBlock(cutMiddle(s.Summary, limit)))
 	}
 	return b.String()
+}
+
+// fittingSummaries are the summaries in at most room bytes.
+func fittingSummaries(r *pipeline.Run, room int) string {
+	const least = 500
+	for limit := maxText / 2; limit >= least; limit /= 2 {
+		if text := summaries(r, limit); len(text) <= room {
+			return text
+		}
+	}
+	return cutMiddle(summaries(r, least), room)
 }
 
 // htmlText is text inside an HTML element, where Markdown is not read.

@@ -214,7 +214,7 @@ func TestALateWriter(t *testing.T) {
 		t.Errorf("the newest status is %s", list[0].State)
 	}
 	conclusions := map[string]int{}
-	all, err := s.sink("github-check").Sink.(*checkSink).find(s.ctx(), r)
+	all, err := s.client.ownChecks(s.ctx(), commitOf(r), checkName(r))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,12 +249,12 @@ func (s *scene) writeLate(k *sink, r *pipeline.Run) {
 	case *checkSink:
 		var c checkRequest
 		if c, err = k.check(s.ctx(), r); err == nil {
-			_, err = k.send(s.ctx(), r, 0, c)
+			_, err = k.Client.sendCheck(s.ctx(), commitOf(r), 0, c)
 		}
 	case *deploymentSink:
 		_, err = k.create(s.ctx(), r)
 	case *commentSink:
-		body := marker("pr") + "\n" + k.render([]*pipeline.Run{r})
+		body := marker("pr") + "\n" + k.render([]*pipeline.Run{r}, nil)
 		_, _, err = s.client.as(r.Repo, forTalking).Issues.CreateComment(s.ctx(), r.Repo.Owner, r.Repo.Name, r.PR, &github.IssueComment{Body: &body})
 	}
 	if err != nil {

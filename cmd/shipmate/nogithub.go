@@ -18,6 +18,14 @@ func (noGitHub) Config(context.Context, pipeline.Repo) (*pipeline.Config, error)
 	return nil, errNoGitHub
 }
 
+func (noGitHub) ConfigFile(context.Context, pipeline.Repo, string) (bot.ConfigFile, error) {
+	return bot.ConfigFile{}, errNoGitHub
+}
+
+func (noGitHub) MergeBase(context.Context, pipeline.Repo, string, string) (string, error) {
+	return "", errNoGitHub
+}
+
 func (noGitHub) Commit(context.Context, pipeline.Repo, string) (pipeline.Commit, error) {
 	return pipeline.Commit{}, errNoGitHub
 }

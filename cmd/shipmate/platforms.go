@@ -14,6 +14,7 @@ import (
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/integrations/shell/gitsource"
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/logstore"
 	"github.com/shipmate/shipmate/pipeline/redisstore"
 )
 
@@ -24,6 +25,7 @@ type githubSide struct {
 	webhook       http.Handler
 	sinks         []pipeline.Sink
 	surface       bot.Surface
+	configChecks  bot.ConfigChecks
 	source        source
 	installations func(ctx context.Context) ([]bot.Installed, error)
 	web           string // where people see repositories
@@ -36,7 +38,7 @@ type forge interface {
 	TeamMembers(ctx context.Context, repo pipeline.Repo, slug string, most int) ([]pipeline.Actor, error)
 }
 
-func openGitHub(cfg Config, store *redisstore.Store, buttons bot.Buttons, metrics *bot.Metrics, log *slog.Logger) (githubSide, error) {
+func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, buttons bot.Buttons, metrics *bot.Metrics, log *slog.Logger) (githubSide, error) {
 	if !cfg.GitHub.On() {
 		log.Warn("GitHub is not configured: no repository can be read or deployed; set SHIPMATE_GITHUB_APP_ID and its key and secret")
 		return githubSide{name: "shipmate", web: "https://github.com", forge: noGitHub{}, source: noGitHub{}}, nil
@@ -58,8 +60,9 @@ func openGitHub(cfg Config, store *redisstore.Store, buttons bot.Buttons, metric
 			Queue:   store, AppID: cfg.GitHub.AppID, Slug: cfg.GitHub.Slug, Log: log,
 			Observe: func(event, outcome string, took time.Duration) { metrics.Acked("github", event+" "+outcome, took) },
 		}),
-		sinks:         github.Sinks(github.ReportConfig{Client: client, Buttons: buttons, Runs: store, Report: github.Report(cfg.GitHub.Report)}),
+		sinks:         github.Sinks(github.ReportConfig{Client: client, Buttons: buttons, Runs: store, Logs: logs, Report: github.Report(cfg.GitHub.Report)}),
 		surface:       github.Replies{Client: client},
+		configChecks:  github.ConfigChecks{Client: client, Report: github.Report(cfg.GitHub.Report)},
 		source:        &gitsource.Git{Cache: filepath.Join(cfg.DataDir, "sources"), CloneURL: client.CloneURL, Token: client.Token},
 		installations: client.Installations,
 		web:           client.Web(),

@@ -66,7 +66,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	// GitHub and Slack, where they are configured.
 	buttons := bot.Buttons{Records: store}
 	services := bot.Services{Records: store}
-	gh, err := openGitHub(cfg, store, buttons, metrics, log)
+	gh, err := openGitHub(cfg, store, logs, buttons, metrics, log)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Store:   store,
 		Queue:   store,
 		Runners: runners,
-		Sinks:   slices.Concat(gh.sinks, sl.sinks, []pipeline.Sink{&auditlog.Sink{Log: audit, History: store}}),
+		Sinks:   slices.Concat(gh.sinks, sl.sinks, []pipeline.Sink{bot.Starts{Queue: store}, &auditlog.Sink{Log: audit, History: store}}),
 		GitHub:  gh.forge,
 		Secrets: pipeline.Vault{Stores: secrets, Allow: cfg.Secrets.rules()},
 		Logs:    logstore.Steps{Store: logs},
@@ -129,9 +129,11 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Identities: identities,
 		Surfaces:   surfaces(gh, sl, store),
 		Audit:      audit,
-		Announce:   sl.announce,
-		Now:        time.Now,
-		Log:        log,
+
+		ConfigChecks: gh.configChecks,
+		Announce:     sl.announce,
+		Now:          time.Now,
+		Log:          log,
 	}
 	worker := &pipeline.Worker{
 		Queue:    store,

@@ -85,6 +85,16 @@ func (st *State) CheckRun(repo, sha, name string) (CheckRun, bool) {
 	return all[i], true
 }
 
+// Annotations lists the remarks of a check run on lines of files.
+func (s *Server) Annotations(repo string, id int64) (out []CheckAnnotation) {
+	s.View(func(st *State) {
+		if run := st.repo(repo).checkRun(id); run != nil {
+			out = slices.Clone(run.annotations)
+		}
+	})
+	return out
+}
+
 // Deployments lists the deployments of a repository with their statuses, newest first.
 func (st *State) Deployments(repo string) []Deployment {
 	r := st.repo(repo)
