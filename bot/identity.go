@@ -29,6 +29,8 @@ type IdentityFile struct {
 
 type slackPerson struct{ team, user string }
 
+const notLinked = "not_linked" // reason code
+
 // Identity is one entry of the file.
 type Identity struct {
 	SlackTeam   string `yaml:"slack_team"`
@@ -74,12 +76,10 @@ func LoadIdentities(path string, active func(ctx context.Context, team, user str
 func (f *IdentityFile) GitHub(ctx context.Context, who pipeline.Actor) (pipeline.Actor, error) {
 	id, ok := f.people[slackPerson{who.SlackTeam, who.SlackUser}]
 	if !ok {
-		return who, pipeline.Refuse("not_linked", "Your Slack account is not linked to a GitHub account, so shipmate cannot know what you may do. Ask the operator to add Slack user `%s` of team `%s` to the identities file.", who.SlackUser, who.SlackTeam)
+		return who, pipeline.Refuse(notLinked, "Your Slack account is not linked to a GitHub account, so shipmate cannot know what you may do. Ask the operator to add Slack user `%s` of team `%s` to the identities file.", who.SlackUser, who.SlackTeam)
 	}
-	if f.person != nil {
-		if err := f.person(ctx, who.SlackTeam, who.SlackUser); err != nil {
-			return who, err
-		}
+	if err := f.mayAct(ctx, who.SlackTeam, who.SlackUser); err != nil {
+		return who, err
 	}
 	who.ID, who.Login = id.GitHubID, id.GitHubLogin
 	return who, nil
@@ -101,8 +101,34 @@ func (f *IdentityFile) Slack(ctx context.Context, github pipeline.Actor) ([]pipe
 			out = append(out, who)
 		}
 	}
-	slices.SortFunc(out, func(a, b pipeline.Actor) int {
-		return cmp.Or(strings.Compare(a.SlackTeam, b.SlackTeam), strings.Compare(a.SlackUser, b.SlackUser))
-	})
+	slices.SortFunc(out, bySlack)
 	return out, nil
+}
+
+func bySlack(a, b pipeline.Actor) int {
+	return cmp.Or(strings.Compare(a.SlackTeam, b.SlackTeam), strings.Compare(a.SlackUser, b.SlackUser))
+}
+
+// mayAct refuses guests, bots, strangers and people who left.
+func (f *IdentityFile) mayAct(ctx context.Context, team, user string) error {
+	if f.person == nil {
+		return nil
+	}
+	return f.person(ctx, team, user)
+}
+
+// has reports whether the file says who a Slack person is.
+func (f *IdentityFile) has(who pipeline.Actor) bool {
+	_, ok := f.people[slackPerson{who.SlackTeam, who.SlackUser}]
+	return ok
+}
+
+// names reports whether the file says who a GitHub user is in a team.
+func (f *IdentityFile) names(team string, github int64) bool {
+	for key, id := range f.people {
+		if key.team == team && id.GitHubID == github {
+			return true
+		}
+	}
+	return false
 }

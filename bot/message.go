@@ -120,6 +120,7 @@ type Answer struct {
 	Code    string         // reason code of the first refusal, for programs; people find it in Text
 	Run     pipeline.RunID // the run it is about, if any
 	Confirm []Confirm      // to be answered, by this person alone
+	Private bool           // nobody but the one it answers may see it, where others could
 	Replace bool           // it stands where the button was that it answers
 }
 

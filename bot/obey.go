@@ -55,6 +55,7 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 			answer.Confirm = append(answer.Confirm, question)
 		}
 		answer.Run = cmp.Or(reply.Run, answer.Run)
+		answer.Private = answer.Private || reply.Private
 		if reply.Text != "" {
 			texts = append(texts, reply.Text)
 		}

@@ -20,6 +20,7 @@ type Routes struct {
 	SlackInteractions http.Handler
 	SlackEvents       http.Handler
 	API               http.Handler // under /api/v1/; see bot/api
+	Link              http.Handler // /link and below; see bot/link
 	Ready             func(ctx context.Context) error
 }
 
@@ -32,6 +33,8 @@ func (r Routes) Handler() http.Handler {
 		"POST /slack/interactions": r.SlackInteractions,
 		"POST /slack/events":       r.SlackEvents,
 		"/api/v1/":                 r.API,
+		"/link":                    r.Link,
+		"/link/":                   r.Link,
 	} {
 		if h != nil {
 			mux.Handle(pattern, h)

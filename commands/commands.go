@@ -92,7 +92,9 @@ type Reply struct {
 	Text string
 	Run  pipeline.RunID
 	Loud string // what the operator's channel is told as well, in the same Markdown; "": nothing
-	Ask  *Ask   // nothing was done yet: the command is to be said again, with this confirmed
+	// Private: it is for the eyes of whoever asked, wherever others could read it.
+	Private bool
+	Ask     *Ask // nothing was done yet: the command is to be said again, with this confirmed
 }
 
 // Ask is what a person has to confirm.
@@ -125,6 +127,7 @@ func All(d Desk) Set {
 		Override{d.Runs, d.GitHub, d.Store, d.Records},
 		OKToTest{d.Runs, d.GitHub, d.Store},
 		WhoAmI{d.GitHub},
+		Link{d.Links, d.Records},
 	}
 	return append(set, &HelpCommand{Set: set})
 }

@@ -15,6 +15,7 @@ type Desk struct {
 	GitHub  GitHub
 	Logs    Tailer
 	Records Records
+	Links   Links
 }
 
 // Runs changes runs; pipeline.Engine does it.

@@ -6,15 +6,10 @@ import (
 	"strings"
 
 	"github.com/shipmate/shipmate/test/sim/slack"
-	"github.com/shipmate/shipmate/test/world"
 )
 
 func guest(s *stage, a action) error {
-	for _, p := range world.People {
-		if p.Login == a.who {
-			s.w.Slack.AddUser(slack.User{ID: p.Slack, Name: p.Login, IsRestricted: true})
-		}
-	}
+	s.w.Slack.AddUser(slack.User{ID: "U0" + strings.ToUpper(a.who), Name: a.who, IsRestricted: true})
 	return nil
 }
 

@@ -29,7 +29,8 @@ var actions = []struct {
 	{form(`given \.shipmate\.yaml:`), func(*stage, action) error { return nil }}, // see openStage
 	{form(`given acme/(?P<where>\S+) with:`), anotherRepo},
 	{form(`given ` + somebody + ` is a guest`), guest},
-	{nobody, func(*stage, action) error { return nil }}, // see openStage
+	{nobody, func(*stage, action) error { return nil }},  // see openStage
+	{canLink, func(*stage, action) error { return nil }}, // likewise
 	{form(`(?P<who>api|cli)( (?P<where>acme/\S+))?> (?P<text>.*)`), program},
 	{form(somebody + `> (?P<text>.*)`), comment},
 	{form(somebody + ` \((?P<what>\d+[hm]) ago\)> (?P<text>.*)`), lateComment},
@@ -42,6 +43,7 @@ var actions = []struct {
 	{form(somebody + ` fills in (?P<text>.*)`), fillIn},
 	{form(somebody + ` chooses (?P<what>[^:]+): (?P<text>.*)`), choose},
 	{form(somebody + ` opens home`), openHome},
+	{form(somebody + ` follows (?P<where>zoe|eve)'s link and signs in to GitHub as (?P<what>[a-z]+)`), followLink},
 	{form(somebody + ` clicks "(?P<what>[^"]+)" at home`), clickAtHome},
 	{form(somebody + ` uses shortcut "(?P<what>[^"]+)"( on (?P<text>a run|a word) in #(?P<where>\S+))?`), useShortcut},
 	{form(somebody + ` pushes (?P<where>[^:]+): (?P<text>.*)`), push},

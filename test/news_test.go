@@ -25,6 +25,9 @@ func (s *stage) news() []string {
 	for i, a := range s.answers {
 		show(fmt.Sprint("answer ", i), said(a.to+" hears", s.plain(a.text)))
 	}
+	for i, p := range s.pages {
+		show(fmt.Sprint("page ", i), s.plain(p))
+	}
 	s.comments(show)
 	s.checks(show)
 	for _, c := range s.w.Slack.Snapshot().Channels {
@@ -183,6 +186,9 @@ func (s *stage) channel(c slack.ChannelState, show func(key, text string)) {
 	name := "#" + c.Name
 	if c.Direct {
 		name = "direct"
+		if slices.Contains(c.Members, "U0ZOE") {
+			name += " with zoe"
+		}
 		for _, p := range world.People {
 			if slices.Contains(c.Members, p.Slack) {
 				name += " with " + p.Login
@@ -254,6 +260,7 @@ var (
 	duration = regexp.MustCompile(`\b(after|in) [0-9][0-9.]*(ms|s|m[0-9]*s?)\b`)
 	moment   = regexp.MustCompile(`\b((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?20\d\d-\d\d-\d\d \d\d:\d\d UTC`)
 	message  = regexp.MustCompile(`https://sim\.slack\.com/archives/[A-Z0-9]+/p\d+(\?[^>\s]*)?`)
+	linkCode = regexp.MustCompile(`/link\?code=[A-Z2-7]{26}`)
 	clock    = regexp.MustCompile(`\b\d\d:\d\d:\d\d UTC`)
 	zero     = "\u200b" // keeps names from becoming links
 )
@@ -269,6 +276,7 @@ func (s *stage) plain(text string) string {
 	text = duration.ReplaceAllString(text, "$1 1s")
 	text = message.ReplaceAllString(text, "https://sim.slack.com/archives/C/p")
 	text = moment.ReplaceAllString(text, "2026-01-02 15:04 UTC")
+	text = linkCode.ReplaceAllString(text, "/link?code=CODE")
 	text = clock.ReplaceAllString(text, "15:04:05 UTC")
 	if host, err := os.Hostname(); err == nil {
 		text = strings.ReplaceAll(text, "machine "+host, "machine host")

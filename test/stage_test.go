@@ -41,6 +41,7 @@ type stage struct {
 	seen    map[string]string
 
 	answers []answer // to programs
+	pages   []string // that people saw in a browser
 
 	redisURL string // "": the bot has its own
 }
@@ -84,9 +85,10 @@ func openStage(ctx context.Context, t *testing.T, tr transcript) *stage {
 			env = append(env, "SHIPMATE_API_ACTOR=")
 		}
 	}
+	link := canLink.MatchString(s.typed)
 	s.ahead.Store(int64(-25 * time.Second)) // within what GitHub forgives in a token
 	clock := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
-	w, err := world.Start(ctx, world.Config{Binary: binary, Dir: t.TempDir(), Clock: clock, RedisURL: s.redis(tr), Env: env})
+	w, err := world.Start(ctx, world.Config{Binary: binary, Dir: t.TempDir(), Clock: clock, RedisURL: s.redis(tr), Env: env, Link: link})
 	if err != nil {
 		t.Fatal(err)
 	}

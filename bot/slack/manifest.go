@@ -55,6 +55,10 @@ func Manifest(s Setup) []byte {
 		interactivity["request_url"] = base + "/slack/interactions"
 		events["request_url"] = base + "/slack/events"
 	}
+	oauth := map[string]any{"scopes": map[string]any{"bot": Scopes()}}
+	if base != "" {
+		oauth["redirect_urls"] = []string{base + "/link/slack"} // of "Sign in with Slack", see package link
+	}
 	manifest := map[string]any{
 		"display_information": map[string]any{"name": botName, "description": "Deploys, approvals and rollbacks where the team talks", "background_color": "#1f2937"},
 		"features": map[string]any{
@@ -66,7 +70,7 @@ func Manifest(s Setup) []byte {
 			},
 			"app_home": map[string]any{"home_tab_enabled": true, "messages_tab_enabled": true, "messages_tab_read_only_enabled": false},
 		},
-		"oauth_config": map[string]any{"scopes": map[string]any{"bot": Scopes()}},
+		"oauth_config": oauth,
 		"settings": map[string]any{
 			"event_subscriptions":    events,
 			"interactivity":          interactivity,

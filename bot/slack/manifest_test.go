@@ -19,6 +19,9 @@ func TestManifest(t *testing.T) {
 		Features struct {
 			Commands []struct{ Command, URL, Description string } `json:"slash_commands"`
 		}
+		OAuth struct {
+			Redirects []string `json:"redirect_urls"`
+		} `json:"oauth_config"`
 		Settings struct {
 			Socket bool `json:"socket_mode_enabled"`
 			Events struct {
@@ -38,6 +41,9 @@ func TestManifest(t *testing.T) {
 	}
 	if !names["/deploy"] || !names["/shipmate"] || names["/status"] || names["/help"] {
 		t.Errorf("commands: %v; Slack keeps /status for itself", names)
+	}
+	if len(m.OAuth.Redirects) != 1 || m.OAuth.Redirects[0] != "https://ship.example/link/slack" {
+		t.Errorf("people sign in to %v", m.OAuth.Redirects)
 	}
 	if m.Settings.Socket || m.Settings.Events.URL != "https://ship.example/slack/events" {
 		t.Errorf("%+v", m.Settings)

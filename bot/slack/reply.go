@@ -50,7 +50,7 @@ func (s *Surface) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Ori
 	m := s.Client.answer("", a.Text)
 	m.blocks = append(m.blocks, confirmButtons(repo, a.Confirm)...)
 	m.replace = a.Replace
-	if at.Thread != "" && at.ReplyTo == "" && len(a.Confirm) == 0 {
+	if at.Thread != "" && at.ReplyTo == "" && len(a.Confirm) == 0 && !a.Private {
 		if err := spendPost(ctx, s.Budget, at.Channel); err != nil {
 			return err
 		}

@@ -68,6 +68,7 @@ type GitHub struct {
 	PreviousSecret pipeline.Secret `yaml:"-"`
 	APIURL         string          `yaml:"api_url"`
 	CloneURL       string          `yaml:"clone_url"`
+	OAuth          OAuth           `yaml:",inline"`
 	Slug           string          `yaml:"slug"`   // the App's name in its URL; people mention it as @slug
 	Report         string          `yaml:"report"` // both, checks, statuses
 }
@@ -82,6 +83,7 @@ type Slack struct {
 	PreviousSecret pipeline.Secret `yaml:"-"`
 	AppToken       pipeline.Secret `yaml:"-"`
 	APIURL         string          `yaml:"api_url"`
+	OAuth          OAuth           `yaml:",inline"`
 	Digest         string          `yaml:"digest"` // how long failures are collected before people are told
 }
 
@@ -154,6 +156,8 @@ func (c *Config) environment(getenv func(string) (string, bool)) error {
 		"SHIPMATE_GITHUB_CLONE_URL": &c.GitHub.CloneURL, "SHIPMATE_SLACK_API_URL": &c.Slack.APIURL, "SHIPMATE_SLACK_DIGEST": &c.Slack.Digest,
 		"SHIPMATE_AUDIT_CHANNEL":  &c.Audit.Channel,
 		"SHIPMATE_API_TOKEN_FILE": &c.API.TokenFile, "SHIPMATE_API_ACTOR": &c.API.Actor,
+		"SHIPMATE_GITHUB_CLIENT_ID": &c.GitHub.OAuth.ClientID, "SHIPMATE_GITHUB_CLIENT_SECRET_FILE": &c.GitHub.OAuth.ClientSecretFile,
+		"SHIPMATE_SLACK_CLIENT_ID": &c.Slack.OAuth.ClientID, "SHIPMATE_SLACK_CLIENT_SECRET_FILE": &c.Slack.OAuth.ClientSecretFile,
 	}
 	for name, field := range texts {
 		if v, ok := getenv(name); ok {
@@ -165,6 +169,7 @@ func (c *Config) environment(getenv func(string) (string, bool)) error {
 		"SHIPMATE_GITHUB_WEBHOOK_SECRET_PREVIOUS": &c.GitHub.PreviousSecret, "SHIPMATE_SLACK_BOT_TOKEN": &c.Slack.BotToken,
 		"SHIPMATE_SLACK_SIGNING_SECRET": &c.Slack.SigningSecret, "SHIPMATE_SLACK_SIGNING_SECRET_PREVIOUS": &c.Slack.PreviousSecret,
 		"SHIPMATE_SLACK_APP_TOKEN": &c.Slack.AppToken, "SHIPMATE_AUDIT_KEY": &c.Audit.Key, "SHIPMATE_API_TOKEN": &c.API.Token,
+		"SHIPMATE_GITHUB_CLIENT_SECRET": &c.GitHub.OAuth.ClientSecret, "SHIPMATE_SLACK_CLIENT_SECRET": &c.Slack.OAuth.ClientSecret,
 	}
 	for name, field := range secrets {
 		if v, ok := getenv(name); ok {
@@ -187,7 +192,7 @@ func (c *Config) environment(getenv func(string) (string, bool)) error {
 const minSecret = 32 // bytes of a webhook secret
 
 func (c *Config) check() error {
-	return errors.Join(c.checkGitHub(), c.checkSlack(), c.checkAPI(), c.checkRest())
+	return errors.Join(c.checkGitHub(), c.checkSlack(), c.checkAPI(), c.checkRest(), c.checkLink())
 }
 
 func (c *Config) checkGitHub() error {

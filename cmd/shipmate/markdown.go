@@ -7,9 +7,9 @@ import (
 )
 
 var (
-	span = regexp.MustCompile("`[^`]*`")
-	bold = regexp.MustCompile(`\*\*([^*]+)\*\*`)
-	link = regexp.MustCompile(`\[([^\]]*)\]\(([^)\s]*)\)`)
+	span   = regexp.MustCompile("`[^`]*`")
+	bold   = regexp.MustCompile(`\*\*([^*]+)\*\*`)
+	anchor = regexp.MustCompile(`\[([^\]]*)\]\(([^)\s]*)\)`)
 )
 
 // markdown renders the small kind of Markdown that answers are made of (see
@@ -57,7 +57,7 @@ func (t *terminal) prose(line string) string {
 
 func (t *terminal) marks(text string) string {
 	text = bold.ReplaceAllStringFunc(text, func(m string) string { return t.bold(strings.Trim(m, "*")) })
-	return link.ReplaceAllString(text, "$1 ($2)")
+	return anchor.ReplaceAllString(text, "$1 ($2)")
 }
 
 // visible takes out what would command a terminal, or could not be seen on it.

@@ -74,10 +74,12 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	identities, err := bot.LoadIdentities(cfg.Identities, active(client))
+	file, err := bot.LoadIdentities(cfg.Identities, active(client))
 	if err != nil {
 		return &usageError{err}
 	}
+	audit := &auditlog.Log{Store: store, Key: []byte(cfg.Audit.Key.Reveal()), Now: time.Now, Out: log}
+	identities := &bot.People{File: file, Links: bot.Links{Records: store}, Offer: len(cfg.linkMissing()) == 0, Audit: audit}
 	sl := openSlack(cfg, slackNeeds{client: client, store: store, logs: logs, buttons: buttons, services: services, identities: identities, github: gh.forge, metrics: metrics, log: log})
 
 	// Runners and secret stores.
@@ -96,7 +98,6 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	runners, secrets := everything(integrations.All(integrations.Needs{Shell: scripts}))
 
 	// What is said and decided is kept.
-	audit := &auditlog.Log{Store: store, Key: []byte(cfg.Audit.Key.Reveal()), Now: time.Now, Out: log}
 	if err := audit.Add(ctx, "started:"+rand.Text(), pipeline.AuditEntry{Kind: "started", Text: "shipmate " + version, Via: "operator"}); err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	crew := &bot.Bot{
 		Name:       gh.name,
-		Commands:   commands.All(commands.Desk{Runs: engine, Store: store, GitHub: gh.forge, Logs: logs, Records: store}),
+		Commands:   commands.All(commands.Desk{Runs: engine, Store: store, GitHub: gh.forge, Logs: logs, Records: store, Links: openLinks(cfg, client, store, identities)}),
 		Runs:       engine,
 		Store:      store,
 		Records:    store,
@@ -167,6 +168,9 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 			Log:      log,
 			Observe:  func(status string, took time.Duration) { metrics.Acked("api", status, took) },
 		})
+	}
+	if len(cfg.linkMissing()) == 0 && (slices.Contains(cfg.Roles, "ingest") || slices.Contains(cfg.Roles, "web")) {
+		routes.Link = linkPages(cfg, client, store, identities, metrics, log)
 	}
 
 	// Everything that runs, until ctx ends or one of them fails.

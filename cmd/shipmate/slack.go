@@ -33,7 +33,7 @@ type slackNeeds struct {
 	logs       *logstore.Store
 	buttons    bot.Buttons
 	services   bot.Services
-	identities *bot.IdentityFile
+	identities *bot.People
 	github     forge
 	metrics    *bot.Metrics
 	log        *slog.Logger
@@ -100,14 +100,8 @@ func active(client *slack.Client) func(ctx context.Context, team, user string) e
 		return nil
 	}
 	return func(ctx context.Context, team, user string) error {
-		p, err := client.Person(ctx, team, user)
-		if err != nil {
-			return err
-		}
-		if !p.MayAct() {
-			return pipeline.Refuse("not_a_member", "Guests, bots, people of other workspaces and people who left cannot give commands.")
-		}
-		return nil
+		_, err := member(client)(ctx, team, user)
+		return err
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ const goodSecret = "SHIPMATE_GITHUB_WEBHOOK_SECRET=0123456789abcdef0123456789abc
 func TestWrongSettings(t *testing.T) {
 	gitHub := []string{"SHIPMATE_GITHUB_APP_ID=1", "SHIPMATE_GITHUB_PRIVATE_KEY=-----BEGIN RSA PRIVATE KEY-----"}
 	slackOn := []string{"SHIPMATE_SLACK_BOT_TOKEN=xoxb-1"}
+	signIn := slices.Concat(gitHub, slackOn, []string{goodSecret, "SHIPMATE_SLACK_SIGNING_SECRET=" + strings.Repeat("x", 32), "SHIPMATE_GITHUB_CLIENT_ID=Iv1", "SHIPMATE_GITHUB_CLIENT_SECRET=x",
+		"SHIPMATE_SLACK_CLIENT_ID=1.2", "SHIPMATE_SLACK_CLIENT_SECRET=x"})
 	for _, test := range []struct {
 		name string
 		env  []string
@@ -48,6 +51,9 @@ func TestWrongSettings(t *testing.T) {
 		{"an API token in an empty file", []string{"SHIPMATE_API_TOKEN_FILE=/dev/null"}, "SHIPMATE_API_TOKEN_FILE"},
 		{"an API token for a login", []string{"SHIPMATE_API_TOKEN=" + strings.Repeat("x", 32), "SHIPMATE_API_ACTOR=octocat"}, "SHIPMATE_API_ACTOR"},
 		{"an API token for user zero", []string{"SHIPMATE_API_TOKEN=" + strings.Repeat("x", 32), "SHIPMATE_API_ACTOR=0:octocat"}, "SHIPMATE_API_ACTOR"},
+		{"people who sign in where others can listen", append(signIn, "SHIPMATE_BASE_URL=http://shipmate.example"), "SHIPMATE_BASE_URL"},
+		{"a client secret in a file that is not there", []string{"SHIPMATE_SLACK_CLIENT_SECRET_FILE=/no/such/file"}, "SHIPMATE_SLACK_CLIENT_SECRET_FILE"},
+		{"a client secret in an empty file", []string{"SHIPMATE_GITHUB_CLIENT_SECRET_FILE=/dev/null"}, "SHIPMATE_GITHUB_CLIENT_SECRET_FILE"},
 		{"an address that is none", []string{"SHIPMATE_ADDR=nowhere"}, "SHIPMATE_ADDR"},
 		{"a metrics address that is none", []string{"SHIPMATE_METRICS_ADDR=nowhere"}, "SHIPMATE_METRICS_ADDR"},
 		{"a data folder that cannot be", []string{"SHIPMATE_DATA_DIR=/dev/null/shipmate"}, "SHIPMATE_DATA_DIR"},

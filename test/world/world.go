@@ -9,12 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +39,7 @@ type Config struct {
 	Wrap  func(http.Handler) http.Handler // around GitHub, to watch its traffic; may be nil
 
 	SocketMode bool // Slack delivers over websockets
+	Link       bool // people can link their accounts
 }
 
 // World is what Start made.
@@ -90,9 +93,35 @@ func Build(ctx context.Context, dir string, flags ...string) (string, error) {
 	return path, nil
 }
 
+// lookAtSources looks at every file the executable is made of: so the go
+// command knows that a test that passed with it has to be run again when one
+// of them has changed.
+func lookAtSources() error {
+	_, here, _, ok := runtime.Caller(0)
+	root := filepath.Join(filepath.Dir(here), "..", "..")
+	if _, err := os.Stat(filepath.Join(root, "go.mod")); !ok || err != nil {
+		return nil // compiled elsewhere: no test of this copy
+	}
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != root || d.Name() == "testdata" || d.Name() == "docs"):
+			return filepath.SkipDir
+		case d.IsDir():
+			return nil
+		}
+		_, err = os.Stat(path)
+		return err
+	})
+}
+
 // Start makes the world and waits until the bot is ready.
 func Start(ctx context.Context, cfg Config) (*World, error) {
 	w := &World{cfg: cfg}
+	if err := lookAtSources(); err != nil {
+		return nil, err
+	}
 	if err := w.people(); err != nil {
 		return nil, err
 	}
@@ -112,7 +141,7 @@ func (w *World) people() error {
 	if _, err := gh.Start(); err != nil {
 		return err
 	}
-	w.Slack = slack.New(slack.Config{SigningSecret: "a-signing-secret-of-the-simulated-slack", SocketMode: w.cfg.SocketMode})
+	w.Slack = slack.New(slack.Config{SigningSecret: "a-signing-secret-of-the-simulated-slack", SocketMode: w.cfg.SocketMode, ClientID: "1.2", ClientSecret: slackSecret})
 	if err := w.Slack.Start(); err != nil {
 		return err
 	}
@@ -181,6 +210,9 @@ func (w *World) StartBot(ctx context.Context) error {
 		"SHIPMATE_API_TOKEN=" + APIToken, "SHIPMATE_API_ACTOR=11:mona",
 		"SHIPMATE_SLACK_BOT_TOKEN=xoxb-sim", "SHIPMATE_SLACK_SIGNING_SECRET=a-signing-secret-of-the-simulated-slack", "SHIPMATE_SLACK_API_URL=" + w.Slack.APIURL(), "SHIPMATE_SLACK_DIGEST=2s",
 	}, w.cfg.Env...)
+	if w.cfg.Link {
+		cmd.Env = append(cmd.Env, w.signIn()...)
+	}
 	if w.cfg.SocketMode {
 		cmd.Env = append(cmd.Env, "SHIPMATE_SLACK_APP_TOKEN=xapp-sim")
 	}
@@ -206,6 +238,22 @@ func (w *World) StartBot(ctx context.Context) error {
 		close(exited)
 	}()
 	return w.ready(ctx)
+}
+
+const (
+	slackSecret  = "the-client-secret-of-the-slack-app"
+	githubSecret = "the-client-secret-of-the-github-app"
+)
+
+// signIn fills in what both apps' settings pages say about signing in, and
+// returns the bot's settings for it.
+func (w *World) signIn() []string {
+	w.GitHub.SetOAuth(github.OAuth{ClientID: "Iv23sim", ClientSecret: githubSecret, Callbacks: []string{w.URL + "/link/github"}})
+	w.Slack.SetRedirectURLs(w.URL + "/link/slack")
+	return []string{
+		"SHIPMATE_GITHUB_CLIENT_ID=Iv23sim", "SHIPMATE_GITHUB_CLIENT_SECRET=" + githubSecret,
+		"SHIPMATE_SLACK_CLIENT_ID=1.2", "SHIPMATE_SLACK_CLIENT_SECRET=" + slackSecret,
+	}
 }
 
 // ready waits until the bot answers, or has ended.

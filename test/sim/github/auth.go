@@ -49,6 +49,7 @@ func (s *Server) RevokeTokens() {
 type identity struct {
 	app   bool
 	token *token
+	user  *account // who authorized the App
 }
 
 // identify reads the Authorization header. The lock is held.
@@ -66,6 +67,9 @@ func (s *Server) identify(r *http.Request) (identity, error) {
 	}
 	if strings.Count(value, ".") == 2 {
 		return identity{app: true}, s.verifyJWT(value)
+	}
+	if u, ok := s.userTokens[value]; ok && s.cfg.Now().Before(u.expires) {
+		return identity{user: u.user}, nil
 	}
 	t := s.db.tokens[value]
 	if t == nil || !s.cfg.Now().Before(t.expires) {

@@ -108,6 +108,9 @@ func (c *call) spending() *spending {
 	if c.who.token != nil {
 		key = c.who.token.installation.id
 	}
+	if c.who.user != nil {
+		key = -c.who.user.id // people have a budget of their own
+	}
 	l := &c.s.limits
 	sp := l.accounts[key]
 	if sp == nil {

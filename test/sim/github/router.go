@@ -32,6 +32,7 @@ const (
 	byApp          caller = iota // the App, with its JWT
 	byInstallation               // an installation token
 	byAnyone                     // either
+	byUser                       // a person's token, see oauth.go
 )
 
 // call is one request on its way through a handler.
@@ -107,6 +108,10 @@ func (s *Server) match(method, path string) (route, map[string]string, bool) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if gitPath.MatchString(r.URL.Path) {
 		s.serveGit(w, r)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, oauthPath) {
+		s.serveOAuth(w, r)
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 32<<20))
@@ -198,8 +203,10 @@ func (s *Server) byNumber(c *call) error {
 // admit checks that the caller may use the endpoint, and finds the repository.
 func (s *Server) admit(c *call, rt route) error {
 	switch {
-	case !c.who.app && c.who.token == nil:
+	case !c.who.app && c.who.token == nil && c.who.user == nil:
 		return &apiError{status: 401, message: "Requires authentication"}
+	case (rt.by == byUser) != (c.who.user != nil) && rt.by != byAnyone:
+		return forbidden("Resource not accessible by integration")
 	case rt.by == byApp && !c.who.app:
 		return &apiError{status: 401, message: "A JSON web token could not be decoded"}
 	case rt.by == byInstallation && c.who.app:

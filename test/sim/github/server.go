@@ -67,11 +67,16 @@ type Server struct {
 	limits   limiter
 	requests []Request
 	hooks    *deliverer
+
+	oauth      OAuth
+	consenter  string // login
+	oauthCodes map[string]oauthCode
+	userTokens map[string]userToken
 }
 
 // New makes a Server; webhooks flow from now on. Close it after use.
 func New(cfg Config) (*Server, error) {
-	s := &Server{cfg: cfg, changed: make(chan struct{}), watchers: map[chan Change]bool{}}
+	s := &Server{cfg: cfg, changed: make(chan struct{}), watchers: map[chan Change]bool{}, oauthCodes: map[string]oauthCode{}, userTokens: map[string]userToken{}}
 	s.defaults()
 	if err := s.loadKey(); err != nil {
 		return nil, fmt.Errorf("app key: %w", err)

@@ -2,6 +2,8 @@ package slack
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"fmt"
 	"log/slog"
 	"net"
@@ -17,8 +19,9 @@ type Config struct {
 	BotToken      string // default xoxb-sim
 	AppToken      string // for Socket Mode, default xapp-sim
 	SigningSecret string
-	ClientID      string // for oauth.v2.access
+	ClientID      string // for oauth.v2.access and "Sign in with Slack"
 	ClientSecret  string
+	RedirectURLs  []string // of the app, matched whole; nil: any
 
 	// The app's request URLs. They can be given later with SetRequestURLs,
 	// because a bot under test usually starts after its Slack.
@@ -48,6 +51,7 @@ type Server struct {
 	log     *slog.Logger
 	mux     *http.ServeMux
 	methods map[string]method
+	signer  func() (*rsa.PrivateKey, error) // of ID tokens; made when it is needed
 	client  *http.Client
 
 	mu       sync.Mutex // guards everything below
@@ -101,11 +105,13 @@ func New(cfg Config) *Server {
 		},
 	}
 	s.methods = s.webAPI()
+	s.signer = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 	s.mux = http.NewServeMux()
 	s.mux.HandleFunc("/api/{method}", s.serveAPI)
 	s.mux.HandleFunc("POST /response/{id}", s.serveResponseURL)
 	s.mux.HandleFunc("GET /link/", s.serveSocket)
 	s.mux.HandleFunc("GET /oauth/v2/authorize", s.serveAuthorize)
+	s.mux.HandleFunc("GET /openid/connect/authorize", s.serveSignIn)
 	return s
 }
 

@@ -51,18 +51,19 @@ type Channel struct {
 
 // world is everything Slack stores. The Server's lock guards it.
 type world struct {
-	teams     []Team
-	users     []*User
-	channels  []*channel
-	views     map[string]*View
-	stacks    map[string][]*View // open modals per user, the top last
-	homes     map[string]*View
-	triggers  map[string]*trigger
-	responses map[string]*responseURL
-	codes     map[string]oauthCode
-	consenter string
-	lastTS    int64
-	sequence  int
+	teams      []Team
+	users      []*User
+	channels   []*channel
+	views      map[string]*View
+	stacks     map[string][]*View // open modals per user, the top last
+	homes      map[string]*View
+	triggers   map[string]*trigger
+	responses  map[string]*responseURL
+	codes      map[string]oauthCode
+	userTokens map[string]userToken
+	consenter  string
+	lastTS     int64
+	sequence   int
 }
 
 type channel struct {
@@ -79,12 +80,13 @@ type trigger struct {
 
 func newWorld(first Team) world {
 	w := world{
-		views:     map[string]*View{},
-		stacks:    map[string][]*View{},
-		homes:     map[string]*View{},
-		triggers:  map[string]*trigger{},
-		responses: map[string]*responseURL{},
-		codes:     map[string]oauthCode{},
+		views:      map[string]*View{},
+		stacks:     map[string][]*View{},
+		homes:      map[string]*View{},
+		triggers:   map[string]*trigger{},
+		responses:  map[string]*responseURL{},
+		codes:      map[string]oauthCode{},
+		userTokens: map[string]userToken{},
 	}
 	w.addTeam(first)
 	return w
