@@ -37,7 +37,7 @@ func (b *Bot) pullRequest(ctx context.Context, key string, m PullRequest) error 
 
 // checkPull starts what checks a pull request, for the head it has now and the
 // branch it goes into now. What its head has been through already is not done
-// again because it goes into another branch.
+// again.
 func (b *Bot) checkPull(ctx context.Context, key string, m PullRequest) error {
 	if err := b.judge(ctx, ConfigCheck{Repo: m.Repo, SHA: m.Head, PR: m.Number}); err != nil {
 		return err
@@ -61,13 +61,11 @@ func (b *Bot) checkPull(ctx context.Context, key string, m PullRequest) error {
 		if on == nil || !matchesAny(on.Branches, m.Base) {
 			continue
 		}
-		if m.Action == "edited" {
-			if ran, err := b.ran(ctx, m, p.Name); ran || err != nil {
-				if err != nil {
-					return err
-				}
-				continue
+		if ran, err := b.ran(ctx, m, p.Name); ran || err != nil {
+			if err != nil {
+				return err
 			}
+			continue
 		}
 		req := pipeline.Request{Repo: m.Repo, Service: cfg.Service, Pipeline: *p, ConfigSHA: cfg.SHA, SHA: m.Head, Ref: m.Branch, PR: m.Number, Base: m.Base, Title: m.Title,
 			Trigger: pipeline.ByPullRequest, Actor: m.Actor, CausedBy: m.Author, Origin: pipeline.Origin{Surface: "github", PR: m.Number}}
@@ -126,12 +124,39 @@ func (b *Bot) endStale(ctx context.Context, m PullRequest, code, reason string) 
 		if begun || same || r.Trigger == pipeline.ByRollback || r.Promotes != nil || r.Created.After(m.At.Add(time.Minute)) {
 			continue
 		}
+		if over, err := b.overtaken(ctx, m, r, code); over || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		_, err := b.Runs.Cancel(ctx, r.ID, pipeline.Cancellation{By: pipeline.Bot(), Code: code, Reason: reason})
 		if err != nil && pipeline.Code(err) == "" {
 			return err
 		}
 	}
 	return nil
+}
+
+// overtaken: messages come late and in any order. What was asked for after this
+// one happened goes on if it fits the pull request as it is now. What was asked
+// for before ends, even if all is back as it was.
+func (b *Bot) overtaken(ctx context.Context, m PullRequest, r *pipeline.Run, code string) (bool, error) {
+	if m.At.After(r.Created) {
+		return false, nil
+	}
+	now, err := b.GitHub.PullRequest(ctx, m.Repo, m.Number)
+	switch {
+	case err != nil && (pipeline.IsTemporary(err) || pipeline.Code(err) == ""):
+		return false, pipeline.Temporary(err)
+	case err != nil:
+		return false, nil // it is gone
+	case code == "closed":
+		return now.Open, nil
+	case code == "base_changed":
+		return now.Into == r.Base, nil
+	}
+	return now.Head == r.SHA, nil
 }
 
 // push starts the pipelines that are on pushes, and reads the file again when

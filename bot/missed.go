@@ -59,15 +59,16 @@ func (b *Bot) catchUp(ctx context.Context, repo pipeline.Repo) error {
 	return nil
 }
 
-// ran reports whether a pipeline has been through the head of the pull request,
-// or is at it.
+// ran reports whether a pipeline has been through the head of the pull request
+// with success, or is at it: messages come in any order, and more than one
+// asks for the same.
 func (b *Bot) ran(ctx context.Context, m PullRequest, name string) (bool, error) {
 	runs, err := b.Store.Runs(ctx, pipeline.RunQuery{Repo: m.Repo.ID, PR: m.Number})
 	if err != nil {
 		return false, err
 	}
 	for _, r := range runs {
-		if r.SHA == m.Head && r.Environment == nil && r.Pipeline.Name == name && r.Cancel == nil && r.State != pipeline.Cancelled && r.Nothing == "" && r.Refused == "" {
+		if r.SHA == m.Head && r.Environment == nil && r.Pipeline.Name == name && r.Cancel == nil && (r.State == pipeline.Succeeded || !r.State.Terminal()) && r.Nothing == "" {
 			return true, nil
 		}
 	}

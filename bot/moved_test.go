@@ -1,11 +1,13 @@
 package bot_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -41,7 +43,7 @@ func TestARetargetedPullRequest(t *testing.T) {
 			asked := *s.asking()
 			asked.ID, asked.Version, asked.Base = "", 0, "main"
 			c.change(&asked)
-			r, at := s.made(asked), s.clock.Now().Add(-c.before)
+			r, at := s.made(asked), s.clock.Now().Add(time.Second-c.before)
 			s.handle(bot.KindPullRequest, bot.PullRequest{Repo: shop, Actor: mona, Action: "edited", Number: 1, Head: head, Base: "next", At: at})
 			if got := s.code(r); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
@@ -85,6 +87,28 @@ func TestLateCommands(t *testing.T) {
 		refused := a.Outcome == bot.Refused
 		if refused != (c.want != "") || refused && !strings.Contains(a.Text, "(`"+c.want+"`)") || c.lines != "" && !strings.Contains(a.Text, "paste: `"+c.lines+"` ") {
 			t.Errorf("%s ago, %s: %s %s", c.age, c.says, a.Outcome, a.Text)
+		}
+	}
+}
+
+// twofaced is a GitHub that shows another head the second time.
+type twofaced struct{ *forge }
+
+func (f twofaced) Live(ctx context.Context, r *pipeline.Run) (pipeline.Live, error) {
+	live, err := f.forge.Live(ctx, r)
+	live.PullRequest.Head = strings.Repeat("2", 40)
+	return live, err
+}
+
+func TestGitHubShowsAnotherHeadTheSecondTime(t *testing.T) {
+	for _, text := range []string{"/deploy staging", "/deploy prod", "/deploy prod " + head} {
+		s := newScene(t)
+		gh := twofaced{s.forge}
+		engine := &pipeline.Engine{Store: s.store, Queue: s.store, GitHub: gh, Now: s.clock.Now, Log: s.bot.Log}
+		s.bot.GitHub, s.bot.Runs = gh, engine
+		s.bot.Commands = commands.All(commands.Desk{Runs: engine, Store: s.store, GitHub: gh, Records: s.store})
+		if a := s.say(mona, text); a.Outcome != bot.Refused || a.Code != "head_moved" || a.Run != "" {
+			t.Errorf("%s: %s %s", text, a.Outcome, a.Text)
 		}
 	}
 }

@@ -157,12 +157,29 @@ func (b *Bot) do(ctx context.Context, c *commands.Call) (commands.Reply, error) 
 	return c.Line.Command.Do(ctx, c)
 }
 
-// listed: deployers of an environment may deploy without write access.
+// listed: deployers of an environment may do to it, and to its runs, what takes
+// write access elsewhere.
 func (b *Bot) listed(ctx context.Context, c *commands.Call) bool {
-	env, ok := c.Config.Environment(c.Line.Arg("env"))
-	if !ok || len(env.Deployers) == 0 {
+	env, ok := b.concerned(ctx, c)
+	if !ok || len(env.Deployers) == 0 || c.Line.Command.Help().Needs > pipeline.Write {
 		return false
 	}
 	who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, commands.Teams(env.Deployers))
 	return err == nil && who.In(env.Deployers)
+}
+
+// concerned is the environment a line is about: the one it names, or that of
+// the run it names or whose thread it was said in.
+func (b *Bot) concerned(ctx context.Context, c *commands.Call) (*pipeline.Environment, bool) {
+	if env, ok := c.Config.Environment(c.Line.Arg("env")); ok {
+		return env, true
+	}
+	if env, ok := c.Config.Environment(c.Line.Arg("run")); ok {
+		return env, true
+	}
+	r, err := b.Store.Load(ctx, pipeline.RunID(strings.ToLower(c.Run("run"))))
+	if err != nil || r.Repo.ID != c.Repo.ID || r.Environment == nil {
+		return nil, false
+	}
+	return c.Config.Environment(r.Environment.Name)
 }

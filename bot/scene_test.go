@@ -352,3 +352,12 @@ func (k *talk) answers() []answered {
 	defer k.mu.Unlock()
 	return slices.Clone(k.said)
 }
+
+func encoded(t *testing.T, v any) json.RawMessage {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -123,7 +123,7 @@ func All(d Desk) Set {
 		Diff{d.GitHub, d.Store},
 		Why{d.Runs, d.GitHub, d.Store, d.Records},
 		Logs{d.Store, d.Logs},
-		Resolve{d.Runs, d.Store},
+		Resolve{d.Runs, d.GitHub, d.Store},
 		Override{d.Runs, d.GitHub, d.Store, d.Records},
 		OKToTest{d.Runs, d.GitHub, d.Store},
 		WhoAmI{d.GitHub},

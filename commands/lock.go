@@ -53,7 +53,7 @@ func (k Lock) Do(ctx context.Context, c *Call) (Reply, error) {
 	err = changeLock(ctx, k.Store, c, t, func(s *pipeline.EnvironmentState) ([]pipeline.Job, error) {
 		taken = nil
 		old := s.Lock
-		if old.Holds(c.Now) && old.By.ID != c.Actor.ID && old.Run == "" && !lock.At.Equal(old.At) {
+		if old.Holds(c.Now) && old.By.ID != c.Actor.ID && old.Run == "" {
 			if err := k.mayTakeOver(c, t, old); err != nil {
 				return nil, err
 			}
@@ -166,9 +166,14 @@ func target(ctx context.Context, gh GitHub, c *Call) (locked, error) {
 	}
 	who, err := gh.Standing(ctx, c.Repo, c.Actor, Teams(env.Deployers))
 	if err == nil && !pipeline.MayDeploy(env, who) && who.Permission < pipeline.Maintain {
-		err = pipeline.Refuse("not_allowed", "Only deployers of %s may do this%s; you have %s.", env.Name, listed(env.Deployers), who.Permission)
+		err = notDeployer(env, who)
 	}
 	return locked{env.Name, env.Name, []string{env.Name}, who}, err
+}
+
+// notDeployer says who may do something to an environment.
+func notDeployer(env *pipeline.Environment, who pipeline.Standing) error {
+	return pipeline.Refuse("not_allowed", "Only deployers of %s may do this%s; you have %s.", env.Name, listed(env.Deployers), who.Permission)
 }
 
 // listed is who they are, where the file names them.

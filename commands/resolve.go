@@ -10,8 +10,9 @@ import (
 
 // Resolve says how a step ended whose end nobody saw.
 type Resolve struct {
-	Runs  Runs
-	Store Store
+	Runs   Runs
+	GitHub GitHub
+	Store  Store
 }
 
 func (Resolve) Help() Help {
@@ -41,8 +42,28 @@ func (v Resolve) Do(ctx context.Context, c *Call) (Reply, error) {
 	if reason == "" {
 		return Reply{}, pipeline.Refuse("reason_needed", "Say how you know, for whoever reads this later: `/resolve %s %s %s --reason \"...\"`.", r.ID, step.Name, outcome)
 	}
+	if err := v.may(ctx, c, r); err != nil {
+		return Reply{}, err
+	}
 	if r, err = v.Runs.Resolve(ctx, r.ID, step.Name, outcome == "succeeded", c.Actor, reason); err != nil {
 		return Reply{}, err
 	}
 	return Reply{Run: r.ID, Text: fmt.Sprintf("Step %s of run %s is taken as %s.", step.Name, r.ID, outcome)}, nil
+}
+
+// may: what is taken as succeeded goes on in the environment, so it is for
+// those who may deploy there, and for maintainers.
+func (v Resolve) may(ctx context.Context, c *Call, r *pipeline.Run) error {
+	if r.Environment == nil {
+		return nil
+	}
+	env := r.Environment
+	if now, ok := c.Config.Environment(env.Name); ok {
+		env = now
+	}
+	who, err := v.GitHub.Standing(ctx, c.Repo, c.Actor, Teams(env.Deployers))
+	if err != nil || pipeline.MayDeploy(env, who) || who.Permission >= pipeline.Maintain {
+		return err
+	}
+	return notDeployer(env, who)
 }

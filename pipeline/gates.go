@@ -206,6 +206,9 @@ func head(q Question, f Facts) Gate {
 	pr := f.Live.PullRequest
 	switch {
 	case pr == nil, q.Trigger == ByRollback, q.Promoted:
+	case !pr.Merged && !pr.Open:
+		return Gate{Name: GateHead, State: Fails, Code: "closed",
+			Sentence: "The pull request was closed.", Fix: "Reopen it, then ask again."}
 	case !pr.Merged && pr.Head != q.SHA:
 		return Gate{Name: GateHead, State: Fails, Code: "head_moved",
 			Sentence: fmt.Sprintf("The pull request moved from `%s` to `%s` after this was asked.", short(q.SHA), short(pr.Head)),
@@ -285,7 +288,8 @@ func concurrency(q Question, f Facts) Gate {
 	busy := fmt.Sprintf("Run %s has it", e.Active)
 	switch {
 	case q.Parent != "" && e.Active != q.Parent:
-		return Gate{Name: GateConcurrency, State: Fails, Code: "rollback_over", Sentence: fmt.Sprintf("Run %s, which this one was to help, has ended.", q.Parent)}
+		return Gate{Name: GateConcurrency, State: Fails, Code: "rollback_over", Sentence: fmt.Sprintf("Run %s, which this one was to help, has ended.", q.Parent),
+			Fix: fmt.Sprintf("To go back to what ran before: `/rollback %s`.", f.Policy.Name)}
 	case q.Parent != "", e.Active == q.Run && q.Run != "":
 		return pass(GateConcurrency, "It has its turn.")
 	case e.Active == "" && (len(e.Queue) == 0 || place == 0 || rollback):

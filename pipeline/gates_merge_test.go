@@ -42,9 +42,6 @@ func TestMergeGates(t *testing.T) {
 		{"what is merged is not merged again", pipeline.GateConflict, func(a *asked) {
 			a.facts.Live.PullRequest.Merged, a.facts.Live.PullRequest.Open, a.facts.Live.PullRequest.Merge = true, false, pipeline.MergeUnknown
 		}, pipeline.Passes, ""},
-		{"nor what is closed", pipeline.GateConflict, func(a *asked) {
-			a.facts.Live.PullRequest.Open, a.facts.Live.PullRequest.Merge = false, pipeline.MergeUnknown
-		}, pipeline.Passes, ""},
 		{"what has no pull request", pipeline.GateConflict, func(a *asked) { a.q.PR, a.facts.Live.PullRequest = 0, nil }, pipeline.Passes, ""},
 		{"a rollback beside a conflict", pipeline.GateConflict, both(merge(pipeline.MergeConflicts), rollback), pipeline.Passes, ""},
 	} {

@@ -88,6 +88,9 @@ func TestGates(t *testing.T) {
 		{"a fork that only its author has read", pipeline.GateFork, checks(func(a *asked) { allowed(2)(a); a.facts.Live.PullRequest.Author = 2 }), pipeline.Waits, "fork"},
 		{"a fork that was read is still not deployed", pipeline.GateFork, allowed(2), pipeline.Fails, "fork"},
 		{"what is promoted may be older than its pull request", pipeline.GateHead, func(a *asked) { moved(a); a.q.Promoted = true }, pipeline.Passes, ""},
+		{"it was closed", pipeline.GateHead, func(a *asked) { a.facts.Live.PullRequest.Open = false }, pipeline.Fails, "closed"},
+		{"it was merged", pipeline.GateHead, func(a *asked) { a.facts.Live.PullRequest.Open, a.facts.Live.PullRequest.Merged = false, true }, pipeline.Passes, ""},
+		{"a rollback after it was closed", pipeline.GateHead, rollback(func(a *asked) { a.facts.Live.PullRequest.Open = false }), pipeline.Passes, ""},
 		{"the head moved", pipeline.GateHead, moved, pipeline.Fails, "head_moved"},
 		{"the head moved after the merge", pipeline.GateHead, func(a *asked) { moved(a); a.facts.Live.PullRequest.Merged = true }, pipeline.Passes, ""},
 		{"a rollback after the head moved", pipeline.GateHead, rollback(moved), pipeline.Passes, ""},
@@ -248,6 +251,25 @@ func TestFreezeWindows(t *testing.T) {
 		{"the day after the clocks went on", window("0 9 * * *", "1h", newYork), "2026-03-09 13:10", "2026-03-09 14:00"},
 		{"the day after the clocks went back", window("0 9 * * *", "1h", newYork), "2026-11-02 14:10", "2026-11-02 15:00"},
 		{"windows of one rule that overlap end with the last", window("0 * * * *", "90m", ""), "2026-01-09 12:10", "2026-01-09 13:30"},
+		{"over midnight, before it", window("30 23 * * *", "1h", berlin), "2026-01-09 22:45", "2026-01-09 23:30"},
+		{"over midnight, after it", window("30 23 * * *", "1h", berlin), "2026-01-09 23:15", "2026-01-09 23:30"},
+		{"over midnight, when it ends", window("30 23 * * *", "1h", berlin), "2026-01-09 23:30", ""},
+		{"over the year's end", window("0 18 20 12 *", "336h", newYork), "2027-01-02 12:00", "2027-01-03 23:00"},
+		{"over the year's end, when it ends", window("0 18 20 12 *", "336h", newYork), "2027-01-03 23:00", ""},
+		{"the last minute of the year", window("59 23 31 12 *", "2m", "Pacific/Kiritimati"), "2026-12-31 10:00", "2026-12-31 10:01"},
+		{"only where the date is the 29th of February", window("0 0 29 2 *", "24h", ""), "2028-02-29 12:00", "2028-03-01 00:00"},
+		{"no 29th of February this year", window("0 0 29 2 *", "24h", ""), "2026-03-01 00:00", ""},
+		{"over midnight and the gap of spring", window("30 23 28 3 *", "4h", berlin), "2026-03-29 02:00", "2026-03-29 02:30"},
+		{"over midnight and the double hour of autumn", window("30 23 24 10 *", "4h", berlin), "2026-10-25 01:00", "2026-10-25 01:30"},
+		{"in both of the double hours, when the second begins", window("0 2 * * *", "90m", berlin), "2026-10-25 01:00", "2026-10-25 02:30"},
+		{"clocks that move by half an hour, left out", window("15 2 * * *", "30m", "Australia/Lord_Howe"), "2026-10-03 15:40", "2026-10-03 15:45"},
+		{"clocks that move by half an hour, left out, read by the time before", window("15 2 * * *", "30m", "Australia/Lord_Howe"), "2026-10-03 15:45", "2026-10-03 16:15"},
+		{"clocks that move by half an hour, twice", window("45 1 * * *", "10m", "Australia/Lord_Howe"), "2026-04-04 14:50", "2026-04-04 14:55"},
+		{"clocks that move by half an hour, the second time", window("45 1 * * *", "10m", "Australia/Lord_Howe"), "2026-04-04 15:20", "2026-04-04 15:25"},
+		{"a quarter of an hour off", window("0 9 * * *", "1h", "Asia/Kathmandu"), "2026-01-09 03:15", "2026-01-09 04:15"},
+		{"in the south it is summer in January", window("0 9 * * *", "1h", "Australia/Sydney"), "2026-01-08 22:30", "2026-01-08 23:00"},
+		{"where there is no summer time", window("0 9 * * *", "1h", "Asia/Tokyo"), "2026-07-09 00:30", "2026-07-09 01:00"},
+		{"longer than a week", window("0 0 1 * *", "240h", ""), "2026-02-10 23:59", "2026-02-11 00:00"},
 		{"a zone nobody knows keeps deploys away", window("0 9 * * *", "1h", "Mars/Olympus"), "2026-01-09 12:00", "2026-01-09 13:00"},
 		{"a rule nobody can read keeps deploys away", window("often", "1h", ""), "2026-01-09 12:00", "2026-01-09 13:00"},
 	} {
@@ -263,6 +285,47 @@ func TestFreezeWindows(t *testing.T) {
 			}
 			if got != row.end {
 				t.Errorf("got %q, want %q", got, row.end)
+			}
+		})
+	}
+}
+
+// Several windows, of several zones: the freeze goes on until none is open.
+func TestFreezesOfSeveralZones(t *testing.T) {
+	window := func(cron, zone string, length time.Duration) pipeline.Freeze {
+		return pipeline.Freeze{Cron: cron, For: pipeline.Duration(length), Timezone: zone, Reason: zone}
+	}
+	day := []pipeline.Freeze{window("0 9 * * *", "Asia/Tokyo", 8*time.Hour), window("0 9 * * *", "Europe/Berlin", 8*time.Hour), window("0 9 * * *", "America/New_York", 8*time.Hour)}
+	holidays := []pipeline.Freeze{window("0 12 24 12 *", "Europe/Berlin", 72*time.Hour), window("0 0 27 12 *", "America/New_York", 48*time.Hour), window("0 0 31 12 *", "UTC", 36*time.Hour)}
+	for _, row := range []struct {
+		name    string
+		windows []pipeline.Freeze
+		now     string
+		until   string // "" while nothing is frozen
+		reason  string
+	}{
+		{"round the clock, one after the other", day, "2026-01-09 01:00", "2026-01-09 22:00", "Asia/Tokyo"},
+		{"two are open, the first of the list is named", day, "2026-01-09 15:00", "2026-01-09 22:00", "Europe/Berlin"},
+		{"between New York and Tokyo", day, "2026-01-09 22:00", "", ""},
+		{"New York has gone over to summer time, Berlin has not", day, "2026-03-16 12:00", "2026-03-16 21:00", "Europe/Berlin"},
+		{"in summer Tokyo leaves a gap no longer to Berlin", day, "2026-07-09 07:30", "2026-07-09 21:00", "Asia/Tokyo"},
+		{"between the holidays it is frozen on", holidays, "2026-12-25 00:00", "2026-12-29 05:00", "Europe/Berlin"},
+		{"between the holidays there is a gap", holidays, "2026-12-29 05:00", "", ""},
+		{"over the year's end", holidays, "2026-12-31 23:59", "2027-01-01 12:00", "UTC"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			now, err := time.Parse("2006-01-02 15:04", row.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			env := &pipeline.Environment{Name: "prod", Freeze: row.windows}
+			reason, until, frozen := env.FrozenAt(now)
+			got := ""
+			if frozen {
+				got = until.UTC().Format("2006-01-02 15:04")
+			}
+			if got != row.until || reason != row.reason {
+				t.Errorf("got %q (%s), want %q (%s)", got, reason, row.until, row.reason)
 			}
 		})
 	}

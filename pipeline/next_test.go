@@ -212,7 +212,7 @@ func TestNextWaitsForPeopleAndTime(t *testing.T) {
 		{"who wrote it does not count", states{waiting}, func(c *nextCase) { yes(c); c.run.Excluded = []int64{2} }, ""},
 		{"the pull request moved while people were asked", states{waiting}, func(c *nextCase) {
 			yes(c)
-			c.facts.Live.PullRequest = &pipeline.PullRequest{Head: "6b6b6b6b"}
+			c.facts.Live.PullRequest = &pipeline.PullRequest{Head: "6b6b6b6b", Open: true}
 		}, "cancel head_moved"},
 		{"who asked lost the right to while people were asked", states{waiting}, func(c *nextCase) { yes(c); c.facts.Live.People[1] = pipeline.Standing{} }, "cancel not_allowed"},
 		{"nobody need approve once another step has failed", states{waiting, failed}, approval, "skip a run_failed"},
