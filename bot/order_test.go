@@ -44,6 +44,10 @@ func (f *settled) PullRequest(context.Context, pipeline.Repo, int) (pipeline.Pul
 	return f.pr, nil
 }
 
+func (f *settled) Commit(_ context.Context, _ pipeline.Repo, ref string) (pipeline.Commit, error) {
+	return pipeline.Commit{SHA: ref}, nil
+}
+
 func (f *settled) CommentUnchanged(context.Context, pipeline.Repo, int64, string) (bool, error) {
 	return true, nil
 }

@@ -41,19 +41,38 @@ func (x Cancel) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	if r.Actor.ID != c.Actor.ID {
-		who, err := x.GitHub.Standing(ctx, c.Repo, c.Actor, nil)
-		if err != nil {
-			return Reply{}, err
-		}
-		if who.Permission < pipeline.Maintain && !r.Actor.IsBot() {
-			return Reply{}, pipeline.Refuse("not_yours", "Run %s is %s's, and to cancel somebody else's run you need maintain; you have %s. Ask %s.", r.ID, r.Actor.Login, who.Permission, r.Actor.Login)
-		}
+	if err := x.may(ctx, c, r); err != nil {
+		return Reply{}, err
 	}
 	if r, err = x.Runs.Cancel(ctx, r.ID, pipeline.Cancellation{By: c.Actor, Code: "cancelled", Key: c.Key, Reason: prose(c.Line.Flag("reason"))}); err != nil {
 		return Reply{}, err
 	}
 	return Reply{Run: r.ID, Text: fmt.Sprintf("Cancelling run %s.", r.ID)}, nil
+}
+
+// may: one's own run; what nobody asked for, as one who could have; anybody's
+// as a maintainer. A rollback that serves a failed run is cut short by nobody.
+func (x Cancel) may(ctx context.Context, c *Call, r *pipeline.Run) error {
+	if r.Parent != "" {
+		return pipeline.Refuse("rolling_back", "Run %s brings back what ran before run %s failed, and that is not cut short. Wait for its end.", r.ID, r.Parent)
+	}
+	if r.Actor.ID == c.Actor.ID {
+		return nil
+	}
+	var deployers []string
+	if r.Environment != nil {
+		deployers = r.Environment.Deployers
+	}
+	who, err := x.GitHub.Standing(ctx, c.Repo, c.Actor, Teams(deployers))
+	switch {
+	case err != nil:
+		return err
+	case who.Permission >= pipeline.Maintain, r.Actor.IsBot() && pipeline.MayDeploy(r.Environment, who):
+		return nil
+	case r.Actor.IsBot():
+		return pipeline.Refuse("not_allowed", "Nobody asked for run %s, and to cancel it you must be one who could have, or a maintainer; you have %s.", r.ID, who.Permission)
+	}
+	return pipeline.Refuse("not_yours", "Run %s is %s's, and to cancel somebody else's run you need maintain; you have %s. Ask %s.", r.ID, r.Actor.Login, who.Permission, r.Actor.Login)
 }
 
 // which finds the run by its id, by its environment, or as the only open one

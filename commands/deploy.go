@@ -40,8 +40,12 @@ func (d Deploy) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	req.DryRun = c.Line.Has("dry-run")
-	if err := (revision{d.GitHub}).freeze(ctx, c, &req, c.Line.Arg("ref")); err != nil {
+	doubt, err := revision{d.GitHub}.freeze(ctx, c, &req, c.Line.Arg("ref"))
+	if err != nil {
 		return Reply{}, err
+	}
+	if doubt != nil {
+		return Reply{}, start(d).doubted(ctx, c, req, doubt)
 	}
 	return start(d).now(ctx, c, req)
 }

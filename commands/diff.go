@@ -30,7 +30,7 @@ func (d Diff) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	req := pipeline.Request{Repo: c.Repo, Environment: env, DryRun: true}
-	if err := (revision{d.GitHub}).freeze(ctx, c, &req, c.Line.Arg("ref")); err != nil {
+	if _, err := (revision{d.GitHub}).freeze(ctx, c, &req, c.Line.Arg("ref")); err != nil {
 		return Reply{}, err
 	}
 	state, err := d.Store.Environment(ctx, c.Repo.ID, env.Name)

@@ -47,6 +47,19 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 	return Reply{Run: r.ID, Text: started(r, env)}, nil
 }
 
+// doubted is the refusal of what would be deployed if nobody doubted it: what
+// the gates say comes first, so that nobody is sent on in vain.
+func (s start) doubted(ctx context.Context, c *Call, req pipeline.Request, doubt error) error {
+	gates, err := s.gates(ctx, &req, c)
+	if err != nil {
+		return err
+	}
+	if err := refuse(gates, c.Line, req); err != nil {
+		return err
+	}
+	return doubt
+}
+
 // gates asks them about a run that is only thought of, and completes the
 // request with what can be known only now.
 func (s start) gates(ctx context.Context, req *pipeline.Request, c *Call) ([]pipeline.Gate, error) {

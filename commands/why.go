@@ -49,7 +49,7 @@ func (w Why) Do(ctx context.Context, c *Call) (Reply, error) {
 	req := pipeline.Request{Repo: c.Repo, Environment: env, Trigger: pipeline.ByCommand, Actor: c.Actor}
 	asked := req
 	asked.DryRun = true // to look needs no proof of what was seen
-	if err := (revision{w.GitHub}).freeze(ctx, c, &asked, c.Line.Arg("ref")); err != nil {
+	if _, err := (revision{w.GitHub}).freeze(ctx, c, &asked, c.Line.Arg("ref")); err != nil {
 		return Reply{}, err
 	}
 	asked.DryRun = false
