@@ -1,6 +1,9 @@
 package bot_test
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -94,4 +97,47 @@ func (s *scene) locked(name string) bool {
 		s.t.Fatal(err)
 	}
 	return state.Lock.Holds(s.clock.Now())
+}
+
+// fullOnce is an audit log that cannot be written to once.
+type fullOnce struct{ full bool }
+
+func (a *fullOnce) Add(context.Context, string, pipeline.AuditEntry) error {
+	if a.full {
+		a.full = false
+		return errors.New("disk full")
+	}
+	return nil
+}
+
+// A command that is tried again, because it was cut short after it had done its
+// work, takes no lock off but the one it was about.
+func TestUnlockingAgain(t *testing.T) {
+	s := newScene(t)
+	s.say(mona, `/lock staging --reason "load test"`)
+	said := comment(mona, "/unlock staging")
+	s.forge.write(said.Text)
+	audit := &fullOnce{full: true}
+	s.bot.Audit = audit
+	if err := s.retry("unlock", said); err == nil || s.locked("staging") {
+		t.Fatalf("it was to be cut short after the unlocking: %v", err)
+	}
+	s.clock.Advance(time.Minute)
+	s.say(mona, `/lock staging --reason "again"`)
+	s.forge.write(said.Text)
+	if err := s.retry("unlock", said); err != nil {
+		t.Fatal(err)
+	}
+	if !s.locked("staging") {
+		t.Error("the second lock is gone")
+	}
+}
+
+// retry handles a message under the same key each time.
+func (s *scene) retry(key string, said bot.Said) error {
+	payload, err := json.Marshal(said)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.bot.Handlers()[bot.KindSaid](s.t.Context(), &pipeline.Lease{Job: pipeline.Job{ID: key, Kind: bot.KindSaid, Payload: payload}})
 }

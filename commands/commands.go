@@ -117,7 +117,7 @@ func All(d Desk) Set {
 		Cancel{d.Runs, d.GitHub, d.Store, d.Records},
 		Retry{d.Runs, d.GitHub, d.Store, d.Records},
 		Lock{d.Store, d.GitHub},
-		Unlock{d.Store, d.GitHub},
+		Unlock{d.Store, d.GitHub, d.Records},
 		Status{d.Store},
 		History{d.Store},
 		Diff{d.GitHub, d.Store},

@@ -89,8 +89,9 @@ func (k Lock) mayTakeOver(c *Call, t locked, old *pipeline.Lock) error {
 
 // Unlock takes a lock off and lets the queue go on.
 type Unlock struct {
-	Store  Store
-	GitHub GitHub
+	Store   Store
+	GitHub  GitHub
+	Records Records
 }
 
 func (Unlock) Help() Help {
@@ -110,10 +111,21 @@ func (u Unlock) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	reason, loud := prose(c.Line.Flag("reason")), ""
+	// Which lock is meant stays the same however often the command is tried.
+	meant, err := about(ctx, u.Records, c, func() (string, error) {
+		s, err := u.Store.Environment(ctx, c.Repo.ID, t.name)
+		if err != nil {
+			return "", err
+		}
+		return lockID(s.Lock), mayUnlock(c, t, s.Lock, reason)
+	})
+	if err != nil {
+		return Reply{}, err
+	}
 	err = changeLock(ctx, u.Store, c, t, func(s *pipeline.EnvironmentState) ([]pipeline.Job, error) {
 		old := s.Lock
-		if err := mayUnlock(c, t, old, reason); err != nil {
-			return nil, err
+		if old == nil || lockID(old) != meant {
+			return nil, nil // an earlier try took it off
 		}
 		s.Lock = nil
 		if old.Run == "" && old.By.ID != c.Actor.ID {
@@ -126,6 +138,14 @@ func (u Unlock) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	return Reply{Text: fmt.Sprintf("**%s** is unlocked.", t.title), Loud: loud}, nil
+}
+
+// lockID tells a lock from the others of its environment.
+func lockID(l *pipeline.Lock) string {
+	if l == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d %s %d", l.By.ID, l.Run, l.At.UnixNano())
 }
 
 func mayUnlock(c *Call, t locked, l *pipeline.Lock, reason string) error {
