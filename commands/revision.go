@@ -61,8 +61,11 @@ func (d revision) named(ctx context.Context, c *Call, req *pipeline.Request, ref
 		return nil, err
 	}
 	req.SHA, req.Title, req.Ref = commit.SHA, commit.Title, ref
-	if ref == "" {
+	switch {
+	case ref == "":
 		req.Ref = commit.Branch
+	case whole:
+		req.Ref = "" // the id says it all
 	}
 	switch {
 	case whole || !req.Environment.Protected || req.DryRun || c.Origin.Surface == "slack":

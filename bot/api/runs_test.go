@@ -17,10 +17,10 @@ import (
 
 func TestARunIsShown(t *testing.T) {
 	s := newScene(t, mona)
-	id, a := s.say(`{"text": "/deploy shop prod --reason \"big sale\""}`)
+	id, a := s.say(`{"text": "/deploy shop prod ` + head + ` --reason \"big sale\""}`)
 	r := get[api.Run](s, "/api/v1/runs/"+strings.ToUpper(a.Run))
 	want := api.Run{ID: a.Run, Version: r.Version, Title: "Deploy of shop to prod", Repo: "acme/shop", Service: "shop", Pipeline: "deploy", Environment: "prod",
-		SHA: head, Ref: "main", Trigger: "command", Actor: "mona", Reason: "big sale", Command: id,
+		SHA: head, Trigger: "command", Actor: "mona", Reason: "big sale", Command: id,
 		State: "waiting", Code: "approval", Message: r.Message, Asks: []string{"environment"},
 		Next:  []string{"/approve " + a.Run, "/reject " + a.Run + ` --reason "..."`, "/cancel " + a.Run},
 		Steps: []api.Step{{Name: "build", State: "queued"}},
