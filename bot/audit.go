@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
@@ -28,14 +29,26 @@ type Announcement struct {
 // auditCommand keeps a command that was carried out or refused.
 func (b *Bot) auditCommand(ctx context.Context, c *commands.Call, a outcome) error {
 	e := auditEntry("command", c.Repo, c.Origin, c.Actor)
-	e.Text, e.Run, e.Code = c.Line.Text, a.Reply.Run, "done"
+	e.Text, e.Run, e.Code = withoutValues(c.Line), a.Reply.Run, "done"
 	if a.Reply.Ask != nil {
 		e.Code = "asked"
 	}
 	if a.Code != "" {
-		e.Kind, e.Code, e.Text = "refused", a.Code, c.Line.Text+": "+a.Message
+		e.Kind, e.Code, e.Text = "refused", a.Code, e.Text+": "+a.Message
 	}
 	return b.audit(ctx, "command:"+c.Key, e)
+}
+
+// withoutValues is the line as it was typed, but for the values of parameters:
+// nobody knows what they are.
+func withoutValues(l commands.Line) string {
+	text := l.Text
+	for _, kv := range l.Flags["param"] {
+		if name, _, ok := strings.Cut(kv, "="); ok {
+			text = strings.ReplaceAll(text, kv, name+"=…")
+		}
+	}
+	return text
 }
 
 // auditRefusal keeps what was refused before it was known to be a command.
@@ -68,6 +81,10 @@ func auditEntry(kind string, repo pipeline.Repo, at pipeline.Origin, who pipelin
 func (b *Bot) audit(ctx context.Context, id string, e pipeline.AuditEntry) error {
 	if b.Audit == nil {
 		return nil
+	}
+	const longest = 1000 // characters: the log is never trimmed
+	if text := []rune(e.Text); len(text) > longest {
+		e.Text = string(text[:longest]) + "…"
 	}
 	return b.Audit.Add(ctx, id, e)
 }

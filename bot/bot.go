@@ -173,8 +173,11 @@ func misread(problems []error, understood int) error {
 		return problems[0]
 	}
 	var texts []string
-	for _, err := range problems {
+	for _, err := range problems[:min(len(problems), maxLines)] {
 		texts = append(texts, pipeline.Message(err))
+	}
+	if more := len(problems) - maxLines; more > 0 {
+		texts = append(texts, fmt.Sprintf("%d more lines were not understood.", more))
 	}
 	text := strings.Join(texts, "\n\n")
 	if understood > 0 {
@@ -192,6 +195,11 @@ func (b *Bot) ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) (
 	acked := make(chan struct{})
 	go func() {
 		defer close(acked)
+		defer func() {
+			if p := recover(); p != nil {
+				b.Log.Error("ack panicked", "repo", repo.String(), "panic", p)
+			}
+		}()
 		if err := s.Ack(ctx, repo, at); err != nil {
 			b.Log.Warn("ack", "repo", repo.String(), "err", err)
 		}

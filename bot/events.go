@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -191,6 +192,9 @@ func (b *Bot) push(ctx context.Context, key string, m Push) error {
 			Trigger: pipeline.ByPush, Actor: pipeline.Bot(), CausedBy: m.Actor, Reason: "push by " + m.Actor.Login}
 		if on.Environment != "" {
 			req.Environment, _ = cfg.Environment(on.Environment)
+			if old, err := b.overtakenPush(ctx, m); old || err != nil {
+				return err
+			}
 			if err := b.unchanged(ctx, &req); err != nil {
 				return err
 			}
@@ -288,13 +292,25 @@ func matchesAny(globs []string, name string) bool {
 	})
 }
 
+// rerunnable are the run whose check it is, or the newest ones.
+func (b *Bot) rerunnable(ctx context.Context, m Rerun) ([]*pipeline.Run, error) {
+	if m.Run == "" {
+		const newest = 500
+		return b.Store.Runs(ctx, pipeline.RunQuery{Repo: m.Repo.ID, Limit: newest})
+	}
+	r, err := b.Store.Load(ctx, m.Run)
+	if errors.Is(err, pipeline.ErrNotFound) || err == nil && r.Repo.ID != m.Repo.ID {
+		return nil, nil // swept away, and its check with it
+	}
+	return []*pipeline.Run{r}, err
+}
+
 // rerun does what GitHub's own "Re-run" asks for.
 func (b *Bot) rerun(ctx context.Context, key string, m Rerun) error {
 	if about, err := b.rejudge(ctx, m); about || err != nil {
 		return err
 	}
-	q := pipeline.RunQuery{Repo: m.Repo.ID}
-	runs, err := b.Store.Runs(ctx, q)
+	runs, err := b.rerunnable(ctx, m)
 	if err != nil {
 		return err
 	}

@@ -141,3 +141,26 @@ func (s *scene) retry(key string, said bot.Said) error {
 	}
 	return s.bot.Handlers()[bot.KindSaid](s.t.Context(), &pipeline.Lease{Job: pipeline.Job{ID: key, Kind: bot.KindSaid, Payload: payload}})
 }
+
+// A forced unlocking that is cut short is kept and told as what it was.
+func TestAForcedUnlockIsToldAsWhatItWas(t *testing.T) {
+	s := newScene(t)
+	told := ""
+	s.bot.Announce = func(_ context.Context, text string) error { told = text; return nil }
+	s.say(mona, `/lock staging --reason "do not touch"`)
+	a := s.twice(comment(octavia, `/unlock staging --force --reason "mona is away"`), func() {})
+	s.due(bot.KindAnnounce)
+	if a.Outcome != bot.Done || !strings.Contains(told, "octavia took mona's lock off staging") {
+		t.Errorf("%s %q, told %q", a.Outcome, a.Text, told)
+	}
+}
+
+// A lock that is made again by a second try is the first one.
+func TestLockingAgain(t *testing.T) {
+	s := newScene(t)
+	s.twice(comment(mona, `/lock staging --for 10h --reason "load test"`), func() { s.clock.Advance(time.Minute) })
+	s.clock.Advance(8 * time.Hour)
+	if got := s.due(commands.KindLockEnds); len(got) != 1 {
+		t.Errorf("%d warnings, want 1", len(got))
+	}
+}

@@ -108,8 +108,13 @@ func (b *Bot) once(ctx context.Context, c *commands.Call) (commands.Reply, error
 // begun reports whether an earlier try did the first line: then the comment is
 // not looked at again, nor counted.
 func (b *Bot) begun(ctx context.Context, c *commands.Call, key string) bool {
-	kept, err := b.Records.Get(ctx, c.Repo.ID, "answer:"+key+":0")
-	return err == nil && kept != nil
+	first := key + ":0"
+	for _, record := range []string{"answer:" + first, commands.RunKey(first), "about:" + first} {
+		if kept, err := b.Records.Get(ctx, c.Repo.ID, record); err == nil && kept != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // outcome is what came of a line, as it is kept.

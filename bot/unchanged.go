@@ -13,10 +13,13 @@ import (
 // environment already, as after the merge of a pull request that was deployed.
 func (b *Bot) unchanged(ctx context.Context, req *pipeline.Request) error {
 	state, err := b.Store.Environment(ctx, req.Repo.ID, req.Environment.Name)
-	if err != nil || state.Current == nil || state.Current.SHA == req.SHA {
+	if err != nil {
 		return err
 	}
-	now := state.Current
+	now := state.Stands()
+	if now == nil || now.SHA == req.SHA {
+		return nil
+	}
 	last, err := b.Store.Load(ctx, now.Run)
 	if errors.Is(err, pipeline.ErrNotFound) {
 		return nil
@@ -30,6 +33,19 @@ func (b *Bot) unchanged(ctx context.Context, req *pipeline.Request) error {
 		req.Nothing = fmt.Sprintf("%s runs these very files already: run %s deployed them as `%s`.", req.Environment.Name, now.Run, now.SHA[:min(7, len(now.SHA))])
 	}
 	return err
+}
+
+// overtakenPush: messages come late and in any order. A branch that has moved on
+// is deployed by the push that moved it, and an older commit must not follow it.
+func (b *Bot) overtakenPush(ctx context.Context, m Push) (bool, error) {
+	now, err := b.GitHub.Commit(ctx, m.Repo, m.Branch)
+	if pipeline.Code(err) == "unknown_ref" {
+		return true, nil // the branch is gone
+	}
+	if err == nil && now.SHA != m.After {
+		b.Log.Info("push not deployed: the branch has moved on", "repo", m.Repo.String(), "branch", m.Branch, "sha", m.After, "head", now.SHA)
+	}
+	return err == nil && now.SHA != m.After, err
 }
 
 // sameWork reports whether the pipeline would do with the same files what the

@@ -33,7 +33,7 @@ func TestTheSameFilesAreNotDeployedAgain(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := newScene(t)
-			s.forge.files[shop.ID], s.forge.same = pushFile, true
+			s.forge.files[shop.ID], s.forge.same, s.forge.tip = pushFile, true, merged
 			cfg, err := s.forge.Config(t.Context(), shop)
 			if err != nil {
 				t.Fatal(err)

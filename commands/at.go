@@ -10,6 +10,14 @@ import (
 // farthest is how far ahead a deploy may be asked for.
 const farthest = 30 * 24 * time.Hour
 
+// said is when somebody spoke, by which a time of the day is meant.
+func said(c *Call) time.Time {
+	if c.Said.IsZero() {
+		return c.Now
+	}
+	return c.Said
+}
+
 // startTime reads "--at": a time of the day, or a day and a time, with the
 // IANA name of a zone after it; UTC without one. A time of the day is the next
 // one there is. "" is now.

@@ -116,7 +116,7 @@ func All(d Desk) Set {
 		Reject{d.Runs, d.GitHub, d.Store, d.Records},
 		Cancel{d.Runs, d.GitHub, d.Store, d.Records},
 		Retry{d.Runs, d.GitHub, d.Store, d.Records},
-		Lock{d.Store, d.GitHub},
+		Lock{d.Store, d.GitHub, d.Records},
 		Unlock{d.Store, d.GitHub, d.Records},
 		Status{d.Store},
 		History{d.Store},

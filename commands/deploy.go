@@ -35,6 +35,9 @@ func (Deploy) Help() Help {
 }
 
 func (d Deploy) Do(ctx context.Context, c *Call) (Reply, error) {
+	if reply, done, err := start(d).again(ctx, c); done || err != nil {
+		return reply, err
+	}
 	req, err := deployRequest(c, c.Line.Arg("env"))
 	if err != nil {
 		return Reply{}, err
@@ -64,7 +67,7 @@ func deployRequest(c *Call, name string) (pipeline.Request, error) {
 	if err != nil {
 		return pipeline.Request{}, err
 	}
-	at, err := startTime(c.Line.Flag("at"), c.Now)
+	at, err := startTime(c.Line.Flag("at"), said(c))
 	if err != nil {
 		return pipeline.Request{}, err
 	}

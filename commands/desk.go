@@ -83,13 +83,16 @@ func about(ctx context.Context, records Records, c *Call, find func() (string, e
 	return string(old), err
 }
 
+// RunKey is the key under which the run of a command is remembered.
+func RunKey(key string) string { return "run-of:" + key }
+
 // ChooseRunID returns the id of the run that a key stands for: a new one the
 // first time, the same one ever after. So a command that is tried again starts
 // the run it has started already.
 func ChooseRunID(ctx context.Context, records Records, store Store, repo int64, key string) (pipeline.RunID, error) {
 	const keep = 7 * 24 * time.Hour
 	id := store.NewRunID(repo)
-	key = "run-of:" + key
+	key = RunKey(key)
 	fresh, err := records.PutNew(ctx, repo, key, []byte(id), keep)
 	if fresh || err != nil {
 		return id, err

@@ -41,13 +41,21 @@ func (d Diff) Do(ctx context.Context, c *Call) (Reply, error) {
 	case now == nil:
 		return Reply{Text: fmt.Sprintf("Nothing runs on **%s** yet; a deploy would bring `%s`.", env.Name, short(req.SHA))}, nil
 	case now.SHA == req.SHA:
-		return Reply{Text: fmt.Sprintf("`%s` is what runs on **%s** already.", short(req.SHA), env.Name)}, nil
+		return Reply{Text: fmt.Sprintf("`%s` is what runs on **%s** already.%s", short(req.SHA), env.Name, unsettled(state))}, nil
 	}
 	change, err := d.GitHub.Compare(ctx, c.Repo, state.Current.SHA, req.SHA)
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Text: described(change, env.Name, state.Current.SHA, req.SHA)}, nil
+	return Reply{Text: described(change, env.Name, state.Current.SHA, req.SHA) + unsettled(state)}, nil
+}
+
+// unsettled warns where what is recorded may not be what stands there.
+func unsettled(state *pipeline.EnvironmentState) string {
+	if state.Unsettled == "" {
+		return ""
+	}
+	return fmt.Sprintf("\nBut run %s went wrong after that, so what stands there now is not known for sure.", state.Unsettled)
 }
 
 func described(change pipeline.Comparison, env, from, to string) string {

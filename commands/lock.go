@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -11,8 +12,9 @@ import (
 
 // Lock keeps new deploys away from an environment, or from all.
 type Lock struct {
-	Store  Store
-	GitHub GitHub
+	Store   Store
+	GitHub  GitHub
+	Records Records
 }
 
 func (Lock) Help() Help {
@@ -47,22 +49,23 @@ func (k Lock) Do(ctx context.Context, c *Call) (Reply, error) {
 			return Reply{}, pipeline.Refuse("bad_duration", "%s is not a time up to 720h. Write it like `90m` or `2h`.", Code(text))
 		}
 	}
-	lock := &pipeline.Lock{By: c.Actor, Reason: reason, Origin: c.Origin, At: c.Now, Expires: c.Now.Add(length)}
+	met, err := k.meets(ctx, c, t)
+	if err != nil {
+		return Reply{}, err
+	}
+	lock := &pipeline.Lock{By: c.Actor, Reason: reason, Origin: c.Origin, At: met.Now, Expires: met.Now.Add(length)}
 	lock.Origin.ReplyTo = ""
-	var taken *pipeline.Lock
 	err = changeLock(ctx, k.Store, c, t, func(s *pipeline.EnvironmentState) ([]pipeline.Job, error) {
-		taken = nil
-		old := s.Lock
-		if old.Holds(c.Now) && old.By.ID != c.Actor.ID && old.Run == "" {
-			if err := k.mayTakeOver(c, t, old); err != nil {
-				return nil, err
-			}
-			taken = old
+		switch now := lockID(s.Lock); {
+		case now == lockID(lock):
+			return nil, nil // an earlier try made it
+		case now != lockID(met.Lock) && s.Lock.Holds(c.Now) && s.Lock.By.ID != c.Actor.ID:
+			return nil, pipeline.Refuse("locked", "%s was locked by %s meanwhile: %s.", t.title, s.Lock.By.Login, Code(s.Lock.Reason))
 		}
 		s.Lock = lock
 		jobs := []pipeline.Job{warning(c, t, lock)}
-		if taken != nil {
-			jobs = append(jobs, tell(c, taken, fmt.Sprintf("%s took over your lock of %s: %s. It was: %s.", c.Actor.Login, t.title, Code(reason), Code(taken.Reason))))
+		if met.Taken {
+			jobs = append(jobs, tell(c, met.Lock, fmt.Sprintf("%s took over your lock of %s: %s. It was: %s.", c.Actor.Login, t.title, Code(reason), Code(met.Lock.Reason))))
 		}
 		return jobs, nil
 	})
@@ -70,11 +73,50 @@ func (k Lock) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	text := fmt.Sprintf("**%s** is locked until %s. To unlock it: `/unlock %s`.", t.title, lock.Expires.UTC().Format("2006-01-02 15:04 MST"), t.name)
-	if taken != nil {
-		text += fmt.Sprintf(" It was %s's, who is told.", taken.By.Login)
-		return Reply{Text: text, Loud: fmt.Sprintf("🔒 %s took the lock of %s over from %s: %s", c.Actor.Login, t.title, taken.By.Login, Code(reason))}, nil
+	if met.Taken {
+		text += fmt.Sprintf(" It was %s's, who is told.", met.Lock.By.Login)
+		return Reply{Text: text, Loud: fmt.Sprintf("🔒 %s took the lock of %s over from %s: %s", c.Actor.Login, t.title, met.Lock.By.Login, Code(reason))}, nil
 	}
 	return Reply{Text: text}, nil
+}
+
+// met is the lock that a command found when it was first tried, and when.
+type met struct {
+	Now   time.Time      `json:"now"`
+	Lock  *pipeline.Lock `json:"lock,omitempty"`
+	Taken bool           `json:"taken,omitempty"` // it is somebody else's
+}
+
+// meets looks at the lock there is, once however often the command is tried.
+func (k Lock) meets(ctx context.Context, c *Call, t locked) (met, error) {
+	return meet(ctx, k.Store, k.Records, c, t, func(m *met) error {
+		old := m.Lock
+		if m.Taken = old.Holds(c.Now) && old.By.ID != c.Actor.ID && old.Run == ""; m.Taken {
+			return k.mayTakeOver(c, t, old)
+		}
+		return nil
+	})
+}
+
+func meet(ctx context.Context, store Store, records Records, c *Call, t locked, may func(*met) error) (met, error) {
+	var m met
+	what, err := about(ctx, records, c, func() (string, error) {
+		s, err := store.Environment(ctx, c.Repo.ID, t.name)
+		if err != nil {
+			return "", err
+		}
+		m = met{Now: c.Now, Lock: s.Lock}
+		if err := may(&m); err != nil {
+			return "", err
+		}
+		return string(encode(m)), nil
+	})
+	if err != nil {
+		return met{}, err
+	}
+	m = met{}
+	err = json.Unmarshal([]byte(what), &m)
+	return m, err
 }
 
 func (k Lock) mayTakeOver(c *Call, t locked, old *pipeline.Lock) error {
@@ -110,34 +152,32 @@ func (u Unlock) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	reason, loud := prose(c.Line.Flag("reason")), ""
-	// Which lock is meant stays the same however often the command is tried.
-	meant, err := about(ctx, u.Records, c, func() (string, error) {
-		s, err := u.Store.Environment(ctx, c.Repo.ID, t.name)
-		if err != nil {
-			return "", err
-		}
-		return lockID(s.Lock), mayUnlock(c, t, s.Lock, reason)
+	reason := prose(c.Line.Flag("reason"))
+	m, err := meet(ctx, u.Store, u.Records, c, t, func(m *met) error {
+		m.Taken = m.Lock.Holds(c.Now) && m.Lock.Run == "" && m.Lock.By.ID != c.Actor.ID
+		return mayUnlock(c, t, m.Lock, reason)
 	})
 	if err != nil {
 		return Reply{}, err
 	}
 	err = changeLock(ctx, u.Store, c, t, func(s *pipeline.EnvironmentState) ([]pipeline.Job, error) {
-		old := s.Lock
-		if old == nil || lockID(old) != meant {
+		if lockID(s.Lock) != lockID(m.Lock) {
 			return nil, nil // an earlier try took it off
 		}
 		s.Lock = nil
-		if old.Run == "" && old.By.ID != c.Actor.ID {
-			loud = fmt.Sprintf("🔓 %s took %s's lock off %s: %s", c.Actor.Login, old.By.Login, t.title, Code(reason))
-			return []pipeline.Job{tell(c, old, fmt.Sprintf("%s took your lock off %s: %s. It was: %s.", c.Actor.Login, t.title, Code(reason), Code(old.Reason)))}, nil
+		if m.Taken {
+			return []pipeline.Job{tell(c, m.Lock, fmt.Sprintf("%s took your lock off %s: %s. It was: %s.", c.Actor.Login, t.title, Code(reason), Code(m.Lock.Reason)))}, nil
 		}
 		return nil, nil
 	})
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Text: fmt.Sprintf("**%s** is unlocked.", t.title), Loud: loud}, nil
+	reply := Reply{Text: fmt.Sprintf("**%s** is unlocked.", t.title)}
+	if m.Taken {
+		reply.Loud = fmt.Sprintf("🔓 %s took %s's lock off %s: %s", c.Actor.Login, m.Lock.By.Login, t.title, Code(reason))
+	}
+	return reply, nil
 }
 
 // lockID tells a lock from the others of its environment.

@@ -33,6 +33,9 @@ func (Promote) Help() Help {
 }
 
 func (p Promote) Do(ctx context.Context, c *Call) (Reply, error) {
+	if reply, done, err := start(p).again(ctx, c); done || err != nil {
+		return reply, err
+	}
 	from, err := environment(c, c.Line.Arg("from"))
 	if err != nil {
 		return Reply{}, err
@@ -57,20 +60,12 @@ func (p Promote) runsThere(ctx context.Context, c *Call, from string, req *pipel
 	if err != nil {
 		return err
 	}
-	last, err := p.Store.Deployments(ctx, c.Repo.ID, from, 1)
-	if err != nil {
-		return err
-	}
-	var newest *pipeline.Deployment
-	if len(last) > 0 {
-		newest = &last[0]
-	}
-	d := state.Stands(newest)
+	d := state.Stands()
 	switch {
 	case state.Active != "":
 		return pipeline.Refuse("run_active", "Run %s works on %s right now. Wait for its end, then say `/promote %s %s` again.", state.Active, from, from, req.Environment.Name)
 	case d == nil && state.Current != nil:
-		return pipeline.Refuse("not_settled", "The last deploy to %s, run %s, went wrong, so what runs there is not known for sure. Repair it with `/rollback %s` or another `/deploy %s` first.", from, newest.Run, from, from)
+		return pipeline.Refuse("not_settled", "The last deploy to %s, run %s, went wrong, so what runs there is not known for sure. Repair it with `/rollback %s` or another `/deploy %s` first.", from, state.Unsettled, from, from)
 	case d == nil:
 		return pipeline.Refuse("nothing_deployed", "Nothing has been deployed to %s successfully yet, so there is nothing to promote. First: `/deploy %s`.", from, from)
 	case req.Environment.Protected && !c.Came.IsZero() && !d.At.Before(c.Came):

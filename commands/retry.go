@@ -2,8 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -29,6 +27,9 @@ func (Retry) Help() Help {
 }
 
 func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
+	if reply, done, err := start(t).again(ctx, c); done || err != nil {
+		return reply, err
+	}
 	old, err := t.which(ctx, c)
 	if err != nil {
 		return Reply{}, err
@@ -62,16 +63,14 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	if req.ID, err = ChooseRunID(ctx, t.Records, t.Store, c.Repo.ID, c.Key); err != nil {
 		return Reply{}, err
 	}
-	if _, err := t.Store.Load(ctx, req.ID); errors.Is(err, pipeline.ErrNotFound) { // else an earlier try made it
-		if err := refuse([]pipeline.Gate{pipeline.InTime(pipeline.Question{Said: c.Said}, c.Now)}, c.Line, req); err != nil {
-			return Reply{}, err
-		}
+	if err := refuse([]pipeline.Gate{pipeline.InTime(pipeline.Question{Said: c.Said}, c.Now)}, c.Line, req); err != nil {
+		return Reply{}, err
 	}
 	r, err := t.Runs.Start(ctx, req)
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Run: r.ID, Text: fmt.Sprintf("Running %s again on `%s` as run %s.", r.Pipeline.Name, r.ShortSHA(), r.ID)}, nil
+	return Reply{Run: r.ID, Text: started(r)}, nil
 }
 
 // which finds the run by its id, else the newest of the pull request that failed.
@@ -82,6 +81,9 @@ func (t Retry) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
 			return nil, pipeline.Refuse("still_open", "Run %s has not ended yet: it %s. Cancel it first, or wait.", r.ID, stands(r.State))
 		}
 		return r, err
+	}
+	if c.PR == 0 {
+		return nil, pipeline.Refuse("missing_argument", "Say which run: `/retry <run>`. What there is says `/status`, or `/history <env>`.")
 	}
 	runs, err := t.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR})
 	if err != nil {

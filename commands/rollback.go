@@ -30,6 +30,9 @@ func (Rollback) Help() Help {
 }
 
 func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
+	if reply, done, err := start(rb).again(ctx, c); done || err != nil {
+		return reply, err
+	}
 	env, err := environment(c, c.Line.Arg("env"))
 	if err != nil {
 		return Reply{}, err

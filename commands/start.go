@@ -17,16 +17,29 @@ type start struct {
 	Records Records
 }
 
+// again answers a command that started its run when it was tried before: it is
+// not to be refused now, whatever has changed since. false: it has started none.
+func (s start) again(ctx context.Context, c *Call) (Reply, bool, error) {
+	id, err := s.Records.Get(ctx, c.Repo.ID, RunKey(c.Key))
+	if errors.Is(err, pipeline.ErrNotFound) || err == nil && id == nil {
+		return Reply{}, false, nil
+	}
+	if err != nil {
+		return Reply{}, false, err
+	}
+	r, err := s.Store.Load(ctx, pipeline.RunID(id))
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return Reply{}, false, nil
+	}
+	if err != nil {
+		return Reply{}, false, err
+	}
+	return Reply{Run: r.ID, Text: started(r)}, true, nil
+}
+
 func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, error) {
-	env := req.Environment
 	id, err := ChooseRunID(ctx, s.Records, s.Store, c.Repo.ID, c.Key)
 	if err != nil {
-		return Reply{}, err
-	}
-	switch r, err := s.Store.Load(ctx, id); {
-	case err == nil: // an earlier try got as far as that: it is not to be refused now
-		return Reply{Run: r.ID, Text: started(r, env)}, nil
-	case !errors.Is(err, pipeline.ErrNotFound):
 		return Reply{}, err
 	}
 	req.ID = id
@@ -44,7 +57,7 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Run: r.ID, Text: started(r, env)}, nil
+	return Reply{Run: r.ID, Text: started(r)}, nil
 }
 
 // doubted is the refusal of what would be deployed if nobody doubted it: what
@@ -139,7 +152,11 @@ func exactly(l Line, req pipeline.Request) string {
 	return line
 }
 
-func started(r *pipeline.Run, env *pipeline.Environment) string {
+func started(r *pipeline.Run) string {
+	if r.Environment == nil {
+		return fmt.Sprintf("Running %s again on `%s` as run %s.", r.Pipeline.Name, r.ShortSHA(), r.ID)
+	}
+	env := r.Environment
 	text := fmt.Sprintf("Deploying `%s` to **%s** as run %s.", r.ShortSHA(), env.Name, r.ID)
 	switch {
 	case r.DryRun:

@@ -135,7 +135,7 @@ func Gates(q Question, f Facts, now time.Time) []Gate {
 	}
 	gates = append(gates, draft(q, f), source(q, f),
 		checks(q, f, now), reviews(q, f, now), upToDate(q, f), conflict(q, f, now), order(q, f, now),
-		approval(q, f), freeze(q, f, now), locked(q, f, now), concurrency(q, f))
+		approval(q, f), freeze(q, f, now), locked(q, f, now), concurrency(q, f, now))
 	for i, g := range gates {
 		gates[i] = override(g, q, f, now)
 	}
@@ -209,7 +209,7 @@ func head(q Question, f Facts) Gate {
 	case !pr.Merged && !pr.Open:
 		return Gate{Name: GateHead, State: Fails, Code: "closed",
 			Sentence: "The pull request was closed.", Fix: "Reopen it, then ask again."}
-	case !pr.Merged && pr.Head != q.SHA:
+	case pr.Head != q.SHA:
 		return Gate{Name: GateHead, State: Fails, Code: "head_moved",
 			Sentence: fmt.Sprintf("The pull request moved from `%s` to `%s` after this was asked.", short(q.SHA), short(pr.Head)),
 			Fix:      "Look at the new commits, then ask again."}
@@ -281,10 +281,10 @@ func typed(s string) string { return "`" + strings.ReplaceAll(s, "`", "'") + "`"
 // concurrency: one run at a time, the others in order; a rollback goes ahead of
 // all that wait. A redeploy that serves a failed run works on the environment
 // that run holds.
-func concurrency(q Question, f Facts) Gate {
+func concurrency(q Question, f Facts, now time.Time) Gate {
 	e := f.Environment
 	place := slices.Index(e.Queue, q.Run)
-	rollback := q.Trigger == ByRollback
+	rollback := q.Trigger == ByRollback || hurries(q, f, now)
 	busy := fmt.Sprintf("Run %s has it", e.Active)
 	switch {
 	case q.Parent != "" && e.Active != q.Parent:

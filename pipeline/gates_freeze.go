@@ -28,9 +28,9 @@ func (e *Environment) FrozenAt(now time.Time) (reason string, until time.Time, f
 // frozenAt returns a window that is open and the end of the freeze, which goes
 // on while one window opens before the other closes.
 func frozenAt(windows []Freeze, now time.Time) (first Freeze, end time.Time, frozen bool) {
-	const chained = 100 // windows that never leave a gap have no end; look again there
+	const horizon = 366 * 24 * time.Hour // windows that never leave a gap have no end; look again there
 	end = now
-	for range chained {
+	for end.Sub(now) < horizon {
 		w, until, open := openWindow(windows, end)
 		if !open {
 			break
@@ -71,15 +71,21 @@ func (w Freeze) At(now time.Time) (end time.Time, open bool) {
 	const shift = 3 * time.Hour // more than clocks are ever moved
 	length := time.Duration(w.For)
 	wall := asUTC(now.In(zone))
-	for at := schedule.Next(wall.Add(-length - shift)); !at.IsZero() && !at.After(wall.Add(shift)); at = schedule.Next(at) {
-		for _, begin := range readings(at, zone, shift) {
-			until := begin.Add(length)
-			if !begin.After(now) && until.After(now) && until.After(end) {
-				end, open = until, true
+	// The window that began last ends last, so it is looked for from now on backwards.
+	for back := 24 * time.Hour; ; back *= 4 {
+		back = min(back, length)
+		for at := schedule.Next(wall.Add(-back - shift)); !at.IsZero() && !at.After(wall.Add(shift)); at = schedule.Next(at) {
+			for _, begin := range readings(at, zone, shift) {
+				until := begin.Add(length)
+				if !begin.After(now) && until.After(now) && until.After(end) {
+					end, open = until, true
+				}
 			}
 		}
+		if open || back == length {
+			return end, open
+		}
 	}
-	return end, open
 }
 
 // readings are the moments at which a clock in the zone shows the time of day:

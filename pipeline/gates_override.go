@@ -64,6 +64,14 @@ func override(g Gate, q Question, f Facts, now time.Time) Gate {
 	return g
 }
 
+// hurries: who has been helped past a gate in an emergency does not wait behind
+// those whom that gate still holds up.
+func hurries(q Question, f Facts, now time.Time) bool {
+	return slices.ContainsFunc(Overridable(), func(gate string) bool {
+		return len(Overriders(gate, q.Overrides, f.Live.People, now)) >= OverridersNeeded(f.Policy)
+	})
+}
+
 // mayOverride reports whether the run could still be helped by an override.
 func (r *Run) mayOverride(gate string) bool {
 	name, is := strings.CutPrefix(gate, overridePrefix)

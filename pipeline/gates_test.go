@@ -92,7 +92,7 @@ func TestGates(t *testing.T) {
 		{"it was merged", pipeline.GateHead, func(a *asked) { a.facts.Live.PullRequest.Open, a.facts.Live.PullRequest.Merged = false, true }, pipeline.Passes, ""},
 		{"a rollback after it was closed", pipeline.GateHead, rollback(func(a *asked) { a.facts.Live.PullRequest.Open = false }), pipeline.Passes, ""},
 		{"the head moved", pipeline.GateHead, moved, pipeline.Fails, "head_moved"},
-		{"the head moved after the merge", pipeline.GateHead, func(a *asked) { moved(a); a.facts.Live.PullRequest.Merged = true }, pipeline.Passes, ""},
+		{"the head moved after the merge", pipeline.GateHead, func(a *asked) { moved(a); a.facts.Live.PullRequest.Merged = true }, pipeline.Fails, "head_moved"},
 		{"a rollback after the head moved", pipeline.GateHead, rollback(moved), pipeline.Passes, ""},
 		{"a draft", pipeline.GateDraft, draft, pipeline.Fails, "draft"},
 		{"a draft where nothing is protected", pipeline.GateDraft, func(a *asked) { draft(a); a.facts.Policy.Protected = false }, pipeline.Passes, ""},

@@ -51,6 +51,10 @@ func (m *move) leave(d Finish) {
 	}
 	m.change.Deployment = &dep
 	m.envDone = true
+	env.Unsettled = ""
+	if d.State != Succeeded && d.State != RolledBack {
+		env.Unsettled = r.ID
+	}
 	switch {
 	case d.State != Succeeded: // what ran before still does, or a redeploy has said so already
 	case r.Reverts != "" && r.Restores == nil:

@@ -68,7 +68,7 @@ func admission(r *Run, f Facts, now time.Time) []Decision {
 		return []Decision{AskLive{}}
 	}
 	f.Policy = r.Environment
-	if early { // what people are asked they can answer before; the rest must hold then
+	if early && f.Live.Unverified == "" { // what people are asked they can answer before; the rest must hold then
 		h := scheduled(r)
 		if g := approval(QuestionOf(r), f); g.State != Passes {
 			h.Code, h.Message = g.Code, g.Sentence+" "+h.Message
@@ -101,7 +101,8 @@ func nothingToDo(r *Run, f Facts) bool {
 		return r.Nothing != ""
 	}
 	e := f.Environment
-	return e.Active == "" && e.Current != nil && e.Current.Run == r.Same
+	now := e.Stands()
+	return now != nil && now.Run == r.Same
 }
 
 // adopt ends a run that has nothing to do, so that whoever waits for its check

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/robfig/cron/v3"
 )
 
 // The functions below look at one mapping after it was read without a problem:
@@ -26,6 +28,25 @@ func finishApprovals(d *decoder, n *node, a *ApprovalPolicy) {
 	fill(&a.Count, 1)
 	fill(&a.Expires, Duration(day))
 	d.enoughPeople(n, a.Count, a.By)
+}
+
+// finishFreeze refuses what begins all the time: it would never end, and to find
+// that out costs every deploy.
+func finishFreeze(d *decoder, n *node, f *Freeze) {
+	fill(&f.Timezone, "UTC")
+	schedule, err := cron.ParseStandard(f.Cron)
+	if err != nil {
+		return // said already
+	}
+	const most = 24
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	at, begins := schedule.Next(start), 0
+	for day := start.Add(day); !at.IsZero() && at.Before(day) && begins <= most; begins++ {
+		at = schedule.Next(at)
+	}
+	if begins > most {
+		d.report(n.at("cron"), "A freeze begins at most every hour, and %q does more often. Write when it begins, and in \"for\" how long it lasts.", f.Cron)
+	}
 }
 
 // enoughPeople refuses a question that can never be answered.

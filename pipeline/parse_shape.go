@@ -86,7 +86,7 @@ func freezeShape() kind[Freeze] {
 		needed("for", duration(time.Minute, longest), func(f *Freeze) *Duration { return &f.For }, "How long it lasts."),
 		optional("timezone", timezone(), func(f *Freeze) *string { return &f.Timezone }, "IANA name of the time zone. Default: UTC."),
 		optional("reason", plainText(), func(f *Freeze) *string { return &f.Reason }, "Why, for people."),
-	).and(func(_ *decoder, _ *node, f *Freeze) { fill(&f.Timezone, "UTC") })
+	).and(finishFreeze)
 }
 
 func kubernetesShape() kind[KubernetesTarget] {

@@ -249,6 +249,9 @@ type EnvironmentState struct {
 	Lock    *Lock       `json:"lock,omitempty"`
 	Fence   int64       `json:"fence"` // grows with every run that takes the environment
 	Current *Deployment `json:"current,omitempty"`
+	// Unsettled is the run that worked on it last and went wrong: what stands
+	// there since is not known.
+	Unsettled RunID `json:"unsettled,omitempty"`
 
 	Version int64 `json:"-"`
 }

@@ -131,7 +131,7 @@ func isKey(s string) bool {
 
 // said is the message that a command becomes, without its id.
 func (h *handler) said(ctx context.Context, c Command, client string) (bot.Said, error) {
-	m := bot.Said{Actor: h.Actor, Text: c.Text, At: h.Now().Add(-slack).UTC(), Origin: pipeline.Origin{Surface: bot.SurfaceAPI, PR: c.PR}}
+	m := bot.Said{Actor: h.Actor, Text: c.Text, At: h.Now().Add(-slack).UTC(), Came: h.Now().UTC(), Origin: pipeline.Origin{Surface: bot.SurfaceAPI, PR: c.PR}}
 	if m.Actor.ID == 0 {
 		m.Actor.Login = "api"
 	}

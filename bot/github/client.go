@@ -41,7 +41,6 @@ type Config struct {
 type environments interface {
 	Runs(ctx context.Context, q pipeline.RunQuery) ([]*pipeline.Run, error)
 	Environment(ctx context.Context, repo int64, name string) (*pipeline.EnvironmentState, error)
-	Deployments(ctx context.Context, repo int64, environment string, limit int) ([]pipeline.Deployment, error)
 }
 
 // budget books cost unless more than limit would be booked in a stretch of per;

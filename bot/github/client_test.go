@@ -344,10 +344,6 @@ func (e envs) Environment(_ context.Context, repo int64, name string) (*pipeline
 	return st, nil
 }
 
-func (envs) Deployments(context.Context, int64, string, int) ([]pipeline.Deployment, error) {
-	return []pipeline.Deployment{{State: pipeline.Succeeded}}, nil
-}
-
 func (envs) Runs(context.Context, pipeline.RunQuery) ([]*pipeline.Run, error) { return nil, nil }
 
 func TestLive(t *testing.T) {

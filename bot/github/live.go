@@ -112,15 +112,7 @@ func (c *Client) askOrder(ctx context.Context, r *pipeline.Run, l *pipeline.Live
 		if err != nil {
 			return pipeline.Temporary(err)
 		}
-		last, err := c.cfg.Environments.Deployments(ctx, r.Repo.ID, name, 1)
-		if err != nil {
-			return pipeline.Temporary(err)
-		}
-		var newest *pipeline.Deployment
-		if len(last) > 0 {
-			newest = &last[0]
-		}
-		now := env.Stands(newest)
+		now := env.Stands()
 		l.AfterOK[name] = now != nil && now.SHA == r.SHA
 	}
 	return nil
