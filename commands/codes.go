@@ -165,6 +165,7 @@ func Reasons() []Reason {
 		{"resolved", "A person said how it ended."},
 		{"rollback", "Left out in a rollback."},
 		{"rollback_failed", "The rollback failed as well."},
+		{"reused", "The step was not run again; its recorded outputs were taken."},
 		{"rolled_back", "It was rolled back."},
 		{"run_failed", "Not started, because another step failed."},
 		{"secret_refused", "The operator does not allow this secret here."},

@@ -106,6 +106,8 @@ func (m *move) apply(ctx context.Context, d Decision) error {
 		return m.ask(ctx)
 	case Begin:
 		return m.begin(ctx, d.Step)
+	case Reuse:
+		m.reuse(d.Step)
 	case Hold:
 		m.hold(d)
 	case Admit:

@@ -18,6 +18,9 @@ type (
 	Admit struct{}
 	// Begin starts a step's next attempt.
 	Begin struct{ Step string }
+	// Reuse ends a step with the outputs it had in the deployment that is
+	// promoted or brought back.
+	Reuse struct{ Step string }
 	// Call has the runner of a step called again.
 	Call struct{ Step string }
 	// Skip ends a step that never ran.
@@ -55,6 +58,7 @@ func (AskLive) decision()   {}
 func (Hold) decision()      {}
 func (Admit) decision()     {}
 func (Begin) decision()     {}
+func (Reuse) decision()     {}
 func (Call) decision()      {}
 func (Skip) decision()      {}
 func (Settle) decision()    {}

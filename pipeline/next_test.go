@@ -38,6 +38,8 @@ func sayOne(d pipeline.Decision) string {
 		return "admit"
 	case pipeline.Begin:
 		return words("begin", d.Step)
+	case pipeline.Reuse:
+		return words("reuse", d.Step)
 	case pipeline.Call:
 		return words("call", d.Step)
 	case pipeline.Skip:
@@ -357,6 +359,18 @@ func TestNextAdmits(t *testing.T) {
 		{"its time has come, and all gates are asked", states{queued}, in(func(c *nextCase) {
 			c.run.NotBefore, c.facts.Environment.Lock = noon, &pipeline.Lock{Expires: later}
 		}), "hold locked until 13:00 in the queue"},
+		{"what is promoted was built before", states{queued, queued}, func(c *nextCase) {
+			c.run.Promotes = &pipeline.Deployment{Artifacts: map[string]string{"a.digest": "sha256:1"}}
+			c.run.Pipeline.Steps[0].Reuse, c.run.Pipeline.Steps[1].Reuse = true, true
+		}, "reuse a"},
+		{"what is brought back was built before", states{queued}, func(c *nextCase) {
+			c.run.Trigger, c.run.Restores = pipeline.ByRollback, &pipeline.Deployment{Artifacts: map[string]string{"a.digest": "sha256:1"}}
+			c.run.Pipeline.Steps[0].Reuse = true
+		}, "reuse a"},
+		{"what is promoted left no record", states{queued}, func(c *nextCase) {
+			c.run.Promotes, c.run.Pipeline.Steps[0].Reuse = &pipeline.Deployment{Artifacts: map[string]string{"b.digest": "sha256:1"}}, true
+		}, "begin a"},
+		{"what is new is built", states{queued}, func(c *nextCase) { c.run.Pipeline.Steps[0].Reuse = true }, "begin a"},
 		{"nothing is to be done", states{queued, queued}, in(func(c *nextCase) {
 			c.run.Environment, c.facts.Environment, c.run.Nothing = nil, nil, "Nothing has changed."
 		}), "skip a nothing_to_do; skip b nothing_to_do; finish succeeded nothing_to_do"},

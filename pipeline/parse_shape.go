@@ -175,6 +175,7 @@ func stepShape(uses []Uses) kind[Step] {
 		optional("artifacts", some(plainText()), func(s *Step) *[]string { return &s.Artifacts }, "Files to keep, patterns."),
 		optional("after_crash", choice(Ask, Rerun), func(s *Step) *AfterCrash { return &s.AfterCrash }, "What to do when nobody saw how it ended. Default: ask."),
 		optional("undo", script(), func(s *Step) *string { return &s.Undo }, "A script that reverts run."),
+		optional("reuse", truth(), func(s *Step) *bool { return &s.Reuse }, "In a promotion or a rollback, take the outputs it had then instead of running it again. Default: false."),
 		refused[Step]("matrix", "matrix is not supported yet. Write one step for each combination."),
 	).saying(schema{"oneOf": []any{schema{"required": []string{"run"}}, schema{"required": []string{"uses"}}}, "dependentRequired": onlyBeside}).
 		saying(withSchema(uses)).

@@ -154,6 +154,7 @@ type Step struct {
 	Artifacts       []string          `json:"artifacts,omitempty"`
 	AfterCrash      AfterCrash        `json:"after_crash,omitempty"` // default ask
 	Undo            string            `json:"undo,omitempty"`        // a script that reverts Run
+	Reuse           bool              `json:"reuse,omitempty"`       // where a deployment is promoted or brought back, its recorded outputs are taken
 }
 
 // Retry says how often a failed step is tried again. Attempts counts the first.
