@@ -24,7 +24,7 @@ check: $(GOLANGCI) $(DEADCODE)
 	@out="$$($(DEADCODE) -test -filter '^github.com/shipmate/shipmate/(bot|cmd|commands|integrations|pipeline)' ./...)"; test -z "$$out" || { echo "$$out"; exit 1; }
 
 # The bot is killed at every point of every story, which takes most of an hour;
-# "test" takes every twentieth.
+# "test" takes every thirtieth.
 crash:
 	go test -tags crash ./test/crash -timeout 90m -every 1 -v
 

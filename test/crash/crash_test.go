@@ -31,7 +31,7 @@ var (
 	only  = flag.String("story", "", "play only this story")
 	kill  = flag.String("kill", "", `play only this point, such as "after a reply of Redis, number 7"`)
 	lanes = flag.Int("lanes", 4, "plays at the same time")
-	every = flag.Int("every", 20, "kill at every n-th point only; 1 takes half an hour")
+	every = flag.Int("every", 30, "kill at every n-th point only; 1 takes hours")
 )
 
 func TestMain(m *testing.M) {
