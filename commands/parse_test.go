@@ -217,7 +217,7 @@ func TestComments(t *testing.T) {
 		{"/deploy prod “—wait”", "! not_ascii"},
 		{"/lock prod --for 2h --reason \"x\"", "lock env=prod --reason=x --for=2h"},
 
-		// T25: what a shell would make something of is one word, or refused.
+		// What a shell would make something of is one word, or refused.
 		{"/deploy prod poc;id;false;#", "deploy env=prod ref=poc;id;false;#"},
 		{"/deploy prod a&&id", "deploy env=prod ref=a&&id"},
 		{"/deploy prod a$(id)b", "deploy env=prod ref=a$(id)b"},
@@ -232,7 +232,7 @@ func TestComments(t *testing.T) {
 		{"/deploy prod zzz\";echo${IFS}\"hello\";#", "! open_quote"},
 		{"/deploy prod a\\nid", "deploy env=prod ref=a\\nid"},
 
-		// T26: flags of others.
+		// Flags of others.
 		{"/deploy prod --upload-pack=touch", "! unknown_flag"},
 		{"/deploy prod -oProxyCommand=x", "! unknown_flag"},
 		{"/deploy prod ext::sh", "deploy env=prod ref=ext::sh"},
@@ -240,13 +240,13 @@ func TestComments(t *testing.T) {
 		{"/deploy prod -e @/etc/passwd", "! unknown_flag"},
 		{"/deploy prod -var-file=/proc/self/environ", "! unknown_flag"},
 
-		// T27: paths are words here; what they name is for GitHub to say.
+		// Paths are words here; what they name is for GitHub to say.
 		{"/deploy ../prod", "deploy env=../prod"},
 		{"/deploy prod a/../../b", "deploy env=prod ref=a/../../b"},
 		{"/deploy C:\\x", "deploy env=C:\\x"},
 		{"/deploy pr\x00od", "! not_ascii"},
 
-		// T28: other letters.
+		// Other letters.
 		{"/dеploy prod", "! not_ascii"},                                       // Cyrillic
 		{"/ⅾeploy prod", "! not_ascii"},                                       // a Roman numeral
 		{"／deploy prod", "! not_ascii"},                                       // a full-width slash
@@ -266,7 +266,7 @@ func TestComments(t *testing.T) {
 		{"/deploy prod --reason \u202ex", "deploy env=prod --reason=\u202ex"}, // cleaned by prose
 		{"/deploy prod\xff", "! not_ascii"},                                   // not UTF-8
 
-		// T29: no guessing.
+		// No guessing.
 		{"/deploy prodx", "deploy env=prodx"},
 		{"/deploy prod\n\n> /deploy stg", "deploy env=prod"},
 		{"On Monday mona wrote:\n> /deploy prod\n\nno", ""},
