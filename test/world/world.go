@@ -4,21 +4,16 @@
 package world
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -81,40 +76,6 @@ const (
 
 	APIToken = "the-token-of-the-api-of-this-world" // it acts as mona, see Config.Env
 )
-
-// Build compiles shipmate into dir and returns the executable's path.
-func Build(ctx context.Context, dir string, flags ...string) (string, error) {
-	path := filepath.Join(dir, "shipmate")
-	args := append([]string{"build", "-o", path}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, "github.com/shipmate/shipmate/cmd/shipmate")...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build shipmate: %w\n%s", err, out)
-	}
-	return path, nil
-}
-
-// lookAtSources looks at every file the executable is made of: so the go
-// command knows that a test that passed with it has to be run again when one
-// of them has changed.
-func lookAtSources() error {
-	_, here, _, ok := runtime.Caller(0)
-	root := filepath.Join(filepath.Dir(here), "..", "..")
-	if _, err := os.Stat(filepath.Join(root, "go.mod")); !ok || err != nil {
-		return nil // compiled elsewhere: no test of this copy
-	}
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != root || d.Name() == "testdata" || d.Name() == "docs"):
-			return filepath.SkipDir
-		case d.IsDir():
-			return nil
-		}
-		_, err = os.Stat(path)
-		return err
-	})
-}
 
 // Start makes the world and waits until the bot is ready.
 func Start(ctx context.Context, cfg Config) (*World, error) {
@@ -256,103 +217,6 @@ func (w *World) signIn() []string {
 	}
 }
 
-// ready waits until the bot answers, or has ended.
-func (w *World) ready(ctx context.Context) error {
-	return w.poll(ctx, func() (bool, error) {
-		res, err := http.Get(w.URL + "/readyz")
-		if err != nil {
-			return false, nil
-		}
-		return res.StatusCode == http.StatusOK, res.Body.Close()
-	})
-}
-
-// poll asks every few milliseconds until done, ctx ends or the bot does. The
-// bot tells nobody when it is idle, so it has to be asked.
-func (w *World) poll(ctx context.Context, done func() (bool, error)) error {
-	t := time.NewTicker(10 * time.Millisecond)
-	defer t.Stop()
-	for {
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("bot: %w; see %s", context.Cause(ctx), w.path("bot.log"))
-		case <-w.exited:
-			said, _ := os.ReadFile(w.path("bot.log"))
-			return fmt.Errorf("bot ended: %w:\n%s", w.exit, said)
-		case <-t.C:
-		}
-	}
-}
-
-// Settle waits until nothing moves any more but by a person or a timer of a
-// run: all webhooks are answered and the bot's queues are empty.
-func (w *World) Settle(ctx context.Context) error {
-	return w.SettleBut(ctx, func() int { return 0 })
-}
-
-// SettleBut is Settle while so many steps, which end only when somebody stops
-// them, stay in hand.
-func (w *World) SettleBut(ctx context.Context, held func() int) error {
-	quiet := 0
-	return w.poll(ctx, func() (bool, error) {
-		if err := w.GitHub.WaitDelivered(ctx); err != nil {
-			return false, err
-		}
-		// Twice in a row, because a job may end after it caused a webhook.
-		if quiet++; !w.idle(float64(held())) {
-			quiet = 0
-		}
-		return quiet == 2, nil
-	})
-}
-
-// idle reports whether the queues are empty but for the held steps. A bot that
-// does not answer is not idle.
-func (w *World) idle(held float64) bool {
-	m, err := w.scrape()
-	control, known := m[`shipmate_queue_depth{pool="control"}`]
-	return err == nil && known && control == 0 && m[`shipmate_queue_depth{pool="steps"}`] == held && m[`shipmate_queue_delayed{due="soon"}`] == 0
-}
-
-// Metric sums a metric of the bot over its labels.
-func (w *World) Metric(name string) (float64, error) {
-	all, err := w.scrape()
-	sum, found := 0.0, false
-	for series, v := range all {
-		if series == name || strings.HasPrefix(series, name+"{") {
-			sum, found = sum+v, true
-		}
-	}
-	if err == nil && !found {
-		err = fmt.Errorf("no metric %s", name)
-	}
-	return sum, err
-}
-
-// scrape reads all metrics of the bot, by name and labels.
-func (w *World) scrape() (map[string]float64, error) {
-	res, err := http.Get("http://" + w.metrics + "/metrics")
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	all := map[string]float64{}
-	lines := bufio.NewScanner(res.Body)
-	for lines.Scan() {
-		i := strings.LastIndexByte(lines.Text(), ' ')
-		if i < 0 || lines.Text()[0] == '#' {
-			continue
-		}
-		if all[lines.Text()[:i]], err = strconv.ParseFloat(lines.Text()[i+1:], 64); err != nil {
-			return nil, err
-		}
-	}
-	return all, lines.Err()
-}
-
 // StopBot ends the bot as an operator does, and waits for it.
 func (w *World) StopBot() error { return w.signal(syscall.SIGTERM) }
 
@@ -387,31 +251,6 @@ func (w *World) Close() error {
 		err = errors.Join(err, claim.Close())
 	}
 	return errors.Join(err, w.GitHub.Close())
-}
-
-// claimPorts finds addresses that nothing listens on, and keeps other worlds
-// away from them with the UDP port of the same number. They lie below the range
-// that systems hand out by themselves: between our look and the bot's listen a
-// port of that range may become the end of anybody's connection.
-func (w *World) claimPorts(n int) ([]string, error) {
-	const first, last = 12000, 30000
-	var out []string
-	for _, offset := range rand.Perm(last - first) {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+offset))
-		claim, err := net.ListenPacket("udp", addr)
-		if err != nil {
-			continue
-		}
-		if l, err := net.Listen("tcp", addr); err != nil || l.Close() != nil {
-			_ = claim.Close()
-			continue
-		}
-		w.claims = append(w.claims, claim)
-		if out = append(out, addr); len(out) == n {
-			return out, nil
-		}
-	}
-	return nil, fmt.Errorf("no %d free ports between %d and %d", n, first, last)
 }
 
 // DataDir is where the bot keeps its files.
