@@ -18,16 +18,9 @@ type Deploy struct {
 
 func (Deploy) Help() Help {
 	return Help{
-		Name: "/deploy",
-		Args: []Arg{{Name: "env"}, {Name: "ref", Optional: true}},
-		Flags: []Flag{
-			{Name: "param", Value: "name=value", Repeat: true},
-			{Name: "dry-run"},
-			{Name: "at", Value: "22:00"},
-			{Name: "reason", Value: `"..."`, Prose: true},
-			{Name: "wait"},
-			{Name: "service", Value: "name"},
-		},
+		Name:     "/deploy",
+		Args:     []Arg{{Name: "env"}, {Name: "ref", Optional: true}},
+		Flags:    deployFlags(),
 		Summary:  "Deploys the pull request's head, or a branch, tag or commit; with --dry-run only says what it would do.",
 		Needs:    pipeline.Write,
 		Examples: []string{"/deploy staging", "/deploy prod v1.4.0", `/deploy prod --param replicas=5 --reason "big sale"`, `/deploy prod --at "22:00 Europe/Berlin"`, "/deploy prod --dry-run"},
@@ -51,6 +44,18 @@ func (d Deploy) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, start(d).doubted(ctx, c, req, doubt)
 	}
 	return start(d).now(ctx, c, req)
+}
+
+// deployFlags are those of every command that asks for a deploy.
+func deployFlags() []Flag {
+	return []Flag{
+		{Name: "param", Value: "name=value", Repeat: true},
+		{Name: "dry-run"},
+		{Name: "at", Value: "22:00"},
+		{Name: "reason", Value: `"..."`, Prose: true},
+		{Name: "wait"},
+		{Name: "service", Value: "name"},
+	}
 }
 
 // deployRequest is what /deploy and its like ask for, but for the revision.

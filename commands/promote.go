@@ -16,16 +16,9 @@ type Promote struct {
 
 func (Promote) Help() Help {
 	return Help{
-		Name: "/promote",
-		Args: []Arg{{Name: "from"}, {Name: "env", Word: "to"}},
-		Flags: []Flag{
-			{Name: "param", Value: "name=value", Repeat: true},
-			{Name: "dry-run"},
-			{Name: "at", Value: "22:00"},
-			{Name: "reason", Value: `"..."`, Prose: true},
-			{Name: "wait"},
-			{Name: "service", Value: "name"},
-		},
+		Name:     "/promote",
+		Args:     []Arg{{Name: "from"}, {Name: "env", Word: "to"}},
+		Flags:    deployFlags(),
 		Summary:  "Deploys exactly what runs in one environment to another one.",
 		Needs:    pipeline.Write,
 		Examples: []string{"/promote staging prod", `/promote staging to prod --reason "tested since Monday"`},
