@@ -1,0 +1,57 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Explain turns an error of the API server into one for people: what was being
+// done, why it was refused, and what to do. What may pass by itself (the server
+// is away, busy, or somebody was faster) is Temporary. Errors that are for
+// people already, and those of a ctx that ended, stay as they are.
+func (t Target) Explain(doing string, err error) error {
+	var status apierrors.APIStatus
+	switch {
+	case err == nil, pipeline.Code(err) != "", pipeline.IsTemporary(err), errors.Is(err, context.Canceled):
+		return err
+	case unreachable(err):
+		return pipeline.Temporary(&pipeline.Error{Code: "cluster_away", Err: err, Message: fmt.Sprintf("The cluster %s does not answer (%s). It is tried again.", t.Name, doing)})
+	case meta.IsNoMatchError(err):
+		return &pipeline.Error{Code: "unknown_kind", Err: err, Message: fmt.Sprintf("The cluster %s does not know a kind of object (%s): %v. Install its CustomResourceDefinition first, or correct apiVersion and kind.", t.Name, doing, err)}
+	case !errors.As(err, &status):
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	said := strings.TrimSuffix(status.Status().Message, ".")
+	explain := func(code, format string, args ...any) error {
+		return &pipeline.Error{Code: code, Err: err, Message: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case apierrors.IsForbidden(err) && strings.Contains(said, "exceeded quota"):
+		return explain("quota_exceeded", "The namespace %s has no room for this (%s): %s. Ask for less, or for a larger ResourceQuota.", t, doing, said)
+	case apierrors.IsForbidden(err):
+		return explain("forbidden", "shipmate may not do this in the namespace %s (%s): %s. Its Role there lacks that verb; `shipmate doctor` lists what is missing.", t, doing, said)
+	case apierrors.IsUnauthorized(err):
+		return explain("unauthorized", "The cluster %s does not accept shipmate's credentials (%s). The operator has to renew them.", t.Name, doing)
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		return explain("invalid_manifest", "The cluster %s refuses it (%s): %s.", t.Name, doing, said)
+	case apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err), apierrors.IsInternalError(err), apierrors.IsServiceUnavailable(err):
+		return pipeline.Temporary(explain("cluster_busy", "The cluster %s could not do it right now (%s): %s. It is tried again.", t.Name, doing, said))
+	}
+	return explain("cluster_refused_it", "The cluster %s answered (%s): %s.", t.Name, doing, said)
+}
+
+// unreachable: nothing came back that an API server would say.
+func unreachable(err error) bool {
+	var dial net.Error
+	var at *url.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &dial) || errors.As(err, &at)
+}

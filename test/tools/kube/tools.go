@@ -1,0 +1,9 @@
+//go:build tools
+
+package main
+
+// Pins the versions of what the tests build beside this binary.
+import (
+	_ "k8s.io/kubernetes/cmd/kubelet/app"
+	_ "sigs.k8s.io/kwok/cmd/kwok"
+)
