@@ -17,30 +17,37 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
 // Config is everything the operator can set: keys of the file and, see
 // environment below, variables, which win. Secrets come by variable or file only.
 type Config struct {
-	Addr        string   `yaml:"addr"`
-	BaseURL     string   `yaml:"base_url"`
-	DataDir     string   `yaml:"data_dir"`
-	MetricsAddr string   `yaml:"metrics_addr"`
-	RedisURL    string   `yaml:"redis_url"`
-	Insecure    bool     `yaml:"insecure_redis"`
-	Durability  string   `yaml:"durability"`
-	Roles       []string `yaml:"roles"`
-	Runner      string   `yaml:"runner"`
-	LogLevel    string   `yaml:"log_level"`
-	LogFormat   string   `yaml:"log_format"`
-	Identities  string   `yaml:"identities_file"`
-	GitHub      GitHub   `yaml:"github"`
-	Slack       Slack    `yaml:"slack"`
-	Secrets     Secrets  `yaml:"secrets"`
-	Workers     Workers  `yaml:"workers"`
-	Audit       Audit    `yaml:"audit"`
-	API         API      `yaml:"api"`
+	Addr        string     `yaml:"addr"`
+	BaseURL     string     `yaml:"base_url"`
+	DataDir     string     `yaml:"data_dir"`
+	MetricsAddr string     `yaml:"metrics_addr"`
+	RedisURL    string     `yaml:"redis_url"`
+	Insecure    bool       `yaml:"insecure_redis"`
+	Durability  string     `yaml:"durability"`
+	Roles       []string   `yaml:"roles"`
+	Runner      string     `yaml:"runner"`
+	LogLevel    string     `yaml:"log_level"`
+	LogFormat   string     `yaml:"log_format"`
+	Identities  string     `yaml:"identities_file"`
+	GitHub      GitHub     `yaml:"github"`
+	Slack       Slack      `yaml:"slack"`
+	Secrets     Secrets    `yaml:"secrets"`
+	Workers     Workers    `yaml:"workers"`
+	Audit       Audit      `yaml:"audit"`
+	API         API        `yaml:"api"`
+	Kubernetes  Kubernetes `yaml:"kubernetes"`
+}
+
+// Kubernetes names clusters and says who may deploy to them.
+type Kubernetes struct {
+	cluster.Config `yaml:",inline"`
 }
 
 // Audit says how the audit log is kept.

@@ -19,6 +19,7 @@ import (
 	"github.com/shipmate/shipmate/bot/api"
 	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/integrations"
+	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/pipeline"
 	"github.com/shipmate/shipmate/pipeline/auditlog"
@@ -95,7 +96,12 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err := scripts.Warm(); err != nil {
 		log.Warn("the first script starts a little slower: no shim could be kept ready", "err", err)
 	}
-	runners, secrets := everything(integrations.All(integrations.Needs{Shell: scripts}))
+	clusters, err := cluster.New(cfg.Kubernetes.Config, log)
+	if err != nil {
+		return &usageError{err}
+	}
+	defer clusters.Close()
+	runners, secrets := everything(integrations.All(integrations.Needs{Shell: scripts, Clusters: clusters, Source: gh.source}))
 
 	// What is said and decided is kept.
 	if err := audit.Add(ctx, "started:"+rand.Text(), pipeline.AuditEntry{Kind: "started", Text: "shipmate " + version, Via: "operator"}); err != nil {

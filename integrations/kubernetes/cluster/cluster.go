@@ -55,6 +55,7 @@ type Rule struct {
 	Environments []string `yaml:"environments"`
 	Cluster      string   `yaml:"cluster"`
 	Namespaces   []string `yaml:"namespaces"`
+	ClusterWide  bool     `yaml:"cluster_wide"` // also objects that belong to no namespace, such as CustomResourceDefinitions
 }
 
 // Clusters are all clusters the operator named. Connections are made when one
@@ -139,6 +140,16 @@ func (cs *Clusters) Names() []string { return slices.Sorted(maps.Keys(cs.config.
 type Target struct {
 	*Cluster
 	Namespace string
+
+	rules []Rule // that allow the run something in this cluster; nil: the operator's own
+}
+
+// Allows reports whether the run may touch objects of the namespace; "" stands
+// for those that belong to none.
+func (t Target) Allows(namespace string) bool {
+	return namespace == t.Namespace || slices.ContainsFunc(t.rules, func(r Rule) bool {
+		return namespace == "" && r.ClusterWide || namespace != "" && matches(r.Namespaces, namespace)
+	})
 }
 
 func (t Target) String() string { return t.Namespace + " of " + t.Name }
@@ -150,11 +161,14 @@ func (cs *Clusters) For(r *pipeline.Run) (Target, error) {
 		return Target{}, pipeline.Refuse("no_cluster", "%s does not say where it lives. Give the environment in .shipmate.yaml a `kubernetes: {cluster: ..., namespace: ...}`.", environmentOf(r))
 	}
 	at := r.Environment.Kubernetes
-	if !cs.allowed(r, at) {
+	rules := cs.rules(r, at.Cluster)
+	if !slices.ContainsFunc(rules, func(rule Rule) bool { return matches(rule.Namespaces, at.Namespace) }) {
 		return Target{}, pipeline.Refuse("cluster_refused", "The operator has not allowed %s to deploy %s to the namespace %s of the cluster %s. Ask for a rule under `kubernetes: {allow: ...}`.",
 			r.Repo, r.Environment.Name, at.Namespace, at.Cluster)
 	}
-	return cs.Target(at.Cluster, at.Namespace)
+	t, err := cs.Target(at.Cluster, at.Namespace)
+	t.rules = rules
+	return t, err
 }
 
 func environmentOf(r *pipeline.Run) string {
@@ -164,10 +178,14 @@ func environmentOf(r *pipeline.Run) string {
 	return "The environment " + r.Environment.Name
 }
 
-func (cs *Clusters) allowed(r *pipeline.Run, at *pipeline.KubernetesTarget) bool {
-	return slices.ContainsFunc(cs.config.Allow, func(rule Rule) bool {
-		return rule.Cluster == at.Cluster && matches([]string{rule.Repo}, r.Repo.String()) && matches(rule.Namespaces, at.Namespace) &&
-			(len(rule.Environments) == 0 || matches(rule.Environments, r.Environment.Name))
+// rules are those that let the run into the cluster.
+func (cs *Clusters) rules(r *pipeline.Run, cluster string) []Rule {
+	if cs == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(cs.config.Allow), func(rule Rule) bool {
+		return rule.Cluster != cluster || !matches([]string{rule.Repo}, r.Repo.String()) ||
+			len(rule.Environments) > 0 && !matches(rule.Environments, r.Environment.Name)
 	})
 }
 
