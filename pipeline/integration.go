@@ -21,6 +21,9 @@ type Uses struct {
 	Class  RetryClass // default Once
 	Params []Param    // what "with" may hold; anything else is an error at load
 	Runner Runner
+	// Check looks at what Params cannot say; it may be nil. At load a text may
+	// still be an expression.
+	Check func(with map[string]any) error
 }
 
 // RetryClass says what may be done with a step whose call was cut short.
@@ -81,6 +84,9 @@ type StepContext struct {
 	Outputs    map[string]string // of the steps this one needs: "step.name" -> value
 	Secrets    map[string]Secret // the ones the step declares
 	Log        Log
+	// Say shows people how far the step is, while the call goes on. What is
+	// said too fast is dropped.
+	Say func(message string)
 	// Save makes a checkpoint durable in the middle of a call. ErrLeaseLost
 	// means somebody else has the step now: stop at once, touch nothing.
 	Save func(ctx context.Context, checkpoint json.RawMessage) error

@@ -166,6 +166,11 @@ func (u Uses) checkWith(with map[string]any, check func(Param, any) (any, string
 			checked[p.Name] = native(p.Default)
 		}
 	}
+	if u.Check != nil {
+		if err := u.Check(checked); err != nil {
+			return nil, err
+		}
+	}
 	return checked, nil
 }
 

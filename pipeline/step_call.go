@@ -124,6 +124,7 @@ func (e *Engine) context(ctx context.Context, r *Run, def Step, s *StepRun, l *L
 		return nil, nil, err
 	}
 	c.Log = log
+	c.Say = e.say(ctx, r.ID, def.Name, l, log)
 	c.Save = func(ctx context.Context, checkpoint json.RawMessage) error {
 		_, err := e.update(ctx, r.ID, func(m *move) error {
 			m.run.Step(def.Name).Checkpoint = checkpoint
@@ -134,6 +135,34 @@ func (e *Engine) context(ctx context.Context, r *Run, def Step, s *StepRun, l *L
 		return err
 	}
 	return c, log, nil
+}
+
+// sayEvery is how often at most a step's message changes while a call goes on:
+// every change goes to all sinks.
+const sayEvery = 5 * time.Second
+
+// say is for progress only: what does not arrive is said better a moment later.
+func (e *Engine) say(ctx context.Context, id RunID, step string, l *Lease, log LogWriter) func(string) {
+	var mu sync.Mutex
+	var last time.Time
+	return func(message string) {
+		mu.Lock()
+		defer mu.Unlock()
+		now := e.Now()
+		if !last.IsZero() && now.Sub(last) < sayEvery {
+			return
+		}
+		last = now
+		_, err := e.update(ctx, id, func(m *move) error {
+			m.run.Step(step).Message = log.Mask(message)
+			m.touched = true
+			m.change.Hold = l
+			return nil
+		})
+		if err != nil && ctx.Err() == nil {
+			e.Log.Warn("progress of step", "run", string(id), "step", step, "err", err)
+		}
+	}
 }
 
 func (e *Engine) secrets(ctx context.Context, r *Run, names []string) (map[string]Secret, error) {

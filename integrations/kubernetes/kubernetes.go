@@ -1,4 +1,15 @@
-// Package kubernetes deploys to Kubernetes.
+// Package kubernetes deploys the objects of a repository to Kubernetes.
+//
+// Two runners share one way of doing it. The objects are read from the run's
+// commit ([manifest.Load]); what is about to change is written down in a
+// ConfigMap beside them (record.go), so that it can be brought back; every
+// object is written by server-side apply under a fence (write.go), so that a
+// call that lost its lease changes nothing; then watches tell when all is ready
+// (ready.go), or why it is not (stuck.go).
+//
+// [apply] does just that. [rollout] adds how the pods of a Deployment are
+// exchanged: rolling, blue-green or canary. Below cluster/ is how clusters are
+// reached, below manifest/ how objects are read.
 package kubernetes
 
 import (
@@ -21,9 +32,54 @@ type Config struct {
 	Clusters *cluster.Clusters // nil: none
 	Source   Source
 	Now      func() time.Time
+	// Patience is how long pods may stand in a state that does not pass by
+	// itself, such as an image that cannot be pulled; default 1 minute.
+	Patience time.Duration
+}
+
+func (cfg Config) patience() time.Duration {
+	if cfg.Patience == 0 {
+		return time.Minute
+	}
+	return cfg.Patience
 }
 
 // Integration are the runners.
-func Integration(Config) pipeline.Integration {
-	return pipeline.Integration{Name: "kubernetes"}
+func Integration(cfg Config) pipeline.Integration {
+	return pipeline.Integration{Name: "kubernetes", Runners: []pipeline.Uses{
+		{Name: "kubernetes.apply", Class: pipeline.Idempotent, Params: applyParams(), Check: checkSource, Runner: apply{cfg}},
+	}}
+}
+
+// sourceParams say where the objects are.
+func sourceParams() []pipeline.Param {
+	return []pipeline.Param{
+		{Name: "manifests", Type: "list", Help: "Files with Kubernetes objects, as globs."},
+		{Name: "kustomize", Type: "string", Help: "A Kustomize directory, instead of manifests."},
+		{Name: "images", Type: "map", Help: "Images to run instead, by their names without tags."},
+		{Name: "replicas", Type: "map", Help: "How many pods a Deployment or StatefulSet is to have, by its name."},
+		{Name: "force", Type: "bool", Help: "Takes fields over that others manage."},
+		{Name: "ready_within", Type: "duration", Default: "10m", Help: "How long it may take until all is ready."},
+	}
+}
+
+// checkSource: the objects come from one place.
+func checkSource(with map[string]any) error {
+	ways := 0
+	for _, name := range []string{"manifests", "kustomize"} {
+		if _, ok := with[name]; ok {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return pipeline.Refuse("bad_param", "Say where the objects are, in one way: `manifests: [deploy/*.yaml]` or `kustomize: deploy/prod`.")
+	}
+	return nil
+}
+
+// within is a parameter that is a duration; it was checked.
+func within(with map[string]any, name string) time.Duration {
+	text, _ := with[name].(string)
+	d, _ := time.ParseDuration(text)
+	return d
 }

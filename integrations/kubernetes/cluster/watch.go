@@ -22,6 +22,8 @@ type View struct {
 	shared *shared
 	views  *views
 	once   sync.Once
+
+	notified []chan<- struct{} // guarded by shared.mu
 }
 
 // linger is how long a watch outlives the last who looked: the next step wants
@@ -73,8 +75,28 @@ func (v *View) Changed() <-chan struct{} {
 	return v.shared.changed
 }
 
+// Notify has a token put into c at every change from now on, if c has room.
+// Several views may share one c.
+func (v *View) Notify(c chan<- struct{}) {
+	v.shared.mu.Lock()
+	defer v.shared.mu.Unlock()
+	v.notified = append(v.notified, c)
+	v.shared.told[c]++
+}
+
 // Close says that the view is not looked at any more.
-func (v *View) Close() { v.once.Do(func() { v.views.drop(v.shared) }) }
+func (v *View) Close() {
+	v.once.Do(func() {
+		v.shared.mu.Lock()
+		for _, c := range v.notified {
+			if v.shared.told[c]--; v.shared.told[c] == 0 {
+				delete(v.shared.told, c)
+			}
+		}
+		v.shared.mu.Unlock()
+		v.views.drop(v.shared)
+	})
+}
 
 type viewKey struct {
 	kind      schema.GroupVersionResource
@@ -102,6 +124,7 @@ type shared struct {
 
 	mu      sync.Mutex
 	changed chan struct{}
+	told    map[chan<- struct{}]int
 }
 
 func (vs *views) take(client dynamic.Interface, key viewKey) *View {
@@ -122,7 +145,7 @@ func (vs *views) take(client dynamic.Interface, key viewKey) *View {
 
 func (vs *views) start(client dynamic.Interface, key viewKey) *shared {
 	ctx, stop := context.WithCancel(context.Background()) // it outlives the call that began it
-	s := &shared{key: key, stop: stop, synced: make(chan struct{}), refused: make(chan error), changed: make(chan struct{})}
+	s := &shared{key: key, stop: stop, synced: make(chan struct{}), refused: make(chan error), changed: make(chan struct{}), told: map[chan<- struct{}]int{}}
 	s.informer = dynamicinformer.NewFilteredDynamicInformer(client, key.kind, key.namespace, 0, cache.Indexers{}, nil).Informer()
 	// Both errors say that the informer runs already; it does not.
 	_ = s.informer.SetTransform(slim)
@@ -170,6 +193,12 @@ func (s *shared) tell() {
 	defer s.mu.Unlock()
 	close(s.changed)
 	s.changed = make(chan struct{})
+	for c := range s.told {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (vs *views) drop(s *shared) {

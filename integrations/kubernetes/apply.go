@@ -1,0 +1,191 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/shipmate/shipmate/integrations/kubernetes/manifest"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// apply is the runner behind kubernetes.apply.
+type apply struct{ cfg Config }
+
+func applyParams() []pipeline.Param {
+	return append(sourceParams(), pipeline.Param{Name: "prune", Type: "bool", Help: "Deletes what this step applied once and the manifests do not hold any more."})
+}
+
+// progress is what a step remembers between calls.
+type progress struct {
+	Until  time.Time `json:"until,omitzero"`  // when it has to be ready
+	Begun  bool      `json:"begun,omitempty"` // there is a record, so it can be brought back
+	Undone bool      `json:"undone,omitempty"`
+}
+
+// Run applies the objects, deletes what is not wanted any more, and waits until
+// all is ready. A later call does it again, which changes nothing that is as it
+// should be.
+func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	d, err := a.cfg.open(ctx, c)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	var p progress
+	r, err := d.start(ctx, &p)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	ctx, cancel := d.until(ctx, p.Until)
+	defer cancel()
+	after, err := d.applyAll(ctx, d.objects)
+	if err == nil {
+		err = d.ready(ctx, after, c.Say)
+	}
+	prune, _ := c.With["prune"].(bool)
+	if err == nil && prune {
+		err = d.prune(ctx, r)
+	}
+	if err == nil {
+		err = d.finish(ctx, r, prune)
+	}
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	return pipeline.Result{Done: true, Message: fmt.Sprintf("%s in %s.", count(len(after), "object is ready", "objects are ready"), d.target), Summary: d.table(after)}, nil
+}
+
+// start reads the checkpoint, and before the first change makes it.
+func (d *deploy) start(ctx context.Context, p *progress) (record, error) {
+	if err := restoreCheckpoint(d.StepContext, p); err != nil {
+		return record{}, err
+	}
+	if !p.Begun {
+		p.Begun, p.Until = true, d.cfg.Now().Add(within(d.With, "ready_within"))
+		if err := d.save(ctx, p); err != nil {
+			return record{}, err
+		}
+	}
+	return d.begin(ctx)
+}
+
+func (d *deploy) save(ctx context.Context, checkpoint any) error {
+	b, err := json.Marshal(checkpoint)
+	if err != nil {
+		return err
+	}
+	if err := d.Save(ctx, b); err != nil {
+		return pipeline.Temporary(fmt.Errorf("save the checkpoint: %w", err))
+	}
+	return nil
+}
+
+func restoreCheckpoint(c *pipeline.StepContext, to any) error {
+	if len(c.Checkpoint) == 0 || string(c.Checkpoint) == "null" {
+		return nil
+	}
+	if err := json.Unmarshal(c.Checkpoint, to); err != nil {
+		return fmt.Errorf("checkpoint of %s: %w", c.Step.Name, err)
+	}
+	return nil
+}
+
+// until ends the ctx at that time, with a cause that tells it from a cancelled step.
+func (d *deploy) until(ctx context.Context, t time.Time) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, max(t.Sub(d.cfg.Now()), 0), errTooLate)
+}
+
+// CanRevert reports whether the step came as far as to change anything.
+func (apply) CanRevert(c *pipeline.StepContext) bool {
+	var p progress
+	return restoreCheckpoint(c, &p) == nil && p.Begun
+}
+
+// Revert brings back what was there before.
+func (a apply) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	d, err := a.cfg.reach(c)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	left, err := d.undo(ctx)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	return pipeline.Result{Done: true, Message: undoneMessage(left)}, nil
+}
+
+func undoneMessage(left []string) string {
+	if len(left) == 0 {
+		return "What was there before is back and ready."
+	}
+	return "What was there before is back and ready, except " + strings.Join(left, ", ") + ": of Secrets no copy is kept."
+}
+
+// undo brings back what was there before, and waits until it is ready.
+func (d *deploy) undo(ctx context.Context) (left []string, err error) {
+	r, err := d.readRecord(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case r == nil || r.Now.By != d.by():
+		return nil, pipeline.Refuse("cannot_revert", "The record of what was there before this run is gone from %s, so it cannot be brought back. Deploy the revision you want.", d.target)
+	}
+	if left, err = d.restore(ctx, *r); err != nil {
+		return left, err
+	}
+	ctx, cancel := d.until(ctx, d.cfg.Now().Add(within(d.With, "ready_within")))
+	defer cancel()
+	return left, d.readyAgain(ctx, r.Before)
+}
+
+// readyAgain waits for what was brought back.
+func (d *deploy) readyAgain(ctx context.Context, before revision) error {
+	for _, o := range before.Objects {
+		if o.Absent || o.Manifest == nil {
+			continue
+		}
+		live, err := d.w.get(ctx, o.stub())
+		if err != nil {
+			return err
+		}
+		if live != nil {
+			d.objects = append(d.objects, live)
+		}
+	}
+	return d.ready(ctx, d.objects, d.Say)
+}
+
+// Cancel: nothing runs on by itself between two calls.
+func (apply) Cancel(context.Context, *pipeline.StepContext) error { return nil }
+
+// handedOver reports whether another call takes the step up where this one leaves it.
+func handedOver(ctx context.Context) bool {
+	cause := context.Cause(ctx)
+	return errors.Is(cause, pipeline.ErrHandedOver) || errors.Is(cause, pipeline.ErrLeaseLost)
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// table is what was applied, for the report.
+func (d *deploy) table(objects []*unstructured.Unstructured) string {
+	var b strings.Builder
+	b.WriteString("| object | |\n|---|---|\n")
+	for _, u := range objects {
+		state := "there"
+		if ready, want := replicas(u); want > 0 {
+			state = fmt.Sprintf("%d/%d pods", ready, want)
+		}
+		fmt.Fprintf(&b, "| %s | %s |\n", manifest.Name(u), state)
+	}
+	return b.String()
+}

@@ -1,0 +1,110 @@
+//go:build kube
+
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+const shop = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  replicas: %d
+  progressDeadlineSeconds: 5
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec: {containers: [{name: shop, image: "registry.example/shop:%s", ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop}
+spec: {selector: {app: shop}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: shop}
+data: {version: "%s"}
+`
+
+func (r *room) version(n int, tag string) {
+	r.files.put("deploy/shop.yaml", fmt.Sprintf(shop, n, tag, tag))
+}
+
+func manifests() map[string]any { return map[string]any{"manifests": []any{"deploy/*.yaml"}} }
+
+func (r *room) image() string {
+	r.t.Helper()
+	d, err := plane.Client.AppsV1().Deployments(r.namespace).Get(r.t.Context(), "shop", metav1.GetOptions{})
+	must(r.t, err)
+	return strings.TrimPrefix(d.Spec.Template.Spec.Containers[0].Image, "registry.example/shop:")
+}
+
+func within10s(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestApplyWaitsUntilAllIsReady(t *testing.T) {
+	r := newRoom(t)
+	r.version(3, "v1")
+	s := r.newStep(manifests())
+	res, err := apply{r.config()}.Run(within10s(t), s.StepContext)
+	must(t, err)
+	if !res.Done || res.Message != "3 objects are ready in "+r.namespace+" of test." {
+		t.Errorf("%+v", res)
+	}
+	d, err := plane.Client.AppsV1().Deployments(r.namespace).Get(t.Context(), "shop", metav1.GetOptions{})
+	must(t, err)
+	if d.Status.ReadyReplicas != 3 {
+		t.Error("not ready:", d.Status)
+	}
+	t.Log(s.log.String())
+}
+
+func TestApplyAgainChangesNothing(t *testing.T) {
+	r := newRoom(t)
+	r.version(1, "v1")
+	s := r.newStep(manifests())
+	must(t, second(apply{r.config()}.Run(within10s(t), s.StepContext)))
+	s.log.Reset()
+	must(t, second(apply{r.config()}.Run(within10s(t), s.again().StepContext)))
+	if strings.Contains(s.log.String(), "changed\n") && !strings.Contains(s.log.String(), "unchanged") || strings.Contains(s.log.String(), "created") {
+		t.Error(s.log.String())
+	}
+}
+
+func TestABadImageIsExplainedAndRevertBringsTheOldBack(t *testing.T) {
+	r := newRoom(t)
+	r.version(3, "v1")
+	must(t, second(apply{r.config()}.Run(within10s(t), r.newStep(manifests()).StepContext)))
+	r.version(3, "bad")
+	s := r.newStep(manifests())
+	_, err := apply{r.config()}.Run(within10s(t), s.StepContext)
+	if pipeline.Code(err) != "not_ready" || !strings.Contains(pipeline.Message(err), "cannot pull the image registry.example/shop:bad: ImagePullBackOff") {
+		t.Errorf("%s: %s", pipeline.Code(err), pipeline.Message(err))
+	}
+	t.Log(pipeline.Message(err))
+	if !(apply{}).CanRevert(s.StepContext) {
+		t.Fatal("it cannot be reverted")
+	}
+	must(t, second(apply{r.config()}.Revert(within10s(t), s.again().StepContext)))
+	if got := r.image(); got != "v1" {
+		t.Errorf("after the revert %s runs", got)
+	}
+	cm, err := plane.Client.CoreV1().ConfigMaps(r.namespace).Get(t.Context(), "shop", metav1.GetOptions{})
+	must(t, err)
+	if cm.Data["version"] != "v1" {
+		t.Error("the ConfigMap was not brought back:", cm.Data)
+	}
+}

@@ -1,0 +1,224 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
+	"github.com/shipmate/shipmate/integrations/kubernetes/manifest"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// deploy is one call's work: what is to be applied, where, and with what right.
+type deploy struct {
+	*pipeline.StepContext
+	cfg     Config
+	target  cluster.Target
+	w       writer
+	objects []*unstructured.Unstructured // in the order they are applied
+}
+
+// reach finds the place of the run's environment, without the objects.
+func (cfg Config) reach(c *pipeline.StepContext) (*deploy, error) {
+	target, err := cfg.Clusters.For(c.Run)
+	if err != nil {
+		return nil, err
+	}
+	force, _ := c.With["force"].(bool)
+	return &deploy{StepContext: c, cfg: cfg, target: target, w: writer{
+		target: target, whose: strconv.FormatInt(c.Run.Repo.ID, 10) + "/" + c.Run.EnvironmentName(), fence: c.Fence, set: setName(c.Run, c.Step.Name), force: force,
+	}}, nil
+}
+
+// open reads the objects of the run's commit too, and checks that every one of
+// them may go where it wants to. Nothing has been written when it refuses.
+func (cfg Config) open(ctx context.Context, c *pipeline.StepContext) (*deploy, error) {
+	d, err := cfg.reach(c)
+	if err != nil {
+		return nil, err
+	}
+	if d.objects, err = cfg.load(ctx, c); err != nil {
+		return nil, err
+	}
+	return d, d.place()
+}
+
+// load reads the objects from a checkout that is removed again.
+func (cfg Config) load(ctx context.Context, c *pipeline.StepContext) ([]*unstructured.Unstructured, error) {
+	dir, err := os.MkdirTemp("", "shipmate-manifests-")
+	if err != nil {
+		return nil, pipeline.Temporary(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := cfg.Source.Checkout(ctx, c.Run.Repo, c.Run.SHA, dir); err != nil {
+		return nil, err
+	}
+	return manifest.Load(ctx, dir, options(c.With))
+}
+
+// options are the parameters that say where the objects are.
+func options(with map[string]any) manifest.Options {
+	o := manifest.Options{Files: texts(with["manifests"])}
+	o.Kustomize, _ = with["kustomize"].(string)
+	if images, ok := with["images"].(map[string]any); ok {
+		o.Images = map[string]string{}
+		for name, to := range images {
+			o.Images[name] = fmt.Sprint(to)
+		}
+	}
+	if replicas, ok := with["replicas"].(map[string]any); ok {
+		o.Replicas = map[string]int64{}
+		for name, n := range replicas {
+			if v, err := strconv.ParseInt(fmt.Sprint(n), 10, 32); err == nil {
+				o.Replicas[name] = v
+			}
+		}
+	}
+	return o
+}
+
+func texts(v any) []string {
+	var out []string
+	list, _ := v.([]any)
+	for _, item := range list {
+		out = append(out, fmt.Sprint(item))
+	}
+	return out
+}
+
+// place gives every object its namespace and refuses what may not be there.
+func (d *deploy) place() error {
+	var errs []error
+	for _, u := range d.objects {
+		global, err := d.global(u)
+		if err != nil {
+			errs = append(errs, d.target.Explain("find the kind of "+manifest.Name(u), err))
+			continue
+		}
+		switch {
+		case global:
+			u.SetNamespace("")
+		case u.GetNamespace() == "":
+			u.SetNamespace(d.target.Namespace)
+		}
+		if d.target.Allows(u.GetNamespace()) {
+			continue
+		}
+		if global {
+			errs = append(errs, pipeline.Refuse("cluster_refused", "%s belongs to no namespace, and the operator has not allowed %s to change such objects in %s (`cluster_wide: true`).", manifest.Name(u), d.Run.Repo, d.target.Name))
+		} else {
+			errs = append(errs, pipeline.Refuse("cluster_refused", "%s wants to go to the namespace %s, and this environment lives in %s. Take the namespace out of the manifest, or ask the operator for a rule.", manifest.Name(u), u.GetNamespace(), d.target.Namespace))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// global reports whether objects of the kind belong to no namespace. What the
+// cluster does not know yet may be defined by the manifests themselves.
+func (d *deploy) global(u *unstructured.Unstructured) (bool, error) {
+	kind := u.GroupVersionKind()
+	m, err := d.w.mapping(kind)
+	if err == nil {
+		return m.Scope.Name() == meta.RESTScopeNameRoot, nil
+	}
+	for _, crd := range d.objects {
+		group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+		name, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
+		scope, _, _ := unstructured.NestedString(crd.Object, "spec", "scope")
+		if crd.GetKind() == "CustomResourceDefinition" && group == kind.Group && name == kind.Kind {
+			return scope == "Cluster", nil
+		}
+	}
+	return false, err
+}
+
+// applyAll applies the objects in order and says what came of each. Definitions
+// and namespaces are waited for before what needs them is applied.
+func (d *deploy) applyAll(ctx context.Context, objects []*unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
+	var after []*unstructured.Unstructured
+	first := true
+	for i, u := range objects {
+		if first && !manifest.First(u) {
+			first = false
+			if err := d.ready(ctx, after, nil); err != nil {
+				return after, err
+			}
+			if i > 0 {
+				d.target.Mapper.Reset()
+			}
+		}
+		live, did, err := d.w.apply(ctx, u)
+		if err != nil {
+			return after, err
+		}
+		d.logf("%s: %s", manifest.Name(u), did)
+		after = append(after, live)
+	}
+	return after, nil
+}
+
+// prune deletes what the step applied once and its manifests do not hold any more.
+func (d *deploy) prune(ctx context.Context, r record) error {
+	for _, o := range r.Known {
+		live, err := d.w.get(ctx, o.stub())
+		if err != nil && pipeline.Code(err) != "unknown_kind" {
+			return err
+		}
+		if live == nil || live.GetLabels()[setLabel] != d.w.set {
+			continue // gone, or somebody else's by now
+		}
+		if err := d.w.remove(ctx, o.stub()); err != nil {
+			return err
+		}
+		d.logf("%s %s: %s, because the manifests do not hold it any more", o.Kind, o.Name, removed)
+	}
+	return nil
+}
+
+// finish notes that what was applied is good, so that it is the way back of the next.
+func (d *deploy) finish(ctx context.Context, r record, pruned bool) error {
+	r.Now.Good = true
+	if pruned {
+		r.Known = nil
+	}
+	return d.writeRecord(ctx, r)
+}
+
+func (d *deploy) logf(format string, args ...any) {
+	// Output that cannot be kept does not stop a deploy.
+	_, _ = fmt.Fprintf(d.Log, format+"\n", args...)
+}
+
+func (d *deploy) say(format string, args ...any) {
+	if d.Say != nil {
+		d.Say(fmt.Sprintf(format, args...))
+	}
+}
+
+// kinds are the resources of the objects, each once.
+func (d *deploy) kinds(objects []*unstructured.Unstructured) (map[schema.GroupVersionResource][]*unstructured.Unstructured, error) {
+	out := map[schema.GroupVersionResource][]*unstructured.Unstructured{}
+	for _, u := range objects {
+		at, err := d.w.gvr(u.GroupVersionKind())
+		if err != nil {
+			return nil, d.target.Explain("find the kind of "+manifest.Name(u), err)
+		}
+		out[at] = append(out[at], u)
+	}
+	return out, nil
+}
+
+// workloads are the objects that run pods.
+func workloads(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
+	return slices.DeleteFunc(slices.Clone(objects), func(u *unstructured.Unstructured) bool {
+		return !slices.Contains([]string{"Deployment", "StatefulSet", "DaemonSet", "Job", "Pod", "ReplicaSet"}, u.GetKind())
+	})
+}

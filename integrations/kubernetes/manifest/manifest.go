@@ -1,0 +1,260 @@
+// Package manifest reads Kubernetes objects from the files of a repository:
+// plain manifests, Kustomize directories and Helm charts. It does not talk to
+// any cluster, nor to the network: what a repository does not hold is refused.
+// Start reading at [Load].
+package manifest
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Options say where the objects are. One of Files, Kustomize and Chart is given.
+type Options struct {
+	Files     []string          // globs
+	Kustomize string            // a folder with a kustomization.yaml
+	Images    map[string]string // name of an image without its tag -> what to run instead
+	Replicas  map[string]int64  // name of a workload -> how many pods it is to have
+}
+
+// limits keep one repository from using up the bot's memory.
+const (
+	maxFile    = 4 << 20
+	maxObjects = 1000
+)
+
+// Load reads the objects from dir, a checkout, in the order they are to be
+// applied. Errors are for people and name the file.
+func Load(ctx context.Context, dir string, o Options) ([]*unstructured.Unstructured, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	var objects []*unstructured.Unstructured
+	switch {
+	case o.Kustomize != "":
+		objects, err = kustomized(ctx, root, dir, o.Kustomize)
+	case len(o.Files) > 0:
+		objects, err = plain(root, o.Files)
+	default:
+		return nil, refuse("Say where the manifests are: `manifests: [deploy/*.yaml]` or `kustomize: deploy/prod`.")
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case len(objects) == 0:
+		return nil, refuse("The manifests hold no objects.")
+	case len(objects) > maxObjects:
+		return nil, refuse("The manifests hold %d objects, more than %d. Split them over several steps.", len(objects), maxObjects)
+	}
+	if err := unique(objects); err != nil {
+		return nil, err
+	}
+	if err := setImages(objects, o.Images); err != nil {
+		return nil, err
+	}
+	if err := setReplicas(objects, o.Replicas); err != nil {
+		return nil, err
+	}
+	Sort(objects)
+	return objects, nil
+}
+
+// Sort puts objects in the order they are to be applied.
+func Sort(objects []*unstructured.Unstructured) {
+	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int { return cmp.Compare(rank(a), rank(b)) })
+}
+
+func refuse(format string, args ...any) error {
+	return pipeline.Refuse("invalid_manifest", format, args...)
+}
+
+// plain reads the files the globs match, in the order of their names.
+func plain(root *os.Root, globs []string) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	seen := map[string]bool{}
+	for _, glob := range globs {
+		files, err := match(root, glob)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range files {
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			content, err := readFile(root, name)
+			if err != nil {
+				return nil, err
+			}
+			found, err := Parse(name, content)
+			if err != nil {
+				return nil, err
+			}
+			objects = append(objects, found...)
+		}
+	}
+	return objects, nil
+}
+
+// match lists the files a glob names. One that names none is a mistake, not nothing to do.
+func match(root *os.Root, glob string) ([]string, error) {
+	var files, all []string
+	err := fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == ".git":
+			return fs.SkipDir
+		case !d.Type().IsRegular():
+			return nil
+		}
+		all = append(all, name)
+		ok, err := pipeline.MatchGlob(strings.TrimPrefix(path.Clean(glob), "./"), name)
+		if ok {
+			files = append(files, name)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("find manifests: %w", err)
+	case len(files) > 0:
+		return files, nil
+	}
+	if near, ok := pipeline.Nearest(glob, all); ok {
+		return nil, refuse("No file of the repository matches %q. Did you mean %q?", glob, near)
+	}
+	return nil, refuse("No file of the repository matches %q.", glob)
+}
+
+func readFile(root *os.Root, name string) ([]byte, error) {
+	f, err := root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, refuse("There is no file %s in the repository.", name)
+	}
+	if err != nil {
+		return nil, refuse("The file %s cannot be read: it may lead out of the repository.", name)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(content) > maxFile {
+		return nil, refuse("The file %s is larger than 4 MiB.", name)
+	}
+	return content, err
+}
+
+// Parse reads the documents of one file; lists become their items.
+func Parse(name string, content []byte) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	docs := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
+	for line := 1; ; {
+		doc, err := docs.Read()
+		if errors.Is(err, io.EOF) {
+			return objects, nil
+		}
+		if err != nil {
+			return nil, refuse("%s: %v.", name, err)
+		}
+		found, err := document(doc)
+		if err != nil {
+			return nil, refuse("%s, in the document that begins at line %d: %s.", name, line, strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
+		}
+		objects = append(objects, found...)
+		line += bytes.Count(doc, []byte("\n")) + 1
+	}
+}
+
+func document(doc []byte) ([]*unstructured.Unstructured, error) {
+	asJSON, err := yaml.ToJSON(doc)
+	if err != nil {
+		return nil, err
+	}
+	if trimmed := bytes.TrimSpace(asJSON); len(trimmed) == 0 || string(trimmed) == "null" {
+		return nil, nil
+	}
+	var u unstructured.Unstructured
+	if err := u.UnmarshalJSON(asJSON); err != nil {
+		return nil, errors.New("it is no Kubernetes object: it needs apiVersion and kind")
+	}
+	if u.IsList() {
+		var items []*unstructured.Unstructured
+		err := u.EachListItem(func(o runtime.Object) error {
+			item, ok := o.(*unstructured.Unstructured)
+			if !ok {
+				return errors.New("an item of the list is no object")
+			}
+			items = append(items, item)
+			return named(item)
+		})
+		return items, err
+	}
+	return []*unstructured.Unstructured{&u}, named(&u)
+}
+
+func named(u *unstructured.Unstructured) error {
+	switch {
+	case u.GetAPIVersion() == "":
+		return fmt.Errorf("the %s has no apiVersion", cmp.Or(u.GetKind(), "object"))
+	case u.GetName() == "" && u.GetGenerateName() != "":
+		return fmt.Errorf("the %s has a generateName; what is applied again needs a name", u.GetKind())
+	case u.GetName() == "":
+		return fmt.Errorf("the %s has no metadata.name", u.GetKind())
+	}
+	return nil
+}
+
+// unique refuses an object that is there twice: which of them counts would
+// depend on the order of files.
+func unique(objects []*unstructured.Unstructured) error {
+	seen := map[string]bool{}
+	for _, u := range objects {
+		key := u.GroupVersionKind().GroupKind().String() + "/" + u.GetNamespace() + "/" + u.GetName()
+		if seen[key] {
+			return refuse("%s is there twice in the manifests.", Name(u))
+		}
+		seen[key] = true
+	}
+	return nil
+}
+
+// Name is how people call an object: "Deployment shop".
+func Name(u *unstructured.Unstructured) string { return u.GetKind() + " " + u.GetName() }
+
+// rank orders kinds: what others live in or use comes before them. Those not
+// named come in between, what routes traffic to them after.
+func rank(u *unstructured.Unstructured) int {
+	first := []string{"Namespace", "CustomResourceDefinition", "PriorityClass", "StorageClass", "ResourceQuota", "LimitRange", "NetworkPolicy",
+		"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret", "ConfigMap", "PersistentVolume", "PersistentVolumeClaim", "Service"}
+	last := []string{"DaemonSet", "StatefulSet", "Deployment", "Job", "CronJob", "PodDisruptionBudget", "HorizontalPodAutoscaler", "Ingress", "HTTPRoute",
+		"APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"}
+	if i := slices.Index(first, u.GetKind()); i >= 0 {
+		return i
+	}
+	if i := slices.Index(last, u.GetKind()); i >= 0 {
+		return 200 + i
+	}
+	return 100
+}
+
+// First reports whether others cannot be applied before this one is there.
+func First(u *unstructured.Unstructured) bool {
+	return u.GetKind() == "CustomResourceDefinition" || u.GetKind() == "Namespace" && u.GetAPIVersion() == "v1"
+}

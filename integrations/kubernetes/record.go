@@ -1,0 +1,257 @@
+package kubernetes
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/shipmate/shipmate/integrations/kubernetes/manifest"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// record is kept in a ConfigMap beside the objects of a step: what was applied
+// last, and what there was before it. It is written before the first object is,
+// so whatever a crash leaves, the way back is known. It is the inventory for
+// pruning too. Secrets are in it by name only.
+type record struct {
+	Now    revision `json:"now"`
+	Before revision `json:"before"`          // the way back
+	Known  []object `json:"known,omitempty"` // by name: applied once, in neither of them, and not deleted yet
+}
+
+// revision is one set of objects.
+type revision struct {
+	By      string   `json:"by,omitempty"` // run and step; "" for what was there before shipmate
+	SHA     string   `json:"sha,omitempty"`
+	Objects []object `json:"objects"`
+	Good    bool     `json:"good,omitempty"` // it became ready
+}
+
+// object is one of a revision. Without a manifest it is known by name only: a
+// Secret. Absent says that it was not there.
+type object struct {
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	Namespace  string         `json:"namespace,omitempty"`
+	Name       string         `json:"name"`
+	Manifest   map[string]any `json:"manifest,omitempty"`
+	Absent     bool           `json:"absent,omitempty"`
+}
+
+func (o object) stub() *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": o.APIVersion, "kind": o.Kind}}
+	u.SetName(o.Name)
+	u.SetNamespace(o.Namespace)
+	return u
+}
+
+func (o object) is(p object) bool {
+	return o.Kind == p.Kind && o.Name == p.Name && o.Namespace == p.Namespace && groupOf(o.APIVersion) == groupOf(p.APIVersion)
+}
+
+func groupOf(apiVersion string) string {
+	gv, _ := schema.ParseGroupVersion(apiVersion)
+	return gv.Group
+}
+
+func named(u *unstructured.Unstructured) object {
+	return object{APIVersion: u.GetAPIVersion(), Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
+}
+
+// described is the object with all that is needed to apply it again.
+func described(u *unstructured.Unstructured) object {
+	o := named(u)
+	if o.Kind != "Secret" {
+		o.Manifest = bare(u)
+	}
+	return o
+}
+
+// setName names the set of objects a step keeps in a namespace.
+func setName(r *pipeline.Run, step string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%s/%s/%s", r.Repo.ID, r.EnvironmentName(), r.Pipeline.Name, step))
+	return "shipmate-" + hex.EncodeToString(sum[:])[:16]
+}
+
+func (d *deploy) recordStub() *unstructured.Unstructured {
+	return object{APIVersion: "v1", Kind: "ConfigMap", Namespace: d.target.Namespace, Name: d.w.set}.stub()
+}
+
+// readRecord returns nil if there is none.
+func (d *deploy) readRecord(ctx context.Context) (*record, error) {
+	live, err := d.w.get(ctx, d.recordStub())
+	if err != nil || live == nil {
+		return nil, err
+	}
+	if err := d.w.mayWrite(live); err != nil {
+		return nil, err
+	}
+	packed, _, _ := unstructured.NestedString(live.Object, "binaryData", "record")
+	return unpack(packed)
+}
+
+func (d *deploy) writeRecord(ctx context.Context, r record) error {
+	packed, err := pack(r)
+	if err != nil {
+		return err
+	}
+	u := d.recordStub()
+	u.SetAnnotations(map[string]string{"shipmate.dev/step": fmt.Sprintf("%s %s %s/%s", d.Run.Repo, d.Run.EnvironmentName(), d.Run.Pipeline.Name, d.Step.Name)})
+	if err := unstructured.SetNestedField(u.Object, packed, "binaryData", "record"); err != nil {
+		return err
+	}
+	w := d.w
+	w.force = true
+	_, _, err = w.apply(ctx, u)
+	return err
+}
+
+// begin writes down what is about to be applied and what is there now, unless
+// an earlier call of this step has.
+func (d *deploy) begin(ctx context.Context) (record, error) {
+	old, err := d.readRecord(ctx)
+	if err != nil {
+		return record{}, err
+	}
+	if old != nil && old.Now.By == d.by() {
+		return *old, nil
+	}
+	r := record{Now: revision{By: d.by(), SHA: d.Run.SHA}}
+	if old != nil {
+		r.Before, r.Known = old.Before, append(old.Known, old.Now.names()...)
+		if old.Now.Good {
+			r.Before = old.Now
+		}
+	}
+	for _, u := range d.objects {
+		r.Now.Objects = append(r.Now.Objects, described(u))
+	}
+	if err := d.lookBefore(ctx, &r.Before); err != nil {
+		return record{}, err
+	}
+	r.Known = slices.DeleteFunc(append(r.Known, r.Before.names()...), func(o object) bool { return r.Now.holds(o) })
+	return r, d.writeRecord(ctx, r)
+}
+
+// lookBefore adds to the way back what is there now of objects that it does not hold.
+func (d *deploy) lookBefore(ctx context.Context, before *revision) error {
+	before.Objects = slices.DeleteFunc(slices.Clone(before.Objects), func(o object) bool { return o.Absent })
+	for _, u := range d.objects {
+		if before.holds(named(u)) {
+			continue
+		}
+		live, err := d.w.get(ctx, u)
+		if pipeline.Code(err) == "unknown_kind" {
+			live, err = nil, nil // its definition comes with the manifests
+		}
+		if err != nil {
+			return err
+		}
+		o := named(u)
+		o.Absent = live == nil
+		if live != nil {
+			o = described(live)
+		}
+		before.Objects = append(before.Objects, o)
+	}
+	return nil
+}
+
+func (r revision) holds(o object) bool { return slices.ContainsFunc(r.Objects, o.is) }
+
+// names are the objects that are there, without what they say.
+func (r revision) names() []object {
+	var out []object
+	for _, o := range r.Objects {
+		if !o.Absent {
+			o.Manifest = nil
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// by names the step whose calls share one entry in the record.
+func (d *deploy) by() string { return string(d.Run.ID) + "/" + d.Step.Name }
+
+// restore brings back what there was before: objects are applied as they were,
+// those that were not there are deleted. It returns the names of what it could
+// not bring back.
+func (d *deploy) restore(ctx context.Context, r record) (left []string, err error) {
+	w := d.w
+	w.force = true // what is taken back was ours to take
+	before := r.Before
+	var objects []*unstructured.Unstructured
+	for _, o := range before.Objects {
+		switch {
+		case o.Absent:
+		case o.Manifest == nil:
+			left = append(left, o.Kind+" "+o.Name)
+		default:
+			objects = append(objects, &unstructured.Unstructured{Object: o.Manifest})
+		}
+	}
+	manifest.Sort(objects)
+	for _, u := range objects {
+		_, did, err := w.apply(ctx, u)
+		if err != nil {
+			return left, err
+		}
+		d.logf("%s: %s, as it was before", manifest.Name(u), did)
+	}
+	for _, o := range slices.Backward(r.Now.Objects) {
+		absent := !slices.ContainsFunc(before.Objects, func(p object) bool { return p.is(o) && !p.Absent })
+		if !absent || o.Kind == "CustomResourceDefinition" || o.Kind == "Namespace" || o.Kind == "PersistentVolumeClaim" {
+			continue // what holds data of others stays
+		}
+		if err := w.remove(ctx, o.stub()); err != nil {
+			return left, err
+		}
+		d.logf("%s %s: deleted, because it was not there before", o.Kind, o.Name)
+	}
+	r.Now.Good = false
+	return left, d.writeRecord(ctx, r)
+}
+
+const maxRecord = 900 << 10 // a ConfigMap holds 1 MiB, and base64 is a third more
+
+func pack(r record) (string, error) {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if err := json.NewEncoder(z).Encode(r); err != nil {
+		return "", err
+	}
+	if err := z.Close(); err != nil {
+		return "", err
+	}
+	if b.Len() > maxRecord*3/4 {
+		return "", pipeline.Refuse("manifests_too_large", "The manifests are too large to keep a copy of in the cluster, without which nothing could be brought back. Split them over several steps.")
+	}
+	return base64.StdEncoding.EncodeToString(b.Bytes()), nil
+}
+
+func unpack(packed string) (*record, error) {
+	raw, err := base64.StdEncoding.DecodeString(packed)
+	if err != nil {
+		return nil, fmt.Errorf("record of what was applied: %w", err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		return nil, fmt.Errorf("record of what was applied: %w", err)
+	}
+	var r record
+	if err := json.NewDecoder(io.LimitReader(z, 64<<20)).Decode(&r); err != nil {
+		return nil, fmt.Errorf("record of what was applied: %w", err)
+	}
+	return &r, nil
+}

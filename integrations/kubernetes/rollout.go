@@ -1,0 +1,5 @@
+package kubernetes
+
+import "github.com/shipmate/shipmate/pipeline"
+
+func rolloutParams() []pipeline.Param { return applyParams() }

@@ -1,0 +1,328 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
+	"github.com/shipmate/shipmate/integrations/kubernetes/manifest"
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+const (
+	fieldManager = "shipmate"
+	// The fence of the call that wrote an object last, "<whose>:<number>". A
+	// call with a lower number has lost its lease and must not write.
+	fenceAnnotation = "shipmate.dev/fence"
+	setLabel        = "shipmate.dev/set" // of which set of objects it is part
+
+	callPatience = 30 * time.Second // for one request
+	writeTries   = 20               // when others write the same object at the same time
+)
+
+// writer writes objects so that a call that lost its lease changes nothing:
+// every write says which version of the object it was decided on, and leaves
+// its fence on it. Whoever reads a higher fence than its own stops.
+type writer struct {
+	target cluster.Target
+	whose  string // fences are compared within: "<repository id>/<environment>"
+	fence  int64
+	set    string // label of what is applied
+	force  bool   // take fields over from other managers
+	dryRun bool
+}
+
+// change is what a write came to.
+type change string
+
+const (
+	created   change = "created"
+	changed   change = "changed"
+	unchanged change = "unchanged"
+	removed   change = "removed"
+)
+
+// resource is where objects of this kind and namespace are written.
+func (w writer) resource(u *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
+	at, err := w.gvr(u.GroupVersionKind())
+	if err != nil {
+		return nil, w.target.Explain("find the kind of "+manifest.Name(u), err)
+	}
+	if u.GetNamespace() == "" {
+		return w.target.Dynamic.Resource(at), nil
+	}
+	return w.target.Dynamic.Resource(at).Namespace(u.GetNamespace()), nil
+}
+
+func (w writer) gvr(kind schema.GroupVersionKind) (schema.GroupVersionResource, error) {
+	m, err := w.mapping(kind)
+	if err != nil {
+		return schema.GroupVersionResource{}, err
+	}
+	return m.Resource, nil
+}
+
+func (w writer) mapping(kind schema.GroupVersionKind) (*meta.RESTMapping, error) {
+	m, err := w.target.Mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if meta.IsNoMatchError(err) {
+		w.target.Mapper.Reset() // it may be new
+		m, err = w.target.Mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	}
+	return m, err
+}
+
+// get returns the object as it is, or nil.
+func (w writer) get(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	res, err := w.resource(u)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	live, err := res.Get(ctx, u.GetName(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return live, w.target.Explain("read "+manifest.Name(u), err)
+}
+
+// apply brings the object to what u says, by server-side apply: fields that u
+// does not name stay as others set them.
+func (w writer) apply(ctx context.Context, u *unstructured.Unstructured) (after *unstructured.Unstructured, did change, err error) {
+	u = u.DeepCopy()
+	w.mark(u)
+	for range writeTries {
+		live, err := w.get(ctx, u)
+		if err != nil {
+			return nil, "", err
+		}
+		if err := w.mayWrite(live); err != nil {
+			return nil, "", err
+		}
+		u.SetResourceVersion("")
+		if live != nil {
+			u.SetResourceVersion(live.GetResourceVersion())
+		}
+		after, err = w.patchApply(ctx, u)
+		switch {
+		case stale(err):
+			continue // somebody wrote in between: look again
+		case err != nil:
+			return nil, "", w.explain("apply "+manifest.Name(u), u, err)
+		case live == nil:
+			return after, created, nil
+		case same(live, after):
+			return after, unchanged, nil
+		}
+		return after, changed, nil
+	}
+	return nil, "", w.busy(u)
+}
+
+func (w writer) patchApply(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	res, err := w.resource(u)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	options := metav1.ApplyOptions{FieldManager: fieldManager, Force: w.force}
+	if w.dryRun {
+		options.DryRun = []string{metav1.DryRunAll}
+	}
+	return res.Apply(ctx, u.GetName(), u, options)
+}
+
+// update reads the object, has it edited, and writes it back if nobody was
+// faster. edit reports whether there is anything to write; it may be called
+// again. The result is nil if the object is gone.
+func (w writer) update(ctx context.Context, u *unstructured.Unstructured, edit func(live *unstructured.Unstructured) bool) (*unstructured.Unstructured, error) {
+	res, err := w.resource(u)
+	if err != nil {
+		return nil, err
+	}
+	for range writeTries {
+		live, err := w.get(ctx, u)
+		if err != nil || live == nil {
+			return nil, err
+		}
+		if err := w.mayWrite(live); err != nil {
+			return nil, err
+		}
+		if !edit(live) {
+			return live, nil
+		}
+		w.stamp(live)
+		call, cancel := context.WithTimeout(ctx, callPatience)
+		after, err := res.Update(call, live, metav1.UpdateOptions{FieldManager: fieldManager})
+		cancel()
+		switch {
+		case stale(err):
+			continue
+		case apierrors.IsNotFound(err):
+			return nil, nil
+		case err != nil:
+			return nil, w.explain("change "+manifest.Name(u), u, err)
+		}
+		return after, nil
+	}
+	return nil, w.busy(u)
+}
+
+// remove deletes the object if it is the one that may be written. What it owns goes too.
+func (w writer) remove(ctx context.Context, u *unstructured.Unstructured) error {
+	res, err := w.resource(u)
+	if pipeline.Code(err) == "unknown_kind" {
+		return nil // its definition is gone, and it with that
+	}
+	if err != nil {
+		return err
+	}
+	for range writeTries {
+		live, err := w.get(ctx, u)
+		if err != nil || live == nil || live.GetDeletionTimestamp() != nil {
+			return err
+		}
+		if err := w.mayWrite(live); err != nil {
+			return err
+		}
+		uid, version, how := live.GetUID(), live.GetResourceVersion(), metav1.DeletePropagationBackground
+		call, cancel := context.WithTimeout(ctx, callPatience)
+		err = res.Delete(call, u.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}, PropagationPolicy: &how})
+		cancel()
+		switch {
+		case stale(err):
+			continue
+		case err == nil, apierrors.IsNotFound(err):
+			return nil
+		}
+		return w.explain("delete "+manifest.Name(u), u, err)
+	}
+	return w.busy(u)
+}
+
+func (w writer) busy(u *unstructured.Unstructured) error {
+	return pipeline.Temporary(pipeline.Refuse("cluster_busy", "%s changes faster than it can be written. It is tried again.", manifest.Name(u)))
+}
+
+// mark makes the object one of ours.
+func (w writer) mark(u *unstructured.Unstructured) {
+	w.stamp(u)
+	labels := u.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[setLabel] = w.set
+	u.SetLabels(labels)
+}
+
+func (w writer) stamp(u *unstructured.Unstructured) {
+	notes := u.GetAnnotations()
+	if notes == nil {
+		notes = map[string]string{}
+	}
+	notes[fenceAnnotation] = w.whose + ":" + strconv.FormatInt(w.fence, 10)
+	u.SetAnnotations(notes)
+}
+
+// mayWrite refuses a call that has been overtaken, and objects of somebody else.
+func (w writer) mayWrite(live *unstructured.Unstructured) error {
+	if live == nil {
+		return nil
+	}
+	whose, fence, ok := readFence(live)
+	switch {
+	case !ok:
+		return nil
+	case whose != w.whose && !w.force:
+		return pipeline.Refuse("other_owner", "%s is deployed by another environment of shipmate (repository id and environment: %s). Give it another name, or say `force: true` to take it over.", manifest.Name(live), whose)
+	case whose == w.whose && fence > w.fence:
+		return &pipeline.Error{Code: "fenced", Err: pipeline.ErrLeaseLost, Message: fmt.Sprintf("A later call of shipmate has been at %s, so this one stops and changes nothing.", manifest.Name(live))}
+	}
+	return nil
+}
+
+func readFence(u *unstructured.Unstructured) (whose string, fence int64, ok bool) {
+	note := u.GetAnnotations()[fenceAnnotation]
+	i := strings.LastIndexByte(note, ':')
+	if i < 0 {
+		return "", 0, false
+	}
+	n, err := strconv.ParseInt(note[i+1:], 10, 64)
+	return note[:i], n, err == nil
+}
+
+// stale reports whether a write was refused because the object had changed.
+// Fields of another manager are a conflict too, but one that stays.
+func stale(err error) bool { return apierrors.IsConflict(err) && len(fieldConflicts(err)) == 0 }
+
+// fieldConflicts are the fields other managers hold, as the server names them.
+func fieldConflicts(err error) []metav1.StatusCause {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return nil
+	}
+	var causes []metav1.StatusCause
+	for _, c := range status.Status().Details.Causes {
+		if c.Type == metav1.CauseTypeFieldManagerConflict {
+			causes = append(causes, c)
+		}
+	}
+	return causes
+}
+
+func (w writer) explain(doing string, u *unstructured.Unstructured, err error) error {
+	causes := fieldConflicts(err)
+	if len(causes) == 0 {
+		return w.target.Explain(doing, err)
+	}
+	var held []string
+	for _, c := range causes {
+		who, _, _ := strings.Cut(strings.TrimPrefix(c.Message, "conflict with "), " using ")
+		held = append(held, fmt.Sprintf("%s (set by %s)", strings.TrimPrefix(c.Field, "."), strings.Trim(who, `"`)))
+	}
+	return &pipeline.Error{Code: "field_conflict", Err: err, Message: fmt.Sprintf(
+		"Others manage fields of %s that the manifest sets too: %s. Take these fields out of the manifest, or say `force: true` to take them over.",
+		manifest.Name(u), strings.Join(held, ", "))}
+}
+
+// same reports whether a write changed nothing but our own marks.
+func same(before, after *unstructured.Unstructured) bool {
+	return apiequality.Semantic.DeepEqual(bare(before), bare(after))
+}
+
+// bare is what people wrote, without what the server and we keep about it.
+func bare(u *unstructured.Unstructured) map[string]any {
+	u = u.DeepCopy()
+	for _, field := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"} {
+		unstructured.RemoveNestedField(u.Object, "metadata", field)
+	}
+	notes := u.GetAnnotations()
+	for _, note := range []string{fenceAnnotation, "deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration", "deprecated.daemonset.template.generation"} {
+		delete(notes, note)
+	}
+	u.SetAnnotations(notes)
+	labels := u.GetLabels()
+	delete(labels, setLabel)
+	u.SetLabels(labels)
+	if len(notes) == 0 {
+		unstructured.RemoveNestedField(u.Object, "metadata", "annotations")
+	}
+	if len(labels) == 0 {
+		unstructured.RemoveNestedField(u.Object, "metadata", "labels")
+	}
+	delete(u.Object, "status")
+	return u.Object
+}
