@@ -25,7 +25,6 @@ func applyParams() []pipeline.Param {
 type progress struct {
 	Until  time.Time `json:"until,omitzero"`  // when it has to be ready
 	Begun  bool      `json:"begun,omitempty"` // there is a record, so it can be brought back
-	Undone bool      `json:"undone,omitempty"`
 }
 
 // Run applies the objects, deletes what is not wanted any more, and waits until
@@ -37,22 +36,26 @@ func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Resul
 		return pipeline.Result{}, err
 	}
 	var p progress
+	if err := restoreCheckpoint(c, &p); err != nil {
+		return pipeline.Result{}, err
+	}
 	r, err := d.start(ctx, &p)
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	ctx, cancel := d.until(ctx, p.Until)
+	return d.bring(ctx, r, p.Until)
+}
+
+// bring applies all objects and returns when they are ready.
+func (d *deploy) bring(ctx context.Context, r record, until time.Time) (pipeline.Result, error) {
+	ctx, cancel := d.until(ctx, until)
 	defer cancel()
 	after, err := d.applyAll(ctx, d.objects)
 	if err == nil {
-		err = d.ready(ctx, after, c.Say)
-	}
-	prune, _ := c.With["prune"].(bool)
-	if err == nil && prune {
-		err = d.prune(ctx, r)
+		err = d.ready(ctx, after, d.Say)
 	}
 	if err == nil {
-		err = d.finish(ctx, r, prune)
+		err = d.finish(ctx, r)
 	}
 	if err != nil {
 		return pipeline.Result{}, err
@@ -60,18 +63,25 @@ func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Resul
 	return pipeline.Result{Done: true, Message: fmt.Sprintf("%s in %s.", count(len(after), "object is ready", "objects are ready"), d.target), Summary: d.table(after)}, nil
 }
 
-// start reads the checkpoint, and before the first change makes it.
-func (d *deploy) start(ctx context.Context, p *progress) (record, error) {
-	if err := restoreCheckpoint(d.StepContext, p); err != nil {
-		return record{}, err
-	}
-	if !p.Begun {
-		p.Begun, p.Until = true, d.cfg.Now().Add(within(d.With, "ready_within"))
+// begin is a step's checkpoint before its first change.
+func (p *progress) begin(until time.Time) { p.Begun, p.Until = true, until }
+
+func (p *progress) begun() bool { return p.Begun }
+
+// start makes the checkpoint and the record before the first change.
+func (d *deploy) start(ctx context.Context, p checkpoint) (record, error) {
+	if !p.begun() {
+		p.begin(d.cfg.Now().Add(within(d.With, "ready_within")))
 		if err := d.save(ctx, p); err != nil {
 			return record{}, err
 		}
 	}
 	return d.begin(ctx)
+}
+
+type checkpoint interface {
+	begun() bool
+	begin(until time.Time)
 }
 
 func (d *deploy) save(ctx context.Context, checkpoint any) error {
@@ -159,9 +169,6 @@ func (d *deploy) readyAgain(ctx context.Context, before revision) error {
 	}
 	return d.ready(ctx, d.objects, d.Say)
 }
-
-// Cancel: nothing runs on by itself between two calls.
-func (apply) Cancel(context.Context, *pipeline.StepContext) error { return nil }
 
 // handedOver reports whether another call takes the step up where this one leaves it.
 func handedOver(ctx context.Context) bool {

@@ -183,12 +183,16 @@ func (d *deploy) prune(ctx context.Context, r record) error {
 	return nil
 }
 
-// finish notes that what was applied is good, so that it is the way back of the next.
-func (d *deploy) finish(ctx context.Context, r record, pruned bool) error {
-	r.Now.Good = true
-	if pruned {
+// finish deletes what is not wanted any more, and notes that what was applied
+// is good, so that it is the way back of the next.
+func (d *deploy) finish(ctx context.Context, r record) error {
+	if wanted, _ := d.With["prune"].(bool); wanted {
+		if err := d.prune(ctx, r); err != nil {
+			return err
+		}
 		r.Known = nil
 	}
+	r.Now.Good = true
 	return d.writeRecord(ctx, r)
 }
 

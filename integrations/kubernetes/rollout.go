@@ -1,5 +1,221 @@
 package kubernetes
 
-import "github.com/shipmate/shipmate/pipeline"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
 
-func rolloutParams() []pipeline.Param { return applyParams() }
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// rollout is the runner behind kubernetes.rollout: it applies the objects as
+// kubernetes.apply does, but exchanges the pods of the Deployment by a strategy,
+// and whenever that goes wrong leaves everything as it was.
+type rollout struct{ cfg Config }
+
+// strategy is a way to exchange pods. Both may be called again at any time, by
+// another process, and find out from the cluster and the checkpoint how far it is.
+type strategy interface {
+	// forward goes on until the rollout is done, or has to wait for a time.
+	forward(ctx context.Context) (pipeline.Result, error)
+	// back makes everything as it was before the rollout, traffic first.
+	back(ctx context.Context) error
+}
+
+const (
+	rollingStrategy   = "rolling"
+	blueGreenStrategy = "blue-green"
+	canaryStrategy    = "canary"
+)
+
+func rolloutParams() []pipeline.Param {
+	return append(applyParams(),
+		pipeline.Param{Name: "strategy", Type: "string", Default: rollingStrategy, Enum: []string{rollingStrategy, blueGreenStrategy, canaryStrategy}, Help: "How the pods are exchanged."},
+		pipeline.Param{Name: "service", Type: "string", Help: "The Service that leads to the pods, if the manifests hold several."},
+		pipeline.Param{Name: "keep_old", Type: "duration", Default: "30m", Help: "blue-green: how long the old pods are kept, so that a rollback takes seconds."},
+		pipeline.Param{Name: "smoke", Type: "map", Help: "blue-green: a step (run or uses) that must succeed against the new pods before they get traffic."},
+		pipeline.Param{Name: "steps", Type: "list", Help: "canary: shares of the traffic, as {weight: 10, pause: 5m}."},
+		pipeline.Param{Name: "analysis", Type: "map", Help: "canary: a step (run or uses) that must succeed after each pause."},
+		pipeline.Param{Name: "traffic", Type: "map", Help: "canary: what splits the traffic: {http_route: name} or {ingress: name} (NGINX); without it the number of pods does."},
+	)
+}
+
+// checkRollout looks at what the list of parameters cannot say.
+func checkRollout(with map[string]any) error {
+	if err := checkSource(with); err != nil {
+		return err
+	}
+	chosen := with["strategy"]
+	for name, of := range map[string]string{"smoke": blueGreenStrategy, "steps": canaryStrategy, "analysis": canaryStrategy, "traffic": canaryStrategy} {
+		if _, ok := with[name]; ok && chosen != of {
+			return pipeline.Refuse("bad_param", "`%s:` belongs to `strategy: %s`, and this one is %v.", name, of, chosen)
+		}
+	}
+	for _, name := range []string{"smoke", "analysis"} {
+		if _, err := childOf(with, name); err != nil {
+			return err
+		}
+	}
+	if _, err := weightsOf(with); err != nil {
+		return err
+	}
+	_, err := trafficOf(with)
+	return err
+}
+
+// Run moves the rollout forward. If that fails for good, or is stopped,
+// everything is as it was before when it returns.
+func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	d, err := r.cfg.open(ctx, c)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	s, err := d.strategy()
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	res, err := s.forward(ctx)
+	stopped := ctx.Err() != nil
+	switch {
+	case err == nil, handedOver(ctx), errors.Is(err, pipeline.ErrLeaseLost):
+		return res, err
+	case pipeline.IsTemporary(err) && !stopped:
+		return res, err
+	}
+	d.logf("Going back: %s", pipeline.Message(err))
+	if undo := s.back(detached(ctx)); undo != nil {
+		return r.halfway(ctx, err, undo)
+	}
+	if stopped {
+		return pipeline.Result{Done: true, State: pipeline.Cancelled, Message: "It was stopped. What ran before runs, with all the traffic."}, nil
+	}
+	return pipeline.Result{Done: true, State: pipeline.Failed, Code: pipeline.Code(err), Message: sentence(pipeline.Message(err)) + " What ran before runs, with all the traffic."}, nil
+}
+
+// halfway says that the way back did not work either. What passes by itself is
+// tried again by a later call.
+func (rollout) halfway(ctx context.Context, why, undo error) (pipeline.Result, error) {
+	switch {
+	case handedOver(ctx), errors.Is(undo, pipeline.ErrLeaseLost), pipeline.IsTemporary(undo) && ctx.Err() == nil:
+		return pipeline.Result{}, undo
+	}
+	return pipeline.Result{Done: true, State: pipeline.Unknown, Code: "half_rolled_out", Message: fmt.Sprintf(
+		"%s And going back did not work: %s Look which pods get the traffic, set it right, then say `/resolve`.", sentence(pipeline.Message(why)), sentence(pipeline.Message(undo)))}, nil
+}
+
+// detached lets the way back be finished when the step is stopped, but not for ever.
+func detached(ctx context.Context) context.Context {
+	const patience = 10 * time.Minute
+	if ctx.Err() == nil {
+		return ctx
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	context.AfterFunc(ctx, cancel)
+	return ctx
+}
+
+func sentence(s string) string { return strings.TrimSuffix(s, ".") + "." }
+
+// Cancel goes back while no call is in flight: during a pause.
+func (r rollout) Cancel(ctx context.Context, c *pipeline.StepContext) error {
+	_, err := r.Revert(ctx, c)
+	return err
+}
+
+// CanRevert reports whether there is something to go back from, and to.
+func (r rollout) CanRevert(c *pipeline.StepContext) bool {
+	var at state
+	switch {
+	case restoreCheckpoint(c, &at) != nil || !at.Begun:
+		return false
+	case at.Switched.IsZero():
+		return true
+	}
+	return r.cfg.Now().Before(at.Switched.Add(within(c.With, "keep_old")))
+}
+
+// Revert makes everything as it was before the rollout.
+func (r rollout) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	d, err := r.cfg.reach(c)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	s, err := d.strategy()
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	if err := s.back(ctx); err != nil {
+		return pipeline.Result{}, err
+	}
+	return pipeline.Result{Done: true, Message: "What ran before runs again, with all the traffic."}, nil
+}
+
+// state is what a rollout remembers between calls.
+type state struct {
+	progress
+	Strategy string           `json:"strategy"`
+	Phase    phase            `json:"phase,omitempty"`
+	Service  string           `json:"service,omitempty"`
+	Selector map[string]any   `json:"selector,omitempty"` // of the Service, before
+	Old      string           `json:"old,omitempty"`      // Deployment that had the traffic; "": none
+	OldHash  string           `json:"old_hash,omitempty"` // of its pods, where nothing else tells them apart
+	New      string           `json:"new,omitempty"`      // Deployment that gets it
+	Colour   string           `json:"colour,omitempty"`   // blue-green
+	Switched time.Time        `json:"switched,omitzero"`  // blue-green
+	Step     int              `json:"step,omitempty"`     // canary: index of the weight
+	Due      time.Time        `json:"due,omitzero"`       // canary: end of the pause
+	Children map[string]child `json:"children,omitempty"` // steps within the step
+}
+
+// phase is how far a rollout is; they follow in this order.
+type phase string
+
+const (
+	raising   phase = "raising"   // the new pods come up, without traffic
+	checking  phase = "checking"  // the smoke step looks at them, or a canary gets its share
+	switching phase = "switching" // the traffic goes over
+	ending    phase = "ending"    // what is not needed any more goes
+)
+
+// strategy is the one the step asks for. The checkpoint of a step never
+// changes its strategy.
+func (d *deploy) strategy() (strategy, error) {
+	at := &state{}
+	if err := restoreCheckpoint(d.StepContext, at); err != nil {
+		return nil, err
+	}
+	if at.Strategy == "" {
+		at.Strategy, _ = d.With["strategy"].(string)
+	}
+	switch at.Strategy {
+	case blueGreenStrategy:
+		return &blueGreen{d, at}, nil
+	case canaryStrategy:
+		return &canary{d, at}, nil
+	}
+	return &rolling{d, at}, nil
+}
+
+// rolling lets the Deployment, StatefulSet or DaemonSet exchange its pods itself.
+type rolling struct {
+	*deploy
+	at *state
+}
+
+func (s *rolling) forward(ctx context.Context) (pipeline.Result, error) {
+	r, err := s.start(ctx, s.at)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	return s.bring(ctx, r, s.at.Until)
+}
+
+func (s *rolling) back(ctx context.Context) error {
+	if !s.at.Begun {
+		return nil
+	}
+	_, err := s.undo(ctx)
+	return err
+}
