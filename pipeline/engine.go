@@ -140,6 +140,7 @@ func (e *Engine) Handlers() map[string]Handler {
 		"advance":  e.advance,
 		"step":     e.step,
 		"redeploy": e.redeploy,
+		"later":    e.later,
 		"report":   e.report,
 		KindMoved:  e.moved,
 	}

@@ -17,12 +17,16 @@ import (
 type wire struct {
 	*pipelinetest.Store
 	lose      bool
+	dies      bool // nothing is committed any more
 	meanwhile func()
 	commits   int
 }
 
 func (w *wire) Commit(ctx context.Context, c pipeline.Change) error {
 	w.commits++
+	if w.dies {
+		return errKilled
+	}
 	if f := w.meanwhile; f != nil {
 		w.meanwhile = nil
 		f()
@@ -34,6 +38,8 @@ func (w *wire) Commit(ctx context.Context, c pipeline.Change) error {
 	}
 	return err
 }
+
+var errKilled = errors.New("this worker was killed")
 
 // cut puts a wire between the engine and its store.
 func (s *stage) cut() *wire {

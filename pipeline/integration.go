@@ -64,6 +64,18 @@ type Canceller interface {
 	Cancel(ctx context.Context, c *StepContext) error
 }
 
+// Finisher is a Runner with something left to do after its step succeeded, such
+// as to take down what was kept for a quick way back. Its Run asks for that with
+// Result.Later.
+type Finisher interface {
+	// Later is called when that time is over and the run has succeeded, never
+	// when the run went wrong or another one has taken the environment since.
+	// It is called again as long as it returns RetryAfter or a Temporary error,
+	// and after a crash. A later run may begin while it works: that one's fence
+	// is higher, so the outside system refuses what Later still tries.
+	Later(ctx context.Context, c *StepContext) (Result, error)
+}
+
 // Forgetter is a Runner that keeps something on this machine until the result
 // of a call is recorded: a workspace, a file of output. It forgets what calls
 // up to that fence left: a later one, such as the undo that the result brought
@@ -80,6 +92,7 @@ type StepContext struct {
 	Attempt    int               // from 1
 	Call       int               // from 1 within the attempt
 	Fence      int64             // higher than that of every earlier call; outside systems can refuse a lower one
+	Now        time.Time         // when the call began, or the question was asked
 	Checkpoint json.RawMessage   // what the runner last saved in this attempt
 	Outputs    map[string]string // of the steps this one needs: "step.name" -> value
 	Secrets    map[string]Secret // the ones the step declares
@@ -111,4 +124,5 @@ type Result struct {
 	Annotations []Annotation      //
 	Checkpoint  json.RawMessage   // saved with the result; nil keeps the last one
 	RetryAfter  time.Duration     // if not Done: when to call again
+	Later       time.Duration     // if Done and Succeeded: after this time, and the run's end, Finisher.Later is called
 }

@@ -96,7 +96,7 @@ func (m *move) facts(ctx context.Context) (Facts, error) {
 func (m *move) revertible(s *StepRun) bool {
 	def, _ := m.run.Pipeline.Step(s.Name)
 	rv, ok := m.e.Runners[def.Runner()].Runner.(Reverter)
-	return ok && rv.CanRevert(&StepContext{Run: m.run, Step: def, With: s.With, Attempt: s.Attempt, Checkpoint: s.Checkpoint})
+	return ok && rv.CanRevert(&StepContext{Run: m.run, Step: def, With: s.With, Attempt: s.Attempt, Checkpoint: s.Checkpoint, Now: m.now})
 }
 
 // apply carries one decision out on the run in memory.

@@ -87,9 +87,13 @@ func (m *move) takeEnvironment() {
 		m.change.Jobs = append(m.change.Jobs, WakeQueue(m.env)...)
 	}
 	m.env.Fence++
-	m.run.Fence = m.env.Fence << 20 // room for the calls of one run, and above all earlier runs
+	m.run.Fence = m.env.Fence << callBits
 	m.envDone = true
 }
+
+// callBits leave room for the calls of one run, so that all of a later run's
+// fences are above all of an earlier one's.
+const callBits = 20
 
 // WakeQueue are the jobs that have everybody who waits for an environment look again.
 func WakeQueue(env *EnvironmentState) []Job {

@@ -10,6 +10,7 @@ func (m *move) finish(d Finish) {
 	r.State, r.Code, r.Message, r.Ended = d.State, d.Code, d.Message, m.now
 	r.Wake, r.Deadline, r.HeldUntil, r.HeldSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	m.event(Event{Kind: "run", State: d.State, Code: d.Code, Message: d.Message})
+	m.leaveForLater()
 	if m.env != nil {
 		m.leave(d)
 	} else { // it may be what a deploy of the commit requires

@@ -175,6 +175,7 @@ type StepRun struct {
 	Due         time.Time         `json:"due,omitzero"`        // when a waiting step is looked at again
 	Stopping    string            `json:"stopping,omitempty"`  // why it is being stopped: cancelled, timeout
 	Reverting   bool              `json:"reverting,omitempty"` // the call in flight, or the last one, is a Revert
+	Later       time.Time         `json:"later,omitzero"`      // what the runner left to do is not done before; zero: nothing is left
 }
 
 // LogName is the name the step's log is kept under, or that of its undoing.
@@ -184,6 +185,9 @@ func (s *StepRun) LogName(undo bool) string {
 	}
 	return s.Name
 }
+
+// laterLogName is the name the log of what was left for later is kept under.
+func (s *StepRun) laterLogName() string { return s.Name + ":later" }
 
 // Annotation points at a line of a file, shown on the pull request.
 type Annotation struct {
@@ -231,7 +235,7 @@ func (r *Run) definition(i int) *Step { return &r.Pipeline.Steps[i] }
 // Event is one line of a run's history.
 type Event struct {
 	At      time.Time `json:"at"`
-	Kind    string    `json:"kind"` // "run", "step", "approval", "cancel", "environment"
+	Kind    string    `json:"kind"` // "run", "step", "approval", "cancel", "later"
 	Step    string    `json:"step,omitempty"`
 	State   State     `json:"state,omitempty"`
 	Actor   string    `json:"actor,omitempty"`

@@ -66,7 +66,8 @@ func (e *Engine) step(job context.Context, l *Lease) error {
 		// left at once. A call that nobody can take up has until the drain ends.
 		defer onStopping(job, func() { cancel(ErrHandedOver) })()
 	}
-	res, err := e.call(ctx, r, p.Step, l)
+	s := r.Step(p.Step)
+	res, err := e.call(ctx, l, errand{r, s, s.LogName(s.Reverting), func(ctx context.Context, c *StepContext) (Result, error) { return e.dispatch(ctx, c, s) }})
 	if cause := context.Cause(ctx); errors.Is(cause, ErrHandedOver) && err != nil || errors.Is(cause, ErrLeaseLost) && !res.Done {
 		return Temporary(cause) // whoever leases the job next goes on with the call
 	}
@@ -217,6 +218,7 @@ func (m *move) endAttempt(s *StepRun, res Result) {
 		m.event(Event{Kind: "step", Step: s.Name, State: Failed, Code: res.Code, Message: s.Message})
 	default:
 		m.end(s, state, res.Code, res.Message)
+		m.putOff(s, res)
 	}
 }
 

@@ -22,11 +22,18 @@ func (e *Engine) plans(def Step) bool {
 	return ok
 }
 
+// errand is what one call of a runner is about.
+type errand struct {
+	run  *Run
+	step *StepRun
+	log  string // the name its output is kept under
+	do   func(ctx context.Context, c *StepContext) (Result, error)
+}
+
 // call makes the call itself. Whatever goes wrong becomes a result; err is what
 // the runner said.
-func (e *Engine) call(ctx context.Context, r *Run, step string, l *Lease) (res Result, err error) {
-	s := r.Step(step)
-	def, _ := r.Pipeline.Step(step)
+func (e *Engine) call(ctx context.Context, l *Lease, v errand) (res Result, err error) {
+	r, step := v.run, v.step.Name
 	var log LogWriter
 	defer func() {
 		if p := recover(); p != nil {
@@ -37,9 +44,9 @@ func (e *Engine) call(ctx context.Context, r *Run, step string, l *Lease) (res R
 			e.closeLog(ctx, r, step, log, &res)
 		}
 	}()
-	c, log, err := e.context(ctx, r, def, s, l)
+	c, log, err := e.context(ctx, l, v)
 	if err == nil {
-		res, err = e.dispatch(ctx, c, s)
+		res, err = v.do(ctx, c)
 	}
 	if err != nil {
 		res = failedCall(ctx, e.class(r, step), err)
@@ -110,13 +117,15 @@ func failedCall(ctx context.Context, class RetryClass, err error) Result {
 	return Result{Done: true, State: Failed, Code: cmp.Or(Code(err), "runner_error"), Message: Message(err)}
 }
 
-func (e *Engine) context(ctx context.Context, r *Run, def Step, s *StepRun, l *Lease) (*StepContext, LogWriter, error) {
-	c := &StepContext{Run: r, Step: def, With: s.With, Attempt: s.Attempt, Call: s.Call, Fence: r.Fence, Checkpoint: s.Checkpoint, Outputs: r.outputs()}
+func (e *Engine) context(ctx context.Context, l *Lease, v errand) (*StepContext, LogWriter, error) {
+	r, s := v.run, v.step
+	def, _ := r.Pipeline.Step(s.Name)
+	c := &StepContext{Run: r, Step: def, With: s.With, Attempt: s.Attempt, Call: s.Call, Fence: r.Fence, Now: e.Now(), Checkpoint: s.Checkpoint, Outputs: r.outputs()}
 	var err error
 	if c.Secrets, err = e.secrets(ctx, r, def.Secrets); err != nil && s.Stopping == "" { // a step is stopped without its secrets too
 		return nil, nil, err
 	}
-	log, err := e.Logs.Open(ctx, r, s.LogName(s.Reverting), s.Attempt, c.Secrets)
+	log, err := e.Logs.Open(ctx, r, v.log, s.Attempt, c.Secrets)
 	if err != nil {
 		if Code(err) == "" { // the store is away
 			err = Temporary(err)
