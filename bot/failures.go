@@ -175,7 +175,7 @@ func (f *Failures) failure(ctx context.Context, r *pipeline.Run) Failure {
 	if f.Logs == nil {
 		return out
 	}
-	out.Tail, err = f.Logs.Tail(ctx, r.ID, step.LogName(false), step.Attempt, failureTail)
+	out.Tail, err = f.Logs.Tail(ctx, r.ID, step.FailureLog(), step.Attempt, failureTail)
 	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
 		f.Log.Warn("log of a failed step", "run", r.ID, "step", step.Name, "err", err)
 	}

@@ -34,6 +34,8 @@ func Reasons() []Reason {
 		{"unknown_pull_request", "No such pull request."},
 		{"unknown_ref", "No such branch, tag or commit."},
 		{"unknown_repo", "No such repository, or the App is not installed on it."},
+		{"undo_again", "A run that was to undo another one is not run again; say `/rollback`."},
+		{"undo_overtaken", "Another run took the environment before the last one could be undone."},
 		{"unknown_run", "No such run in this repository."},
 		{"unknown_service", "No such service."},
 		{"unknown_step", "The run has no such step."},

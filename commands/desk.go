@@ -23,6 +23,8 @@ type Runs interface {
 	Start(ctx context.Context, req pipeline.Request) (*pipeline.Run, error)
 	Approve(ctx context.Context, id pipeline.RunID, a pipeline.Approval) (*pipeline.Run, error)
 	Cancel(ctx context.Context, id pipeline.RunID, c pipeline.Cancellation) (*pipeline.Run, error)
+	// Undoable: why not, to follow "because", is "" where nobody would expect it.
+	Undoable(ctx context.Context, id pipeline.RunID) (yes bool, why string, err error)
 	Resolve(ctx context.Context, id pipeline.RunID, step string, succeeded bool, by pipeline.Actor, reason string) (*pipeline.Run, error)
 }
 

@@ -41,8 +41,8 @@ func (g Logs) Do(ctx context.Context, c *Call) (Reply, error) {
 		}
 		return Reply{Run: r.ID, Text: fmt.Sprintf("Step %s of run %s has not run.%s", step.Name, r.ID, why)}, nil
 	}
-	text, err := g.tail(ctx, r, step, false)
-	if err == nil && step.Reverting {
+	text, err := g.tail(ctx, r, step, r.Reverts != "") // what was done is in the log of the run that is undone
+	if err == nil && step.Reverting && r.Reverts == "" {
 		var undo string
 		undo, err = g.tail(ctx, r, step, true)
 		text += "\n\n" + undo

@@ -37,6 +37,9 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	if old.Promotes != nil {
 		return Reply{}, pipeline.Refuse("promote_again", "Run %s took what ran in another environment then. To take what runs there now, say `/promote <from> %s`.", old.ID, old.EnvironmentName())
 	}
+	if old.Reverts != "" {
+		return Reply{}, pipeline.Refuse("undo_again", "Run %s was to undo run %s, and is not run again. To go back to what ran before: `/rollback %s`.", old.ID, old.Reverts, old.EnvironmentName())
+	}
 	c.Line.Args = map[string]string{"run": string(old.ID)} // so that it can be named if it is to be said again
 	req := old.Request
 	req.ID, req.Actor, req.CausedBy, req.Origin, req.NotBefore, req.Nothing, req.Same, req.Refused = "", c.Actor, pipeline.Actor{}, c.Origin, time.Time{}, "", "", ""

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ func (Rollback) Help() Help {
 		Name:     "/rollback",
 		Args:     []Arg{{Name: "env"}, {Name: "run|commit", Word: "to", Optional: true}},
 		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}, {Name: "service", Value: "name"}},
-		Summary:  "Deploys the previous good revision again, or the one of an earlier run.",
+		Summary:  "Undoes the last deploy if all its steps can be undone, else deploys the previous good revision again; or the one of an earlier run.",
 		Needs:    pipeline.Write,
 		Examples: []string{"/rollback prod", `/rollback prod to r-1a2b3c4d --reason "carts are empty"`},
 	}
@@ -51,18 +52,91 @@ func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	last, err := rb.Store.Load(ctx, to.Run)
+	undo, whyNot, err := rb.undoing(ctx, c, history, to)
+	if err != nil {
+		return Reply{}, err
+	}
+	last, err := pipeline.Deployed(ctx, rb.Store, &to)
+	if undo != nil {
+		req := back(c, env, undo.Request, to)
+		req.Reverts = undo.ID
+		if err == nil {
+			req.Title = last.Title
+		}
+		return start(rb).now(ctx, c, req)
+	}
+	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
+		return Reply{}, err
+	}
 	if err != nil {
 		return Reply{}, pipeline.Refuse("no_target", "The record of run %s is gone, so it cannot be deployed again. Use `/deploy %s %s`.", to.Run, env.Name, to.SHA)
 	}
-	req := last.Request
+	req := back(c, env, last.Request, to)
+	req.SHA, req.Ref = to.SHA, to.Ref
+	reply, err := start(rb).now(ctx, c, req)
+	if err == nil && whyNot != "" {
+		reply.Text += fmt.Sprintf(" It is deployed again, because %s.", whyNot)
+	}
+	return reply, err
+}
+
+// back asks for what brings a deployment back, with what the run was asked for.
+func back(c *Call, env *pipeline.Environment, req pipeline.Request, to pipeline.Deployment) pipeline.Request {
 	req.ID, req.Restores, req.Parent, req.Reverts = "", &to, "", ""
 	req.Environment, req.Trigger, req.Actor, req.CausedBy, req.Origin = env, pipeline.ByRollback, c.Actor, pipeline.Actor{}, c.Origin
 	req.NotBefore, req.Promotes, req.Nothing, req.Same = time.Time{}, nil, "", ""
 	req.PR = c.PR
 	req.Reason = prose(c.Line.Flag("reason"))
 	req.Pipeline.OnFailure = pipeline.Stop
-	return start(rb).now(ctx, c, req)
+	return req
+}
+
+// undoing is the run whose undoing brings the deployment back, nil if none
+// does; whyNot says what is in the way where one nearly could.
+func (rb Rollback) undoing(ctx context.Context, c *Call, history []pipeline.Deployment, to pipeline.Deployment) (r *pipeline.Run, whyNot string, err error) {
+	if c.Line.Arg("run|commit") != "" {
+		return nil, "", nil
+	}
+	for i := 0; ; {
+		r, err := rb.Store.Load(ctx, history[i].Run)
+		switch {
+		case errors.Is(err, pipeline.ErrNotFound):
+			return nil, "", nil
+		case err != nil:
+			return nil, "", err
+		case r.Nothing != "" && r.Same != "": // it did nothing, because another had deployed the same files
+			if i = place(history, r.Same); i < 0 {
+				return nil, "", nil
+			}
+			continue
+		case !stoodBefore(history, i, to):
+			return nil, "", nil
+		}
+		yes, why, err := rb.Runs.Undoable(ctx, r.ID)
+		if err != nil || !yes {
+			return nil, why, err
+		}
+		return r, "", nil
+	}
+}
+
+func place(history []pipeline.Deployment, run pipeline.RunID) int {
+	return slices.IndexFunc(history, func(d pipeline.Deployment) bool { return d.Run == run })
+}
+
+// stoodBefore reports whether the deployment is what stood in the environment
+// before the i-th of its history, newest first. What was rolled back in between
+// left what was there; what went wrong otherwise left nobody knows what.
+func stoodBefore(history []pipeline.Deployment, i int, to pipeline.Deployment) bool {
+	if history[0].State != pipeline.Succeeded || history[i].State != pipeline.Succeeded {
+		return false
+	}
+	for _, d := range history[i+1:] {
+		if d.State != pipeline.RolledBack {
+			return d.State == pipeline.Succeeded && d.Run == to.Run
+		}
+	}
+	return false
 }
 
 // settled refuses while a run works on the environment: what is to be gone back
@@ -100,6 +174,9 @@ func rollbackTarget(history []pipeline.Deployment, named, env string) (pipeline.
 		return good[i], nil
 	}
 	if newest := history[0]; newest.State != pipeline.Succeeded && newest.State != pipeline.RolledBack {
+		if i := place(good, newest.Restores); i >= 0 {
+			return good[i], nil // a rollback that went wrong is tried again
+		}
 		return good[0], nil // what came after it went wrong, and stands there in part
 	}
 	now, rest := good[0], good[1:]

@@ -38,6 +38,7 @@ func TestWhatARollbackGoesBackTo(t *testing.T) {
 		{"the one before", history("r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
 		{"a failure in between does not count", history("r-3 c3 ok", "r-2 c2 failed", "r-1 c1 ok"), "", "r-1"},
 		{"after a failure to what was good before it", history("r-3 c3 failed", "r-2 c2 ok", "r-1 c1 ok"), "", "r-2"},
+		{"a rollback that failed is tried again", history("r-3 c1 failed restores r-1", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
 		{"after a cancel too", history("r-3 c3 cancelled", "r-2 c2 ok"), "", "r-2"},
 		{"a failure that was rolled back left what was good", history("r-3 c3 rolled_back", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
 		{"the same commit twice is no way back", history("r-3 c2 ok", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
@@ -78,5 +79,30 @@ func TestRollbackGoesPastTheSameFiles(t *testing.T) {
 	}
 	if _, err := rollbackTarget(history[:2], "", "prod"); pipeline.Code(err) != "no_target" {
 		t.Errorf("goes back to the same files: %v", err)
+	}
+}
+
+func TestWhatStoodBefore(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		history []pipeline.Deployment
+		i       int
+		to      string
+		want    bool
+	}{
+		{"the one before", history("r-2 c2 ok", "r-1 c1 ok"), 0, "r-1", true},
+		{"another one", history("r-3 c3 ok", "r-2 c3 ok", "r-1 c1 ok"), 0, "r-1", false},
+		{"what a rollback brought there", history("r-4 c4 ok", "r-3 c1 ok restores r-1", "r-2 c2 ok", "r-1 c1 ok"), 0, "r-3", true},
+		{"before what was rolled back", history("r-3 c3 ok", "r-2 c2 rolled_back", "r-1 c1 ok"), 0, "r-1", true},
+		{"a failure left nobody knows what", history("r-3 c3 ok", "r-2 c2 failed", "r-1 c1 ok"), 0, "r-1", false},
+		{"the last one failed", history("r-3 c3 failed", "r-2 c2 ok", "r-1 c1 ok"), 0, "r-1", false},
+		{"the last one was rolled back", history("r-3 c3 rolled_back", "r-2 c2 ok", "r-1 c1 ok"), 0, "r-1", false},
+		{"under one that did nothing", history("r-3 c9 ok restores r-2", "r-2 c2 ok", "r-1 c1 ok"), 1, "r-1", true},
+		{"nothing", history("r-1 c1 ok"), 0, "r-1", false},
+	} {
+		to := pipeline.Deployment{Run: pipeline.RunID(test.to)}
+		if got := stoodBefore(test.history, test.i, to); got != test.want {
+			t.Errorf("%s: %t, want %t", test.name, got, test.want)
+		}
 	}
 }

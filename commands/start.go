@@ -161,6 +161,12 @@ func started(r *pipeline.Run) string {
 	switch {
 	case r.DryRun:
 		text = fmt.Sprintf("Dry run of `%s` for **%s** as run %s. Nothing is changed.", r.ShortSHA(), env.Name, r.ID)
+	case r.Reverts != "":
+		sha, _ := r.Brings()
+		text = fmt.Sprintf("Undoing run %s on **%s** as run %s: %s. Then `%s` runs there again.", r.Reverts, env.Name, r.ID, strings.Join(r.Undoes(), ", "), short(sha))
+		if r.State == pipeline.RollingBack {
+			return text // its message says the same
+		}
 	case r.Trigger == pipeline.ByRollback:
 		text = fmt.Sprintf("Rolling **%s** back to `%s` as run %s.", env.Name, r.ShortSHA(), r.ID)
 	}

@@ -136,7 +136,8 @@ func lockedBy(l *pipeline.Lock) string {
 
 // describe is a run in one sentence, without its end.
 func describe(r *pipeline.Run) string {
-	text := fmt.Sprintf("run %s of `%s` by %s %s", r.ID, r.ShortSHA(), r.Actor.Login, stands(r.State))
+	sha, _ := r.Brings()
+	text := fmt.Sprintf("run %s of `%s` by %s %s", r.ID, short(sha), r.Actor.Login, stands(r.State))
 	if r.Message != "" {
 		text += ": " + strings.TrimSuffix(r.Message, ".")
 	}

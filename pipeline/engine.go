@@ -102,7 +102,11 @@ func (e *Engine) make(ctx context.Context, req Request) (*Run, error) {
 		if err != nil {
 			return nil, fmt.Errorf("run to undo: %w", err)
 		}
-		r.Steps = undone.Steps
+		r.Steps, r.Fence = undone.Steps, undone.Fence // its own as soon as it is admitted
+		for i := range r.Steps { // what it said and left to do was of that run
+			s := &r.Steps[i]
+			s.Summary, s.Annotations, s.Later = "", nil, time.Time{}
+		}
 	}
 	m := &move{e: e, run: r, now: now}
 	m.event(Event{Kind: "run", State: Queued, Actor: req.Actor.Login, Message: req.Reason})

@@ -98,10 +98,11 @@ func (e *Engine) redeploy(ctx context.Context, l *Lease) error {
 	if err != nil {
 		return err
 	}
-	if env.Current == nil {
+	to := instead(failed, Facts{Environment: env})
+	if to == nil {
 		return fmt.Errorf("redeploy for run %s: nothing is recorded to go back to", failed.ID)
 	}
-	req, err := e.restoring(ctx, failed, env.Current)
+	req, err := e.restoring(ctx, failed, to)
 	if err != nil {
 		return err
 	}
@@ -113,8 +114,8 @@ func (e *Engine) redeploy(ctx context.Context, l *Lease) error {
 // parameters it had then, as far as its record is still there.
 func (e *Engine) restoring(ctx context.Context, failed *Run, to *Deployment) (Request, error) {
 	req := failed.Request
-	switch good, err := e.Store.Load(ctx, to.Run); {
-	case err == nil && good.Reverts == "":
+	switch good, err := Deployed(ctx, e.Store, to); {
+	case err == nil:
 		req.Pipeline, req.Params, req.ConfigSHA, req.Title = good.Pipeline, good.Params, good.ConfigSHA, good.Title
 	case ignoreGone(err) != nil:
 		return req, err
@@ -123,6 +124,9 @@ func (e *Engine) restoring(ctx context.Context, failed *Run, to *Deployment) (Re
 	req.SHA, req.Ref, req.Trigger, req.Actor = to.SHA, to.Ref, ByRollback, Bot()
 	req.Pipeline.OnFailure = Stop
 	req.Reason = fmt.Sprintf("run %s failed", failed.ID)
+	if failed.Reverts != "" {
+		req.Reason = fmt.Sprintf("run %s could not be undone", failed.Reverts)
+	}
 	req.NotBefore, req.Promotes, req.Nothing, req.Same = time.Time{}, nil, "", ""
 	return req, nil
 }

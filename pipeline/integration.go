@@ -53,8 +53,11 @@ type Runner interface {
 
 // Reverter is a Runner that can undo a step that succeeded.
 type Reverter interface {
-	// CanRevert says, without touching anything, whether Revert could work.
+	// CanRevert says, without touching anything, whether Revert could work. It
+	// is asked in rules: it goes by what c holds and by c.Now, and is quick.
 	CanRevert(c *StepContext) bool
+	// Revert refuses with the code "cannot_revert" if it has touched nothing
+	// and cannot: what ran before is then deployed again instead.
 	Revert(ctx context.Context, c *StepContext) (Result, error)
 }
 

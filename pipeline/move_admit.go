@@ -69,12 +69,12 @@ func (m *move) admit() {
 	r.Admitted, r.State, r.Code, r.Message, r.Started = true, Running, "", "", m.now
 	r.HeldUntil = time.Time{}
 	r.Deadline = m.now.Add(r.Pipeline.Timeout.Or(defaultRunTimeout))
-	m.event(Event{Kind: "run", State: Running})
+	if r.Reverts != "" {
+		r.State, r.Message = RollingBack, undoingOf(r)
+	}
+	m.event(Event{Kind: "run", State: r.State, Message: r.Message})
 	if m.env != nil && !r.DryRun {
 		m.takeEnvironment()
-	}
-	if r.Reverts != "" {
-		r.State = RollingBack
 	}
 }
 

@@ -109,6 +109,9 @@ func (m *move) revert(name string) {
 	s := m.run.Step(name)
 	def, _ := m.run.Pipeline.Step(name)
 	s.State, s.Reverting, s.Stopping, s.Code, s.Message = RollingBack, true, "", "", ""
+	if m.run.Reverts != "" {
+		s.Started = m.now // of the undoing; what it undoes was another run's
+	}
 	s.Deadline = m.now.Add(def.Timeout.Or(defaultStepTimeout))
 	m.event(Event{Kind: "step", Step: name, State: RollingBack})
 	m.enqueue(stepJob(m.run, s))

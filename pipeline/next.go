@@ -56,6 +56,9 @@ func admission(r *Run, f Facts, now time.Time) []Decision {
 	switch {
 	case r.Refused != "":
 		return append(skipAll(r, "refused", "Not started."), Finish{State: Failed, Code: "cannot_start", Message: r.Refused})
+	case overtaken(r, f):
+		return []Decision{Finish{State: Cancelled, Code: "undo_overtaken",
+			Message: fmt.Sprintf("Another run has taken %s since, so run %s is not undone. Look at what runs there, then say `/rollback %s` again.", r.Environment.Name, r.Reverts, r.Environment.Name)}}
 	case nothingToDo(r, f):
 		return adopt(r)
 	case early && (r.Environment == nil || !asksApproval(r.Environment) || r.DryRun):

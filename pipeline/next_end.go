@@ -162,9 +162,8 @@ func rollback(r *Run, f Facts, code, why string) Decision {
 		return RollBack{Message: why + reverting + "."}
 	case some && len(stuck) == 0:
 		return RollBack{Message: fmt.Sprintf("%s%s before; %s itself cannot be undone.", why, reverting, all)}
-	case f.Environment != nil && f.Environment.Current != nil && r.Restores == nil:
-		to := f.Environment.Current
-		return RollBack{To: to, Message: fmt.Sprintf("%s Deploying `%s` again, which ran before.", why, short(to.SHA))}
+	case instead(r, f) != nil:
+		return redeploying(instead(r, f), why)
 	case len(stuck) == 0: // the first step of a first deploy: there is nothing to go back to
 		return Finish{State: Failed, Code: code, Message: why}
 	}
@@ -205,8 +204,10 @@ func nextRevert(r *Run, f Facts, now time.Time) []Decision {
 		case s.State == RollingBack:
 			return undoingStep(s, now)
 		case !begun(r.definition(i), s):
+		case s.Reverting && s.Code == cannotRevert: // it refused, and touched nothing
+			stuck = append(stuck, s.Name)
 		case s.Reverting: // the undoing itself failed
-			return []Decision{rollbackFailed(r, fmt.Sprintf("The rollback stopped: %s could not be undone. %s", s.Name, s.Message))}
+			return []Decision{rollbackFailed(r, fmt.Sprintf("The rollback stopped: %s could not be undone. %s%s", s.Name, s.Message, whatStands(r)))}
 		case !revertible(f, s) && s.State == Succeeded:
 			stuck = append(stuck, s.Name)
 		case !revertible(f, s): // it failed, and was named when the rollback began
@@ -214,13 +215,17 @@ func nextRevert(r *Run, f Facts, now time.Time) []Decision {
 			last = s
 		}
 	}
-	switch {
+	all := strings.Join(stuck, ", ")
+	switch to := instead(r, f); {
+	case len(stuck) > 0 && to != nil:
+		why, _, _ := strings.Cut(r.Message, reverting)
+		return []Decision{redeploying(to, fmt.Sprintf("%s But %s cannot be undone any more.", why, all))}
 	case last != nil:
 		return []Decision{Revert{last.Name}}
 	case len(stuck) > 0:
-		return []Decision{rollbackFailed(r, fmt.Sprintf("The rollback stopped: %s cannot be undone any more.", strings.Join(stuck, ", ")))}
+		return []Decision{rollbackFailed(r, fmt.Sprintf("The rollback stopped: %s cannot be undone any more.%s", all, whatStands(r)))}
 	case r.Reverts != "": // to undo was all it was asked for
-		return []Decision{Finish{State: Succeeded, Message: fmt.Sprintf("Run %s was undone.", r.Reverts), Lock: lockReason(r)}}
+		return []Decision{Finish{State: Succeeded, Message: undone(r), Lock: lockReason(r)}}
 	}
 	return []Decision{Finish{State: RolledBack, Code: "rolled_back", Message: reverted(r.Message), Lock: lockReason(r)}}
 }
@@ -261,7 +266,11 @@ func awaitRedeploy(r *Run, f Facts) []Decision {
 }
 
 func rollbackFailed(r *Run, message string) Finish {
-	return Finish{State: Failed, Code: "rollback_failed", Message: message, Lock: fmt.Sprintf("the rollback of run %s failed", r.ID)}
+	which := "of"
+	if r.Reverts != "" {
+		which = "with"
+	}
+	return Finish{State: Failed, Code: "rollback_failed", Message: message, Lock: fmt.Sprintf("the rollback %s run %s failed", which, r.ID)}
 }
 
 // lockAfter: every rollback leaves the environment locked. One that serves a

@@ -186,6 +186,10 @@ func (s *StepRun) LogName(undo bool) string {
 	return s.Name
 }
 
+// FailureLog is the name of the log that tells how the step failed: that of its
+// undoing if it was that.
+func (s *StepRun) FailureLog() string { return s.LogName(s.Reverting && s.State != RolledBack) }
+
 // laterLogName is the name the log of what was left for later is kept under.
 func (s *StepRun) laterLogName() string { return s.Name + ":later" }
 

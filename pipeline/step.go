@@ -206,6 +206,8 @@ func (m *move) endAttempt(s *StepRun, res Result) {
 		m.end(s, RolledBack, "", res.Message)
 	case s.Reverting && state == Unknown:
 		m.end(s, Unknown, res.Code, res.Message)
+	case s.Reverting && res.Code == cannotRevert:
+		m.end(s, Failed, cannotRevert, res.Message)
 	case s.Reverting:
 		m.end(s, Failed, "rollback_failed", res.Message)
 	case s.Stopping != "" && state != Succeeded && state != Unknown:

@@ -65,7 +65,7 @@ type commit struct {
 	sha  string
 }
 
-func commitOf(r *pipeline.Run) commit { return commit{r.Repo, r.SHA} }
+func commitOf(r *pipeline.Run) commit { return commit{r.Repo, shownOn(r)} }
 
 // bringCheck creates or updates a check run, with a batch of annotations each
 // time. What it returns with an error is how far it came.
@@ -176,7 +176,7 @@ func (c *Client) ownChecks(ctx context.Context, at commit, name string) ([]*gith
 func (s *checkSink) check(ctx context.Context, r *pipeline.Run) (checkRequest, error) {
 	v := bot.Show(r)
 	c := checkRequest{
-		Name: checkName(r), HeadSHA: r.SHA, ExternalID: string(r.ID), DetailsURL: s.runURL(r),
+		Name: checkName(r), HeadSHA: shownOn(r), ExternalID: string(r.ID), DetailsURL: s.runURL(r),
 		Output:  s.output(r, v, s.tails(ctx, r, maxTails)),
 		Actions: []*github.CheckRunAction{},
 	}
@@ -245,9 +245,10 @@ func checkState(r *pipeline.Run) (status, conclusion string) {
 
 func (s *checkSink) output(r *pipeline.Run, v bot.View, tails []logTail) *github.CheckRunOutput {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s **%s** of `%s`", v.Icon, inline(v.Title), r.ShortSHA())
-	if r.Ref != "" {
-		fmt.Fprintf(&b, " (%s)", codeSpan(r.Ref))
+	sha, ref := r.Brings()
+	fmt.Fprintf(&b, "%s **%s** of `%.7s`", v.Icon, inline(v.Title), sha)
+	if ref != "" {
+		fmt.Fprintf(&b, " (%s)", codeSpan(ref))
 	}
 	fmt.Fprintf(&b, ", run `%s`, asked for by %s.\n\n", r.ID, codeSpan(cmp.Or(r.Actor.Login, "shipmate")))
 	if v.Note != "" {

@@ -75,9 +75,9 @@ type payload struct {
 }
 
 func (s *deploymentSink) create(ctx context.Context, r *pipeline.Run) (int64, error) {
-	doing := fmt.Sprintf("deployment of %.7s to %s in %s", r.SHA, r.Environment.Name, r.Repo)
+	doing := fmt.Sprintf("deployment of %.7s to %s in %s", shownOn(r), r.Environment.Name, r.Repo)
 	made, _, err := s.Client.as(r.Repo, forDeployments).Repositories.CreateDeployment(ctx, r.Repo.Owner, r.Repo.Name, &github.DeploymentRequest{
-		Ref:              &r.SHA,
+		Ref:              github.String(shownOn(r)),
 		Task:             github.String("deploy"),
 		AutoMerge:        github.Bool(false),
 		RequiredContexts: &[]string{}, // our gates have decided
@@ -116,10 +116,10 @@ func (s *deploymentSink) adopt(ctx context.Context, r *pipeline.Run) (shownDeplo
 func (s *deploymentSink) find(ctx context.Context, r *pipeline.Run) (ids []int64, err error) {
 	gh := s.Client.as(r.Repo, forDeployments)
 	list, err := pages(func(o github.ListOptions) ([]*github.Deployment, *github.Response, error) {
-		return gh.Repositories.ListDeployments(ctx, r.Repo.Owner, r.Repo.Name, &github.DeploymentsListOptions{SHA: r.SHA, Environment: r.Environment.Name, ListOptions: o})
+		return gh.Repositories.ListDeployments(ctx, r.Repo.Owner, r.Repo.Name, &github.DeploymentsListOptions{SHA: shownOn(r), Environment: r.Environment.Name, ListOptions: o})
 	})
 	if err != nil {
-		return nil, fail(fmt.Sprintf("list deployments of %.7s in %s", r.SHA, r.Repo), err)
+		return nil, fail(fmt.Sprintf("list deployments of %.7s in %s", shownOn(r), r.Repo), err)
 	}
 	for _, d := range list {
 		var p payload

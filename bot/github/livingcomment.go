@@ -168,7 +168,7 @@ func (s *commentSink) section(r *pipeline.Run, d detail, summaryRoom int, logs s
 	v := bot.Show(r)
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s %s\n", v.Icon, inline(cutRunes(v.Title, 200)))
-	fmt.Fprintf(&b, "**%s** · `%s` · run %s · by %s\n", inline(cutRunes(v.Headline, 300)), r.ShortSHA(), s.runLink(r), codeSpan(cmp.Or(r.Actor.Login, "shipmate")))
+	fmt.Fprintf(&b, "**%s** · `%.7s` · run %s · by %s\n", inline(cutRunes(v.Headline, 300)), shownOn(r), s.runLink(r), codeSpan(cmp.Or(r.Actor.Login, "shipmate")))
 	if v.Note != "" {
 		fmt.Fprintf(&b, "\n%s\n", inline(cutRunes(v.Note, 1000)))
 	}

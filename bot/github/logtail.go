@@ -38,7 +38,7 @@ func (c ReportConfig) tails(ctx context.Context, r *pipeline.Run, most int) (all
 		if len(all) == most || s.State != pipeline.Failed && s.State != pipeline.Unknown || s.Attempt == 0 {
 			continue
 		}
-		lines, err := c.Logs.Tail(ctx, r.ID, s.LogName(false), s.Attempt, tailLines)
+		lines, err := c.Logs.Tail(ctx, r.ID, s.FailureLog(), s.Attempt, tailLines)
 		if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
 			c.Client.cfg.Log.Warn("log of a step that went wrong", "run", string(r.ID), "step", s.Name, "err", err)
 		}

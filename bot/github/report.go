@@ -64,6 +64,12 @@ func (c ReportConfig) runURL(r *pipeline.Run) string {
 	return c.BaseURL + "/runs/" + string(r.ID)
 }
 
+// shownOn is the commit that a run is shown on: what it deploys.
+func shownOn(r *pipeline.Run) string {
+	sha, _ := r.Brings()
+	return sha
+}
+
 // maxContext is the length of a check's name. GitHub takes 255.
 const maxContext = 100
 
@@ -214,7 +220,7 @@ func (c ReportConfig) newest(ctx context.Context, r *pipeline.Run) (*pipeline.Ru
 		return nil, pipeline.Temporary(fmt.Errorf("find newer runs: %w", err))
 	}
 	for _, o := range list {
-		if o.ID != r.ID && o.SHA == r.SHA && o.Created.After(r.Created) && checkName(o) == checkName(r) {
+		if o.ID != r.ID && shownOn(o) == shownOn(r) && o.Created.After(r.Created) && checkName(o) == checkName(r) {
 			r = o
 		}
 	}

@@ -29,7 +29,9 @@ func (s *statusSink) Name() string { return "github-status" }
 
 // Subject is the status' name on the commit: statuses have no owner, so all
 // runs of that name share it, and the newest is shown.
-func (s *statusSink) Subject(r *pipeline.Run) string { return "status/" + r.SHA + "/" + checkName(r) }
+func (s *statusSink) Subject(r *pipeline.Run) string {
+	return "status/" + shownOn(r) + "/" + checkName(r)
+}
 
 func (s *statusSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	was := decodeShown[shownStatus](shown)
@@ -42,8 +44,8 @@ func (s *statusSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.S
 	if now.Digest == was.Digest && shown.Doubt == "" || was.Count >= maxStatuses && !r.State.Terminal() {
 		return shown.Data, nil
 	}
-	_, _, err = s.Client.as(r.Repo, forStatuses).Repositories.CreateStatus(ctx, r.Repo.Owner, r.Repo.Name, r.SHA, want)
-	err = fail(fmt.Sprintf("status of %.7s in %s", r.SHA, r.Repo), err)
+	_, _, err = s.Client.as(r.Repo, forStatuses).Repositories.CreateStatus(ctx, r.Repo.Owner, r.Repo.Name, shownOn(r), want)
+	err = fail(fmt.Sprintf("status of %.7s in %s", shownOn(r), r.Repo), err)
 	if unreachable(err) {
 		s.Client.cfg.Log.Warn("no commit to show a status on", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
 		err = nil

@@ -50,9 +50,10 @@ func (s *Sink) message(ctx context.Context, r *pipeline.Run) (message, error) {
 
 // facts is one line: what, from where, by whom. It is shown as plain text.
 func facts(r *pipeline.Run) string {
-	parts := []string{r.ShortSHA()}
-	if r.Ref != "" && r.Ref != r.SHA {
-		parts = append(parts, r.Ref)
+	sha, ref := r.Brings()
+	parts := []string{sha[:min(7, len(sha))]}
+	if ref != "" && ref != sha {
+		parts = append(parts, ref)
 	}
 	if r.PR != 0 {
 		parts = append(parts, fmt.Sprintf("PR %d", r.PR))

@@ -167,6 +167,9 @@ func notes(r *pipeline.Run) []note {
 	if r.Admitted && r.State == pipeline.Running {
 		out = append(out, note{key: "started", text: "Started."})
 	}
+	if r.Admitted && r.State == pipeline.RollingBack && r.Reverts != "" {
+		out = append(out, note{key: "started", text: r.Message})
+	}
 	for _, gate := range r.OpenGates() {
 		out = append(out, note{"waiting:" + gate, waitingFor(r, gate), gate})
 	}
