@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,10 @@ func (s Status) Do(ctx context.Context, c *Call) (Reply, error) {
 		if err != nil {
 			return Reply{}, err
 		}
-		text, err := s.environment(ctx, c, env)
+		text, runs, err := s.environment(ctx, c, env)
+		if runs != nil {
+			text += images(runs.Images)
+		}
 		return Reply{Text: text}, err
 	}
 	if len(c.Config.Environments) == 0 {
@@ -55,7 +59,7 @@ func (s Status) Do(ctx context.Context, c *Call) (Reply, error) {
 		text = fmt.Sprintf("All environments are locked by %s until %s: %s.\n%s", l.By.Login, l.Expires.UTC().Format("2006-01-02 15:04 MST"), Code(l.Reason), text)
 	}
 	for _, env := range c.Config.Environments {
-		line, err := s.environment(ctx, c, env)
+		line, _, err := s.environment(ctx, c, env)
 		if err != nil {
 			return Reply{}, err
 		}
@@ -67,15 +71,16 @@ func (s Status) Do(ctx context.Context, c *Call) (Reply, error) {
 	return Reply{Text: text}, nil
 }
 
-// environment is one line: what runs there, who locked it, what is going on.
-func (s Status) environment(ctx context.Context, c *Call, env *pipeline.Environment) (string, error) {
+// environment is one line: what runs there, who locked it, what is going on. It
+// returns what runs there too, nil if nothing does.
+func (s Status) environment(ctx context.Context, c *Call, env *pipeline.Environment) (string, *pipeline.Deployment, error) {
 	state, err := s.Store.Environment(ctx, c.Repo.ID, env.Name)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	open, err := s.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, Environment: env.Name, Open: true})
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	parts := []string{"nothing deployed yet"}
 	if d := state.Current; d != nil {
@@ -93,7 +98,7 @@ func (s Status) environment(ctx context.Context, c *Call, env *pipeline.Environm
 	if state.Active != "" {
 		r, err := s.Store.Load(ctx, state.Active)
 		if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
-			return "", err
+			return "", nil, err
 		}
 		if err == nil {
 			parts = append(parts, "Now: "+describe(r))
@@ -109,7 +114,26 @@ func (s Status) environment(ctx context.Context, c *Call, env *pipeline.Environm
 		}
 	}
 	parts = append(parts, ticks(c.Config, env.Name, c.Now)...)
-	return fmt.Sprintf("**%s**: %s.", env.Name, strings.Join(parts, ". ")), nil
+	return fmt.Sprintf("**%s**: %s.", env.Name, strings.Join(parts, ". ")), state.Current, nil
+}
+
+var digest = regexp.MustCompile(`(@sha256:[0-9a-f]{12})[0-9a-f]{52}$`)
+
+// images says what runs in containers, with digests as short as people compare
+// them.
+func images(list []string) string {
+	const most = 10
+	var out []string
+	for _, image := range list[:min(most, len(list))] {
+		out = append(out, Code(digest.ReplaceAllString(image, "$1")))
+	}
+	switch {
+	case len(list) == 0:
+		return ""
+	case len(list) > most:
+		out = append(out, fmt.Sprintf("and %d more", len(list)-most))
+	}
+	return "\nImages: " + strings.Join(out, ", ") + "."
 }
 
 // ticks says when the schedules that concern an environment come next; "":

@@ -103,7 +103,7 @@ func (e *Engine) make(ctx context.Context, req Request) (*Run, error) {
 			return nil, fmt.Errorf("run to undo: %w", err)
 		}
 		r.Steps, r.Fence = undone.Steps, undone.Fence // its own as soon as it is admitted
-		for i := range r.Steps { // what it said and left to do was of that run
+		for i := range r.Steps {                      // what it said and left to do was of that run
 			s := &r.Steps[i]
 			s.Summary, s.Annotations, s.Later = "", nil, time.Time{}
 		}

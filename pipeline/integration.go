@@ -123,6 +123,7 @@ type Result struct {
 	Code        string            // reason code of a failure
 	Message     string            // a sentence for people
 	Outputs     map[string]string //
+	Images      []string          // what now runs because of it: full references, with the digest where known; at most 50
 	Summary     string            // markdown for the report
 	Annotations []Annotation      //
 	Checkpoint  json.RawMessage   // saved with the result; nil keeps the last one

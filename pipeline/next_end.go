@@ -105,7 +105,7 @@ func leftBehind(r *Run) string {
 			done = append(done, s.Name)
 		}
 	}
-	if len(done) == 0 || r.Environment == nil || r.DryRun {
+	if len(done) == 0 || r.Environment == nil || r.DryRun || r.Reverts != "" {
 		return ""
 	}
 	return fmt.Sprintf("Done before and left as it is: %s. To bring the last good revision back: `/rollback %s`.", strings.Join(done, ", "), r.Environment.Name)

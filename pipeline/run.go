@@ -167,6 +167,7 @@ type StepRun struct {
 	With        map[string]any    `json:"with,omitempty"`    // parameters after evaluation, once per attempt
 	Checkpoint  json.RawMessage   `json:"checkpoint,omitempty"`
 	Outputs     map[string]string `json:"outputs,omitempty"`
+	Images      []string          `json:"images,omitempty"`  // deployed by it, sorted
 	Summary     string            `json:"summary,omitempty"` // markdown the step wrote for the report, capped
 	Annotations []Annotation      `json:"annotations,omitempty"`
 	Started     time.Time         `json:"started,omitzero"`
@@ -292,6 +293,7 @@ type Deployment struct {
 	State     State             `json:"state"`
 	Restores  RunID             `json:"restores,omitempty"`  // the run whose revision, or whose very files, run again
 	Artifacts map[string]string `json:"artifacts,omitempty"` // outputs to deploy again: "step.name" -> value
+	Images    []string          `json:"images,omitempty"`    // what runs there: full references, sorted
 	At        time.Time         `json:"at"`
 }
 

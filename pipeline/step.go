@@ -173,6 +173,9 @@ func (m *move) endCall(p stepPayload, l *Lease, res Result) error {
 		}
 		maps.Copy(s.Outputs, res.Outputs)
 	}
+	if res.Images != nil && !s.Reverting && !m.run.DryRun {
+		s.Images = cleanImages(res.Images)
+	}
 	s.Summary = cmp.Or(res.Summary, s.Summary)
 	if res.Annotations != nil {
 		s.Annotations = res.Annotations

@@ -60,6 +60,9 @@ func (e *Engine) closeLog(ctx context.Context, r *Run, step string, log LogWrite
 	for k, v := range res.Outputs {
 		res.Outputs[k] = log.Mask(v)
 	}
+	for i, image := range res.Images {
+		res.Images[i] = log.Mask(image)
+	}
 	for i := range res.Annotations {
 		a := &res.Annotations[i]
 		a.Path, a.Message = log.Mask(a.Path), log.Mask(a.Message)

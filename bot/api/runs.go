@@ -39,6 +39,7 @@ type Run struct {
 	Asks        []string          `json:"asks,omitempty"` // approvals it waits for
 	Next        []string          `json:"next,omitempty"` // commands that make sense now
 	Steps       []Step            `json:"steps"`
+	Images      []string          `json:"images,omitempty"` // what its steps deployed: full references
 	Approvals   []Approval        `json:"approvals,omitempty"`
 	Links       map[string]string `json:"links"`
 	CreatedAt   time.Time         `json:"created_at"`
@@ -71,7 +72,7 @@ func describe(r *pipeline.Run, web string) Run {
 	out := Run{ID: string(r.ID), Version: r.Version, Title: bot.Title(r), Repo: r.Repo.String(), Service: r.Service, Pipeline: r.Pipeline.Name,
 		Environment: r.EnvironmentName(), SHA: r.SHA, Ref: r.Ref, PR: r.PR, Subject: r.Title, Trigger: string(r.Trigger), Actor: r.Actor.Login,
 		Reason: r.Reason, DryRun: r.DryRun, State: string(r.State), Ended: r.State.Terminal(), Code: r.Code, Message: r.Message,
-		Asks: r.OpenGates(), Next: bot.Show(r).Paste, Steps: []Step{}, Links: links(r, web), Command: r.Origin.Command,
+		Asks: r.OpenGates(), Next: bot.Show(r).Paste, Steps: []Step{}, Images: r.Images(), Links: links(r, web), Command: r.Origin.Command,
 		CreatedAt: r.Created.UTC(), StartedAt: r.Started.UTC(), EndedAt: r.Ended.UTC()}
 	for _, s := range r.Steps {
 		step := Step{Name: s.Name, State: string(s.State), Code: s.Code, Message: s.Message, Attempt: s.Attempt, StartedAt: s.Started.UTC(), EndedAt: s.Ended.UTC()}
