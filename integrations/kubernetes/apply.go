@@ -23,8 +23,8 @@ func applyParams() []pipeline.Param {
 
 // progress is what a step remembers between calls.
 type progress struct {
-	Until  time.Time `json:"until,omitzero"`  // when it has to be ready
-	Begun  bool      `json:"begun,omitempty"` // there is a record, so it can be brought back
+	Until time.Time `json:"until,omitzero"`  // when it has to be ready
+	Begun bool      `json:"begun,omitempty"` // there is a record, so it can be brought back
 }
 
 // Run applies the objects, deletes what is not wanted any more, and waits until

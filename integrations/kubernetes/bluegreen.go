@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,9 +28,13 @@ func (s *blueGreen) forward(ctx context.Context) (pipeline.Result, error) {
 	if err := s.plan(ctx, p); err != nil {
 		return pipeline.Result{}, err
 	}
+	p.service = selecting(p.service, colourLabel, s.at.Colour)
+	for i, u := range p.last {
+		p.last[i] = retarget(u, p.deployment.GetName(), s.at.New)
+	}
 	// The record holds what is applied under its own name; the colours have
 	// their own way back.
-	s.objects = append(append(p.others, p.service), p.last...)
+	s.objects = slices.Concat(p.others, []*unstructured.Unstructured{p.service}, p.last)
 	manifest.Sort(s.objects)
 	r, err := s.begin(ctx)
 	if err != nil {
@@ -171,7 +176,7 @@ func (s *blueGreen) finishSwitch(ctx context.Context, p parts, r record) (pipeli
 	}
 	w := s.w
 	w.force = true // the selector is ours to set
-	after, did, err := w.apply(ctx, selecting(p.service, colourLabel, s.at.Colour))
+	after, did, err := w.apply(ctx, p.service)
 	if err != nil {
 		return pipeline.Result{}, err
 	}
@@ -180,7 +185,7 @@ func (s *blueGreen) finishSwitch(ctx context.Context, p parts, r record) (pipeli
 		return pipeline.Result{}, err
 	}
 	for _, u := range p.last {
-		if _, _, err := s.w.apply(ctx, retarget(u, p.deployment.GetName(), s.at.New)); err != nil {
+		if _, _, err := w.apply(ctx, u); err != nil {
 			return pipeline.Result{}, err
 		}
 	}

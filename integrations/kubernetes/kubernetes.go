@@ -32,6 +32,8 @@ type Config struct {
 	Clusters *cluster.Clusters // nil: none
 	Source   Source
 	Now      func() time.Time
+	// Runner finds the runner of a step within a step: a smoke test, an analysis.
+	Runner func(name string) (pipeline.Uses, bool)
 	// Patience is how long pods may stand in a state that does not pass by
 	// itself, such as an image that cannot be pulled; default 1 minute.
 	Patience time.Duration
@@ -48,6 +50,7 @@ func (cfg Config) patience() time.Duration {
 func Integration(cfg Config) pipeline.Integration {
 	return pipeline.Integration{Name: "kubernetes", Runners: []pipeline.Uses{
 		{Name: "kubernetes.apply", Class: pipeline.Idempotent, Params: applyParams(), Check: checkSource, Runner: apply{cfg}},
+		{Name: "kubernetes.rollout", Class: pipeline.Queryable, Params: rolloutParams(), Check: checkRollout, Runner: rollout{cfg}},
 	}}
 }
 

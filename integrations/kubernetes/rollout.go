@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -133,7 +136,7 @@ func (r rollout) CanRevert(c *pipeline.StepContext) bool {
 	case at.Switched.IsZero():
 		return true
 	}
-	return r.cfg.Now().Before(at.Switched.Add(within(c.With, "keep_old")))
+	return c.Now.Before(at.Switched.Add(within(c.With, "keep_old")))
 }
 
 // Revert makes everything as it was before the rollout.
@@ -176,7 +179,6 @@ const (
 	raising   phase = "raising"   // the new pods come up, without traffic
 	checking  phase = "checking"  // the smoke step looks at them, or a canary gets its share
 	switching phase = "switching" // the traffic goes over
-	ending    phase = "ending"    // what is not needed any more goes
 )
 
 // strategy is the one the step asks for. The checkpoint of a step never
@@ -209,7 +211,28 @@ func (s *rolling) forward(ctx context.Context) (pipeline.Result, error) {
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	return s.bring(ctx, r, s.at.Until)
+	res, err := s.bring(ctx, r, s.at.Until)
+	if err != nil {
+		return res, err
+	}
+	return res, s.removeColours(ctx)
+}
+
+// removeColours takes down what an earlier rollout of the same step by
+// blue-green left: the Service leads to all pods again.
+func (s *rolling) removeColours(ctx context.Context) error {
+	call, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	list, err := s.target.Dynamic.Resource(cluster.Deployments).Namespace(s.target.Namespace).List(call, metav1.ListOptions{LabelSelector: setLabel + "=" + s.w.set + "," + colourLabel})
+	if err != nil {
+		return s.target.Explain("list the Deployments", err)
+	}
+	for i := range list.Items {
+		if err := s.w.remove(ctx, &list.Items[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *rolling) back(ctx context.Context) error {

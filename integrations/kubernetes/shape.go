@@ -104,7 +104,13 @@ func stringMap(u *unstructured.Unstructured, path ...string) map[string]string {
 func variant(deployment *unstructured.Unstructured, name, label, value string) *unstructured.Unstructured {
 	u := deployment.DeepCopy()
 	u.SetName(name)
-	for _, path := range [][]string{{"metadata", "labels"}, {"spec", "selector", "matchLabels"}, {"spec", "template", "metadata", "labels"}} {
+	marked := u.GetLabels()
+	if marked == nil {
+		marked = map[string]string{}
+	}
+	marked[label] = value
+	u.SetLabels(marked)
+	for _, path := range [][]string{{"spec", "selector", "matchLabels"}, {"spec", "template", "metadata", "labels"}} {
 		m := stringMap(u, path...)
 		if m == nil {
 			m = map[string]string{}

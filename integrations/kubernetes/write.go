@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -119,6 +120,9 @@ func (w writer) apply(ctx context.Context, u *unstructured.Unstructured) (after 
 		switch {
 		case stale(err):
 			continue // somebody wrote in between: look again
+		case onlyOurs(fieldConflicts(err)):
+			w.force = true // set by an update of ours, which the server takes for another manager
+			continue
 		case err != nil:
 			return nil, "", w.explain("apply "+manifest.Name(u), u, err)
 		case live == nil:
@@ -283,6 +287,18 @@ func fieldConflicts(err error) []metav1.StatusCause {
 	return causes
 }
 
+func onlyOurs(conflicts []metav1.StatusCause) bool {
+	return len(conflicts) > 0 && !slices.ContainsFunc(conflicts, func(c metav1.StatusCause) bool { return holder(c) != fieldManager })
+}
+
+// holder is the manager that has the field: the message is
+// `conflict with "kubectl" using apps/v1`.
+func holder(c metav1.StatusCause) string {
+	who, _, _ := strings.Cut(strings.TrimPrefix(c.Message, "conflict with "), " using ")
+	who, _, _ = strings.Cut(strings.Trim(who, `"`), `" `)
+	return who
+}
+
 func (w writer) explain(doing string, u *unstructured.Unstructured, err error) error {
 	causes := fieldConflicts(err)
 	if len(causes) == 0 {
@@ -290,8 +306,9 @@ func (w writer) explain(doing string, u *unstructured.Unstructured, err error) e
 	}
 	var held []string
 	for _, c := range causes {
-		who, _, _ := strings.Cut(strings.TrimPrefix(c.Message, "conflict with "), " using ")
-		held = append(held, fmt.Sprintf("%s (set by %s)", strings.TrimPrefix(c.Field, "."), strings.Trim(who, `"`)))
+		if holder(c) != fieldManager {
+			held = append(held, fmt.Sprintf("%s (set by %s)", strings.TrimPrefix(c.Field, "."), holder(c)))
+		}
 	}
 	return &pipeline.Error{Code: "field_conflict", Err: err, Message: fmt.Sprintf(
 		"Others manage fields of %s that the manifest sets too: %s. Take these fields out of the manifest, or say `force: true` to take them over.",
