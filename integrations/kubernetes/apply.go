@@ -145,6 +145,9 @@ func (d *deploy) undo(ctx context.Context) (left []string, err error) {
 	case r == nil || r.Now.By != d.by():
 		return nil, pipeline.Refuse("cannot_revert", "The record of what was there before this run is gone from %s, so it cannot be brought back. Deploy the revision you want.", d.target)
 	}
+	if err := d.claim(ctx); err != nil {
+		return nil, err
+	}
 	if left, err = d.restore(ctx, *r); err != nil {
 		return left, err
 	}

@@ -221,6 +221,9 @@ func (s *blueGreen) back(ctx context.Context) error {
 	if err := s.claimOld(ctx); err != nil {
 		return err
 	}
+	if err := s.claim(ctx); err != nil {
+		return err
+	}
 	if s.at.Selector != nil {
 		to := s.at.Selector
 		if s.at.OldHash != "" {
@@ -231,10 +234,11 @@ func (s *blueGreen) back(ctx context.Context) error {
 		}
 		s.logf("Service %s leads to %s again", s.at.Service, s.at.Old)
 	}
-	for _, u := range []*unstructured.Unstructured{s.stub("v1", "Service", s.preview()), s.stub("apps/v1", "Deployment", s.at.New)} {
-		if err := s.w.remove(ctx, u); err != nil {
-			return err
-		}
+	if err := s.w.remove(ctx, s.stub("v1", "Service", s.preview())); err != nil {
+		return err
+	}
+	if err := s.w.retire(ctx, s.stub("apps/v1", "Deployment", s.at.New)); err != nil {
+		return err
 	}
 	if err := s.podsGone(ctx, map[string]string{colourLabel: s.at.Colour}, s.at.New); err != nil {
 		return err
@@ -296,8 +300,8 @@ func (r rollout) Later(ctx context.Context, c *pipeline.StepContext) (pipeline.R
 	case old.GetLabels()[setLabel] != d.w.set:
 		return pipeline.Result{Done: true, Message: fmt.Sprintf("The Deployment %s gets no traffic any more. shipmate did not make it, so it is left to you.", at.Old)}, nil
 	}
-	if err := d.w.remove(ctx, old); err != nil {
+	if err := d.w.retire(ctx, old); err != nil {
 		return pipeline.Result{}, err
 	}
-	return pipeline.Result{Done: true, Message: fmt.Sprintf("%s was removed; a rollback deploys the previous revision again from now on.", at.Old)}, nil
+	return pipeline.Result{Done: true, Message: fmt.Sprintf("The pods of %s were removed; a rollback deploys the previous revision again from now on.", at.Old)}, nil
 }

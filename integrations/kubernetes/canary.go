@@ -264,7 +264,7 @@ func (s *canary) clear(ctx context.Context, t traffic) error {
 	if err := t.set(ctx, 0); err != nil {
 		return err
 	}
-	if err := s.w.remove(ctx, s.stub("apps/v1", "Deployment", s.at.New)); err != nil {
+	if err := s.w.retire(ctx, s.stub("apps/v1", "Deployment", s.at.New)); err != nil {
 		return err
 	}
 	if err := s.podsGone(ctx, map[string]string{trackLabel: "canary"}, s.at.New); err != nil {
@@ -281,6 +281,9 @@ func (s *canary) back(ctx context.Context) error {
 	}
 	t, err := s.traffic()
 	if err != nil {
+		return err
+	}
+	if err := s.claim(ctx); err != nil {
 		return err
 	}
 	if s.at.Phase != switching {

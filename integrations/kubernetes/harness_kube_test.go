@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,7 +78,7 @@ func newRoom(t *testing.T) *room {
 	ctx := t.Context()
 	must(t, second(plane.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.namespace}}, metav1.CreateOptions{})))
 	r.account("deployer", role(t))
-	r.clusters = r.connect("deployer")
+	r.clusters = r.connect("deployer", nil)
 	return r
 }
 
@@ -103,7 +104,7 @@ func (r *room) account(name string, rules []rbacv1.PolicyRule) {
 }
 
 // connect reaches the cluster as the service account.
-func (r *room) connect(account string) *cluster.Clusters {
+func (r *room) connect(account string, wrap func(http.RoundTripper) http.RoundTripper) *cluster.Clusters {
 	r.t.Helper()
 	token, err := plane.Client.CoreV1().ServiceAccounts(r.namespace).CreateToken(r.t.Context(), account, &authv1.TokenRequest{}, metav1.CreateOptions{})
 	must(r.t, err)
@@ -112,6 +113,7 @@ func (r *room) connect(account string) *cluster.Clusters {
 	cs, err := cluster.New(cluster.Config{
 		Clusters: map[string]cluster.Access{"test": {Kubeconfig: file, QPS: 500}},
 		Allow:    []cluster.Rule{{Repo: "acme/*", Cluster: "test", Namespaces: []string{r.namespace}}},
+		Wrap:     wrap,
 	}, slog.New(slog.DiscardHandler))
 	must(r.t, err)
 	r.t.Cleanup(cs.Close)

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -83,13 +84,9 @@ func setName(r *pipeline.Run, step string) string {
 	return "shipmate-" + hex.EncodeToString(sum[:])[:16]
 }
 
-func (d *deploy) recordStub() *unstructured.Unstructured {
-	return object{APIVersion: "v1", Kind: "ConfigMap", Namespace: d.target.Namespace, Name: d.w.set}.stub()
-}
-
 // readRecord returns nil if there is none.
 func (d *deploy) readRecord(ctx context.Context) (*record, error) {
-	live, err := d.w.get(ctx, d.recordStub())
+	live, err := d.w.get(ctx, d.w.record())
 	if err != nil || live == nil {
 		return nil, err
 	}
@@ -105,7 +102,7 @@ func (d *deploy) writeRecord(ctx context.Context, r record) error {
 	if err != nil {
 		return err
 	}
-	u := d.recordStub()
+	u := d.w.record()
 	u.SetAnnotations(map[string]string{"shipmate.dev/step": fmt.Sprintf("%s %s %s/%s", d.Run.Repo, d.Run.EnvironmentName(), d.Run.Pipeline.Name, d.Step.Name)})
 	if err := unstructured.SetNestedField(u.Object, packed, "binaryData", "record"); err != nil {
 		return err
@@ -113,6 +110,13 @@ func (d *deploy) writeRecord(ctx context.Context, r record) error {
 	w := d.w
 	w.force = true
 	_, _, err = w.apply(ctx, u)
+	return err
+}
+
+// claim puts this call's fence on the record, so that earlier calls make
+// nothing new any more.
+func (d *deploy) claim(ctx context.Context) error {
+	_, err := d.w.update(ctx, d.w.record(), func(*unstructured.Unstructured) bool { return true })
 	return err
 }
 
@@ -124,7 +128,7 @@ func (d *deploy) begin(ctx context.Context) (record, error) {
 		return record{}, err
 	}
 	if old != nil && old.Now.By == d.by() {
-		return *old, nil
+		return *old, d.claim(ctx)
 	}
 	r := record{Now: revision{By: d.by(), SHA: d.Run.SHA}}
 	if old != nil {
@@ -181,8 +185,9 @@ func (r revision) names() []object {
 	return out
 }
 
-// by names the step whose calls share one entry in the record.
-func (d *deploy) by() string { return string(d.Run.ID) + "/" + d.Step.Name }
+// by names the step whose calls share one entry in the record. A run that undoes
+// another one goes on with that one's steps.
+func (d *deploy) by() string { return string(cmp.Or(d.Run.Reverts, d.Run.ID)) + "/" + d.Step.Name }
 
 // restore brings back what there was before: objects are applied as they were,
 // those that were not there are deleted. It returns the names of what it could

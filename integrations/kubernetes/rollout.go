@@ -215,12 +215,12 @@ func (s *rolling) forward(ctx context.Context) (pipeline.Result, error) {
 	if err != nil {
 		return res, err
 	}
-	return res, s.removeColours(ctx)
+	return res, s.retireColours(ctx)
 }
 
-// removeColours takes down what an earlier rollout of the same step by
+// retireColours takes down what an earlier rollout of the same step by
 // blue-green left: the Service leads to all pods again.
-func (s *rolling) removeColours(ctx context.Context) error {
+func (s *rolling) retireColours(ctx context.Context) error {
 	call, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
 	list, err := s.target.Dynamic.Resource(cluster.Deployments).Namespace(s.target.Namespace).List(call, metav1.ListOptions{LabelSelector: setLabel + "=" + s.w.set + "," + colourLabel})
@@ -228,7 +228,7 @@ func (s *rolling) removeColours(ctx context.Context) error {
 		return s.target.Explain("list the Deployments", err)
 	}
 	for i := range list.Items {
-		if err := s.w.remove(ctx, &list.Items[i]); err != nil {
+		if err := s.w.retire(ctx, &list.Items[i]); err != nil {
 			return err
 		}
 	}

@@ -39,13 +39,16 @@ func (r *room) serving() map[string]int {
 	return out
 }
 
+// deployments are those that have pods.
 func (r *room) deployments() []string {
 	r.t.Helper()
 	list, err := plane.Client.AppsV1().Deployments(r.namespace).List(r.t.Context(), metav1.ListOptions{})
 	must(r.t, err)
 	var out []string
 	for _, d := range list.Items {
-		out = append(out, d.Name)
+		if *d.Spec.Replicas > 0 {
+			out = append(out, d.Name)
+		}
 	}
 	return out
 }

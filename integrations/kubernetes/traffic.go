@@ -82,10 +82,7 @@ func (t podTraffic) set(ctx context.Context, percent int64) error {
 	if percent > 0 {
 		return nil
 	}
-	_, err := t.w.update(ctx, t.stub("apps/v1", "Deployment", t.at.New), func(live *unstructured.Unstructured) bool {
-		return unstructured.SetNestedField(live.Object, int64(0), "spec", "replicas") == nil
-	})
-	return err
+	return t.w.retire(ctx, t.stub("apps/v1", "Deployment", t.at.New))
 }
 
 func (podTraffic) promoting(context.Context, parts) error { return nil }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +14,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/util/csaupgrade"
 
 	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/integrations/kubernetes/manifest"
@@ -112,17 +114,22 @@ func (w writer) apply(ctx context.Context, u *unstructured.Unstructured) (after 
 		if err := w.mayWrite(live); err != nil {
 			return nil, "", err
 		}
-		u.SetResourceVersion("")
-		if live != nil {
-			u.SetResourceVersion(live.GetResourceVersion())
-		}
-		after, err = w.patchApply(ctx, u)
 		switch {
-		case stale(err):
+		case live == nil && !w.dryRun:
+			after, err = w.create(ctx, u)
+		case live != nil:
+			if live, err = w.migrate(ctx, live); err != nil {
+				break
+			}
+			u.SetResourceVersion(live.GetResourceVersion())
+			fallthrough
+		default:
+			after, err = w.patchApply(ctx, u)
+		}
+		switch {
+		case stale(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err) && live != nil:
+			u.SetResourceVersion("")
 			continue // somebody wrote in between: look again
-		case onlyOurs(fieldConflicts(err)):
-			w.force = true // set by an update of ours, which the server takes for another manager
-			continue
 		case err != nil:
 			return nil, "", w.explain("apply "+manifest.Name(u), u, err)
 		case live == nil:
@@ -133,6 +140,55 @@ func (w writer) apply(ctx context.Context, u *unstructured.Unstructured) (after 
 		return after, changed, nil
 	}
 	return nil, "", w.busy(u)
+}
+
+// create makes an object that must not be there yet: server-side apply would
+// change one that somebody made in between. An object that is not there holds
+// no fence either, so the set's record is asked.
+func (w writer) create(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	res, err := w.resource(u)
+	if err != nil {
+		return nil, err
+	}
+	record, err := w.get(ctx, w.record())
+	if err != nil {
+		return nil, err
+	}
+	if err := w.mayWrite(record); err != nil {
+		return nil, err
+	}
+	call, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	made, err := res.Create(call, u, metav1.CreateOptions{FieldManager: fieldManager})
+	if err != nil {
+		return nil, err
+	}
+	return w.migrate(ctx, made)
+}
+
+// record is where what the set holds is written down.
+func (w writer) record() *unstructured.Unstructured {
+	return object{APIVersion: "v1", Kind: "ConfigMap", Namespace: w.target.Namespace, Name: w.set}.stub()
+}
+
+// migrate makes the fields that we created or updated ones that we apply. To
+// the server the two are different managers, and a field that a manifest does
+// not hold any more goes only if nobody else holds it.
+func (w writer) migrate(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if w.dryRun {
+		return u, nil
+	}
+	patch, err := csaupgrade.UpgradeManagedFieldsPatch(u, sets.New(fieldManager), fieldManager)
+	if err != nil || patch == nil {
+		return u, err
+	}
+	res, err := w.resource(u)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	return res.Patch(ctx, u.GetName(), types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
 }
 
 func (w writer) patchApply(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
@@ -217,6 +273,16 @@ func (w writer) remove(ctx context.Context, u *unstructured.Unstructured) error 
 	return w.busy(u)
 }
 
+// retire takes a Deployment's pods away but leaves it standing, with our fence
+// on it: one that was deleted could be made again by a call that has lost its
+// lease, and its pods would get traffic at once.
+func (w writer) retire(ctx context.Context, u *unstructured.Unstructured) error {
+	_, err := w.update(ctx, u, func(live *unstructured.Unstructured) bool {
+		return unstructured.SetNestedField(live.Object, int64(0), "spec", "replicas") == nil
+	})
+	return err
+}
+
 func (w writer) busy(u *unstructured.Unstructured) error {
 	return pipeline.Temporary(pipeline.Refuse("cluster_busy", "%s changes faster than it can be written. It is tried again.", manifest.Name(u)))
 }
@@ -287,10 +353,6 @@ func fieldConflicts(err error) []metav1.StatusCause {
 	return causes
 }
 
-func onlyOurs(conflicts []metav1.StatusCause) bool {
-	return len(conflicts) > 0 && !slices.ContainsFunc(conflicts, func(c metav1.StatusCause) bool { return holder(c) != fieldManager })
-}
-
 // holder is the manager that has the field: the message is
 // `conflict with "kubectl" using apps/v1`.
 func holder(c metav1.StatusCause) string {
@@ -306,9 +368,7 @@ func (w writer) explain(doing string, u *unstructured.Unstructured, err error) e
 	}
 	var held []string
 	for _, c := range causes {
-		if holder(c) != fieldManager {
-			held = append(held, fmt.Sprintf("%s (set by %s)", strings.TrimPrefix(c.Field, "."), holder(c)))
-		}
+		held = append(held, fmt.Sprintf("%s (set by %s)", strings.TrimPrefix(c.Field, "."), holder(c)))
 	}
 	return &pipeline.Error{Code: "field_conflict", Err: err, Message: fmt.Sprintf(
 		"Others manage fields of %s that the manifest sets too: %s. Take these fields out of the manifest, or say `force: true` to take them over.",

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -34,6 +35,8 @@ import (
 type Config struct {
 	Clusters map[string]Access `yaml:"clusters"`
 	Allow    []Rule            `yaml:"allow"`
+	// Wrap stands around every request to a cluster; nil: nothing does.
+	Wrap func(http.RoundTripper) http.RoundTripper `yaml:"-"`
 }
 
 // Access says how a cluster is reached: InCluster, or a Kubeconfig (with its
@@ -208,7 +211,7 @@ func (cs *Clusters) Target(cluster, namespace string) (Target, error) {
 			return Target{}, pipeline.Refuse("no_cluster", "This shipmate knows no cluster %q. It knows: %s.", cluster, strings.Join(cs.Names(), ", "))
 		}
 		var err error
-		if c, err = connect(cluster, access, cs.log); err != nil {
+		if c, err = connect(cluster, access, cs.config.Wrap, cs.log); err != nil {
 			return Target{}, err
 		}
 		cs.open[cluster] = c
@@ -237,7 +240,7 @@ type Cluster struct {
 	views views
 }
 
-func connect(name string, a Access, log *slog.Logger) (*Cluster, error) {
+func connect(name string, a Access, wrap func(http.RoundTripper) http.RoundTripper, log *slog.Logger) (*Cluster, error) {
 	cfg, err := a.rest()
 	if err != nil {
 		return nil, &pipeline.Error{Code: "no_cluster", Err: err, Message: fmt.Sprintf("The operator's settings for the cluster %s do not work: %v.", name, err)}
@@ -248,6 +251,9 @@ func connect(name string, a Access, log *slog.Logger) (*Cluster, error) {
 	}
 	cfg.UserAgent = "shipmate"
 	cfg.WarningHandler = rest.NoWarnings{}
+	if wrap != nil {
+		cfg.Wrap(wrap)
+	}
 	c := &Cluster{Name: name, REST: cfg, views: views{log: log.With("cluster", name), open: map[viewKey]*shared{}}}
 	if c.Dynamic, err = dynamic.NewForConfig(cfg); err != nil {
 		return nil, err
