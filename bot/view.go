@@ -21,9 +21,10 @@ type View struct {
 	Note     string // what is to do or why it ended so; "" if there is nothing to say
 	Steps    []StepView
 	Buttons  []ButtonKind
-	Gate     string   // what the approve and reject buttons are about
-	Paste    []string // commands to paste that make sense now
-	Warnings []string // what everybody who looks must know: gates that people overrode
+	Gate     string     // what the approve and reject buttons are about
+	Paste    []string   // commands to paste that make sense now
+	Plans    []PlanView // while people are asked: what it would do
+	Warnings []string   // what everybody who looks must know: gates that people overrode
 }
 
 // StepView is one line of the list of steps.
@@ -64,6 +65,7 @@ func Show(r *pipeline.Run) View {
 	}
 	if open := r.OpenGates(); len(open) > 0 {
 		v.Gate = open[0]
+		v.Plans = plansOf(r, v.Gate)
 		v.Buttons = append(v.Buttons, ButtonApprove, ButtonReject)
 		v.Paste = append(v.Paste, "/approve "+string(r.ID), "/reject "+string(r.ID)+` --reason "..."`)
 	}

@@ -106,6 +106,7 @@ func Reasons() []Reason {
 		{"unrelated", "The commits have no common history."},
 		// Gates: what must hold before a run starts.
 		{"approval", "It waits for approvals."},
+		{"planning", "What it would do is planned before people are asked to approve it."},
 		{"base_changed", "The pull request goes into another branch than when it was asked for."},
 		{"behind", "The branch lacks commits of its base."},
 		{"busy", "A run is active, and the environment refuses others meanwhile."},
@@ -166,6 +167,8 @@ func Reasons() []Reason {
 		{"nothing_to_do", "There was nothing to do."},
 		{"other_host", "The step's script runs on another host."},
 		{"outcome_unknown", "Nobody saw how it ended; say `/resolve`."},
+		{"plan_changed", "What would be applied is not what was approved. Deploy again, and it is planned and asked for anew."},
+		{"plan_failed", "What it would do could not be planned, so nobody was asked."},
 		{"rejected", "Somebody said no."},
 		{"resolved", "A person said how it ended."},
 		{"rollback", "Left out in a rollback."},

@@ -7,7 +7,7 @@ import "time"
 type AuditEntry struct {
 	Seq         int64     `json:"seq"` // from 1, without a gap
 	At          time.Time `json:"at"`
-	Kind        string    `json:"kind"` // command, refused, run, approval, cancel, later, config, started, identity
+	Kind        string    `json:"kind"` // command, refused, run, approval, cancel, plan, later, config, started, identity
 	Repo        string    `json:"repo,omitempty"`
 	RepoID      int64     `json:"repo_id,omitempty"`
 	Environment string    `json:"environment,omitempty"`

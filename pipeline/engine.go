@@ -145,6 +145,7 @@ func (e *Engine) Handlers() map[string]Handler {
 		"step":     e.step,
 		"redeploy": e.redeploy,
 		"later":    e.later,
+		"plan":     e.plan,
 		"report":   e.report,
 		KindMoved:  e.moved,
 	}

@@ -18,17 +18,21 @@ func (e *Engine) Approve(ctx context.Context, id RunID, a Approval) (*Run, error
 	tried := false
 	return e.update(ctx, id, func(m *move) error {
 		r := m.run
-		answered := slices.IndexFunc(r.Approvals, func(old Approval) bool { return old.By.ID == a.By.ID && old.Gate == a.Gate && !old.over(a.At) })
+		answered := slices.IndexFunc(r.Approvals, func(old Approval) bool {
+			return old.By.ID == a.By.ID && old.Gate == a.Gate && !old.over(a.At) && old.Plan == r.planDigest(a.Gate)
+		})
 		switch {
 		case answered >= 0 && (tried && r.Approvals[answered].At.Equal(a.At) || a.Key != "" && r.Approvals[answered].Key == a.Key):
 			return nil
+		case r.planPending() != nil && r.planPending().Gate == a.Gate:
+			return Refuse("planning", "What run %s would do is still being planned. You are asked when that is done.", id)
 		case !r.Asks(a.Gate):
 			return Refuse("already_decided", "Run %s is not waiting for approval any more: it is %s.", id, words(r.State))
 		case answered >= 0:
 			return Refuse("already_answered", "You have already answered for run %s.", id)
 		}
 		tried = true
-		a.SHA = r.SHA
+		a.SHA, a.Plan = r.SHA, r.planDigest(a.Gate)
 		r.Approvals = append(r.Approvals, a)
 		kind := "approved"
 		if !a.Yes {
@@ -140,11 +144,17 @@ func (r *Run) OpenGates() []string {
 	}
 	var open []string
 	for _, s := range r.Steps {
-		if def, _ := r.Pipeline.Step(s.Name); s.State == Waiting && def.Uses == "approval" {
+		if def, _ := r.Pipeline.Step(s.Name); s.State == Waiting && def.Uses == "approval" && !r.planning(s.Name) {
 			open = append(open, s.Name)
 		}
 	}
 	return open
+}
+
+// planning: what people would be asked about is not planned yet.
+func (r *Run) planning(gate string) bool {
+	p := r.Planning(gate)
+	return p != nil && p.State != Succeeded
 }
 
 // ApprovalPolicy returns the policy behind one of the run's gates.

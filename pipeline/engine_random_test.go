@@ -478,6 +478,14 @@ func (r recording) Cancel(context.Context, *pipeline.StepContext) error {
 	return nil
 }
 
+// Plan is asked for before anybody is, or in a dry run.
+func (r recording) Plan(_ context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	if c.Step.Uses == "idempotent" {
+		return r.end(c, fmt.Sprintf("%s/%s/plan", c.Run.ID, c.Step.Name))
+	}
+	return pipeline.Result{Done: true, Summary: "It runs."}, nil
+}
+
 // Later must find the run as it ended well.
 func (r recording) Later(_ context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
 	if now := r.edge.w.runs[c.Run.ID]; now.State != pipeline.Succeeded || now.Step(c.Step.Name).State != pipeline.Succeeded {
@@ -581,6 +589,9 @@ func (d *edge) checkAdmitted(r *pipeline.Run) {
 	}
 	who := map[int64]bool{}
 	for _, a := range r.Approvals {
+		if p := r.Planning(a.Gate); p != nil && (p.State != pipeline.Succeeded || p.Digest != a.Plan) {
+			d.w.fail("%s of run %s approved %q, planned is %+v", a.By.Login, r.ID, a.Plan, p)
+		}
 		if a.Gate == pipeline.EnvironmentGate && a.Yes && a.By.ID != r.Actor.ID && d.heard.People[a.By.ID].Permission >= pipeline.Write {
 			who[a.By.ID] = true
 		}

@@ -33,6 +33,9 @@ func jobsInFlight(r *Run) []Job {
 			jobs = append(jobs, stepJob(r, &r.Steps[i]))
 		}
 	}
+	if p := r.planPending(); p != nil {
+		jobs = append(jobs, planJob(r.ID, p.Gate))
+	}
 	if r.awaitsRedeploy() {
 		jobs = append(jobs, redeployJob(r.ID))
 	}

@@ -95,6 +95,7 @@ type StepContext struct {
 	Attempt    int               // from 1
 	Call       int               // from 1 within the attempt
 	Fence      int64             // higher than that of every earlier call; outside systems can refuse a lower one
+	Planned    string            // Result.Digest of the plan people approved, "" if there is none: refuse with PlanChanged to apply another
 	Now        time.Time         // when the call began, or the question was asked
 	Checkpoint json.RawMessage   // what the runner last saved in this attempt
 	Outputs    map[string]string // of the steps this one needs: "step.name" -> value
@@ -127,6 +128,7 @@ type Result struct {
 	Summary     string            // markdown for the report
 	Annotations []Annotation      //
 	Checkpoint  json.RawMessage   // saved with the result; nil keeps the last one
+	Digest      string            // of a plan: names what would be applied, see StepContext.Planned
 	RetryAfter  time.Duration     // if not Done: when to call again
 	Later       time.Duration     // if Done and Succeeded: after this time, and the run's end, Finisher.Later is called
 }

@@ -67,7 +67,7 @@ func (m *move) settle(ctx context.Context) error {
 }
 
 func (m *move) facts(ctx context.Context) (Facts, error) {
-	f := Facts{Live: m.live, Revertible: m.revertible}
+	f := Facts{Live: m.live, Revertible: m.revertible, Plans: m.plans}
 	if m.run.Environment != nil && m.env == nil {
 		env, err := m.e.Store.Environment(ctx, m.run.Repo.ID, m.run.Environment.Name)
 		if err != nil {
@@ -104,6 +104,8 @@ func (m *move) apply(ctx context.Context, d Decision) error {
 	switch d := d.(type) {
 	case AskLive:
 		return m.ask(ctx)
+	case MakePlan:
+		return m.makePlan(ctx, d.Gate)
 	case Begin:
 		return m.begin(ctx, d.Step)
 	case Reuse:

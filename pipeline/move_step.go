@@ -11,7 +11,7 @@ import (
 func (m *move) begin(ctx context.Context, name string) error {
 	s := m.run.Step(name)
 	def, _ := m.run.Pipeline.Step(name)
-	with, refused, err := m.evaluate(ctx, def, s.Attempt == 0)
+	with, refused, err := m.evaluate(ctx, def, s.Attempt == 0, func(*Vars) {})
 	switch {
 	case err != nil:
 		return err
@@ -48,14 +48,15 @@ func (m *move) begin(ctx context.Context, name string) error {
 }
 
 // evaluate returns the parameters of an attempt, or with what the step ends
-// without one. Only if GitHub does not answer is there an error.
-func (m *move) evaluate(ctx context.Context, def Step, first bool) (map[string]any, Settle, error) {
+// without one; known takes out of the variables what is not to be seen. Only if GitHub does not answer is there an error.
+func (m *move) evaluate(ctx context.Context, def Step, first bool, known func(*Vars)) (map[string]any, Settle, error) {
 	var asked error
 	vars := m.run.vars(func() (files []string, err error) {
 		files, err = m.e.changed(ctx, m.run)
 		asked = err
 		return files, err
 	})
+	known(&vars)
 	if first {
 		yes, err := vars.Enabled(def.If)
 		switch {

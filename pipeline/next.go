@@ -13,6 +13,7 @@ type Facts struct {
 	Live        *Live               // what GitHub says now; nil: not asked yet
 	Policy      *Environment        // of the environment in question
 	Revertible  func(*StepRun) bool // whether a runner can undo the step; nil: none can
+	Plans       func(*Step) bool    // whether a runner can plan the step; nil: none can
 	Redeployed  *Run                // the run that brings the previous revision back, once it exists
 }
 
@@ -74,6 +75,9 @@ func admission(r *Run, f Facts, now time.Time) []Decision {
 	if early && f.Live.Unverified == "" { // what people are asked they can answer before; the rest must hold then
 		h := scheduled(r)
 		if g := approval(QuestionOf(r), f); g.State != Passes {
+			if ds, ready := planFirst(r, f, h); !ready {
+				return ds
+			}
 			h.Code, h.Message = g.Code, g.Sentence+" "+h.Message
 		}
 		return hold(r, f, h)
@@ -89,7 +93,13 @@ func admission(r *Run, f Facts, now time.Time) []Decision {
 		return []Decision{Finish{State: Cancelled, Code: "superseded", Message: fmt.Sprintf("Run %s was asked for later and takes its place.", by)}}
 	}
 	if waits, g := firstWait(gates); waits {
-		return hold(r, f, Hold{Code: g.Code, Message: g.Sentence, Until: heldUntil(r, g, now), Queue: queues(f.Policy, g)})
+		h := Hold{Code: g.Code, Message: g.Sentence, Until: heldUntil(r, g, now), Queue: queues(f.Policy, g)}
+		if g.Name == GateApproval {
+			if ds, ready := planFirst(r, f, h); !ready {
+				return ds
+			}
+		}
+		return hold(r, f, h)
 	}
 	return []Decision{Admit{}}
 }
@@ -275,6 +285,11 @@ func nextApproval(r *Run, def *Step, s *StepRun, f Facts, now time.Time) Decisio
 	switch {
 	case reached(s.Deadline, now):
 		return Settle{s.Name, Failed, "approval_expired", "Nobody approved in time."}
+	}
+	if d, ready := planStep(r, f, def.Name); !ready {
+		return d
+	}
+	switch {
 	case len(got) < p.Count:
 		return nil
 	case asksGitHub(r) && f.Live == nil:

@@ -16,6 +16,8 @@ type (
 	}
 	// Admit: every gate passed; take the environment and go.
 	Admit struct{}
+	// MakePlan finds out what the run would do before people are asked.
+	MakePlan struct{ Gate string }
 	// Begin starts a step's next attempt.
 	Begin struct{ Step string }
 	// Reuse ends a step with the outputs it had in the deployment that is
@@ -57,6 +59,7 @@ type (
 func (AskLive) decision()   {}
 func (Hold) decision()      {}
 func (Admit) decision()     {}
+func (MakePlan) decision()  {}
 func (Begin) decision()     {}
 func (Reuse) decision()     {}
 func (Call) decision()      {}

@@ -142,6 +142,7 @@ type Progress struct {
 	Message      string        `json:"message,omitempty"` // the sentence for people that goes with Code
 	Steps        []StepRun     `json:"steps"`
 	Approvals    []Approval    `json:"approvals,omitempty"`
+	Plans        []Planning    `json:"plans,omitempty"` // what people are told before they approve, in the order of the questions
 	Cancel       *Cancellation `json:"cancel,omitempty"`
 	Admitted     bool          `json:"admitted,omitempty"`      // the gates were passed; the environment, if any, is held
 	Fence        int64         `json:"fence,omitempty"`         // grows with every call of a runner
@@ -208,6 +209,7 @@ type Approval struct {
 	By     Actor     `json:"by"`
 	Yes    bool      `json:"yes"`
 	SHA    string    `json:"sha"`
+	Plan   string    `json:"plan,omitempty"` // digest of what was planned when they were asked
 	Reason string    `json:"reason,omitempty"`
 	Via    string    `json:"via"`           // surface
 	Key    string    `json:"key,omitempty"` // of the command it came by: said again after a crash it is the same answer
@@ -240,7 +242,7 @@ func (r *Run) definition(i int) *Step { return &r.Pipeline.Steps[i] }
 // Event is one line of a run's history.
 type Event struct {
 	At      time.Time `json:"at"`
-	Kind    string    `json:"kind"` // "run", "step", "approval", "cancel", "later"
+	Kind    string    `json:"kind"` // "run", "step", "approval", "cancel", "plan", "later"
 	Step    string    `json:"step,omitempty"`
 	State   State     `json:"state,omitempty"`
 	Actor   string    `json:"actor,omitempty"`
@@ -299,12 +301,12 @@ type Deployment struct {
 
 // Approved lists the valid yeses to a gate, one per person. Whether each person
 // may still approve is for Gates to say; here count those bound to this commit
-// and not excluded.
+// and to what is planned.
 func (r *Run) Approved(gate string) []Approval {
 	var yes []Approval
 	for _, a := range r.Approvals {
 		seen := slices.ContainsFunc(yes, func(o Approval) bool { return o.By.ID == a.By.ID })
-		if a.Gate == gate && a.Yes && a.SHA == r.SHA && !seen {
+		if a.Gate == gate && a.Yes && a.SHA == r.SHA && a.Plan == r.planDigest(gate) && !seen {
 			yes = append(yes, a)
 		}
 	}

@@ -10,8 +10,11 @@ import (
 	"time"
 )
 
-// Planner is a Runner that can say what a step would do. A dry run calls Plan
-// instead of Run; what it says is in the Result's Message and Summary.
+// Planner is a Runner that can say what a step would do, without changing
+// anything. A dry run calls Plan instead of Run, and so it is called before
+// people are asked to approve. What it says is in the Result's Message and
+// Summary; Digest names what would be applied. An error that is not Temporary
+// says that Run would be refused too.
 type Planner interface {
 	Plan(ctx context.Context, c *StepContext) (Result, error)
 }
@@ -123,7 +126,7 @@ func failedCall(ctx context.Context, class RetryClass, err error) Result {
 func (e *Engine) context(ctx context.Context, l *Lease, v errand) (*StepContext, LogWriter, error) {
 	r, s := v.run, v.step
 	def, _ := r.Pipeline.Step(s.Name)
-	c := &StepContext{Run: r, Step: def, With: s.With, Attempt: s.Attempt, Call: s.Call, Fence: r.Fence, Now: e.Now(), Checkpoint: s.Checkpoint, Outputs: r.outputs()}
+	c := &StepContext{Run: r, Step: def, Planned: r.plannedDigest(s.Name), With: s.With, Attempt: s.Attempt, Call: s.Call, Fence: r.Fence, Now: e.Now(), Checkpoint: s.Checkpoint, Outputs: r.outputs()}
 	var err error
 	if c.Secrets, err = e.secrets(ctx, r, def.Secrets); err != nil && s.Stopping == "" { // a step is stopped without its secrets too
 		return nil, nil, err

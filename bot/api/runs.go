@@ -40,6 +40,7 @@ type Run struct {
 	Next        []string          `json:"next,omitempty"` // commands that make sense now
 	Steps       []Step            `json:"steps"`
 	Images      []string          `json:"images,omitempty"` // what its steps deployed: full references
+	Plans       []Plan            `json:"plans,omitempty"`  // what people are told before they approve
 	Approvals   []Approval        `json:"approvals,omitempty"`
 	Links       map[string]string `json:"links"`
 	CreatedAt   time.Time         `json:"created_at"`
@@ -57,6 +58,15 @@ type Step struct {
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 	Log       string    `json:"log,omitempty"` // where its output is, once it has begun
+}
+
+// Plan is what a step would do.
+type Plan struct {
+	Gate    string `json:"gate"` // the approval it was made for
+	Step    string `json:"step"`
+	State   string `json:"state"` // queued, succeeded, skipped: it cannot be said beforehand
+	Message string `json:"message,omitempty"`
+	Summary string `json:"summary,omitempty"` // Markdown
 }
 
 // Approval is one person's yes or no.
@@ -80,6 +90,11 @@ func describe(r *pipeline.Run, web string) Run {
 			step.Log = out.Links["self"] + "/logs/" + url.PathEscape(s.Name)
 		}
 		out.Steps = append(out.Steps, step)
+	}
+	for _, p := range r.Plans {
+		for _, s := range p.Steps {
+			out.Plans = append(out.Plans, Plan{Gate: p.Gate, Step: s.Step, State: string(s.State), Message: s.Message, Summary: s.Summary})
+		}
 	}
 	for _, a := range r.Approvals {
 		out.Approvals = append(out.Approvals, Approval{Gate: a.Gate, By: a.By.Login, Yes: a.Yes, Via: a.Via, At: a.At.UTC()})

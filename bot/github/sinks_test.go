@@ -512,6 +512,40 @@ func proseOf(md string) string {
 	return b.String()
 }
 
+// Who is asked to approve sees what would be done, folded; nobody else does.
+func TestPlans(t *testing.T) {
+	s := newScene(t)
+	r := s.run()
+	r.State, r.Code, r.Message = pipeline.Waiting, "approval", "Waiting for 1 approval."
+	r.Plans = []pipeline.Planning{{Gate: pipeline.EnvironmentGate, State: pipeline.Succeeded, Steps: []pipeline.StepPlan{
+		{Step: "rollout", State: pipeline.Succeeded, Message: "3 to change.", Summary: "+ one\n" + nasty},
+		{Step: "late", State: pipeline.Skipped, Message: "What it does is known only after build."}}}}
+	shown := func() (comment, check string) {
+		t.Helper()
+		for _, name := range []string{"github-comment", "github-check"} {
+			if err := s.sink(name).show(s.ctx(), r); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		return s.sim.Comments("octo/shop", s.pr)[0].Body, value(s.sim.CheckRuns("octo/shop", s.sha)[0].Output.Text)
+	}
+	comment, check := shown()
+	for where, text := range map[string]string{"comment": comment, "check": check} {
+		for _, want := range []string{"<details><summary>Plan of rollout: 3 to change.</summary>\n\n```", "+ one\n", "Plan of late: What it does is known only after build."} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %q is not in\n%s", where, want, text)
+			}
+		}
+		if liveMention.MatchString(proseOf(text)) {
+			t.Errorf("%s: something is live in\n%s", where, text)
+		}
+	}
+	start(r)
+	if comment, _ := shown(); strings.Contains(comment, "Plan of") {
+		t.Errorf("nobody is asked, and still:\n%s", comment)
+	}
+}
+
 // TestHugeRuns: 60,000 bytes whatever happens, and the verdict first.
 func TestHugeRuns(t *testing.T) {
 	s := newScene(t)

@@ -31,6 +31,7 @@ func (s *Sink) message(ctx context.Context, r *pipeline.Run) (message, error) {
 		slackgo.NewContextBlock("", plainText(short(facts(r), maxPlain))),
 	}
 	blocks = append(blocks, s.said(r, v)...)
+	blocks = append(blocks, plans(r, v)...)
 	buttons, err := s.buttons(ctx, r, v)
 	if err != nil {
 		return message{}, err

@@ -57,7 +57,7 @@ func entry(r *pipeline.Run, ev pipeline.Event) pipeline.AuditEntry {
 	if e.Code == "" {
 		e.Code = string(ev.State)
 	}
-	if ev.Kind == "approval" || ev.Kind == "later" {
+	if ev.Kind == "approval" || ev.Kind == "plan" || ev.Kind == "later" {
 		e.Text = ev.Step + ": " + ev.Message
 	}
 	return e
