@@ -31,6 +31,7 @@ type Vars struct {
 	Env, Service, Run, Actor string
 	Event                    string                   // what the run came from, a [Trigger]
 	Params                   map[string]any           //
+	Matrix                   map[string]string        // of the step that a matrix made
 	Steps                    map[string]StepVars      // those that ended
 	Changed                  func() ([]string, error) // changed files; called at most once an evaluation, and only if needed
 }
@@ -119,9 +120,13 @@ func (v Vars) values() map[string]any {
 	for name, value := range v.Params {
 		params[name] = native(value)
 	}
+	matrix := v.Matrix
+	if matrix == nil {
+		matrix = map[string]string{}
+	}
 	return map[string]any{
 		"sha": v.SHA, "short_sha": v.ShortSHA, "ref": v.Ref, "pr": v.PR, "env": v.Env, "service": v.Service,
-		"run": v.Run, "actor": v.Actor, "event": v.Event, "params": params, "steps": steps,
+		"run": v.Run, "actor": v.Actor, "event": v.Event, "params": params, "steps": steps, "matrix": matrix,
 	}
 }
 
@@ -298,6 +303,7 @@ var exprEnv = sync.OnceValues(func() (*cel.Env, error) {
 		cel.ParserRecursionLimit(20),
 		cel.Variable("pr", cel.IntType),
 		cel.Variable("params", cel.MapType(cel.StringType, cel.DynType)),
+		cel.Variable("matrix", cel.MapType(cel.StringType, cel.StringType)),
 		cel.Variable("steps", cel.MapType(cel.StringType, cel.MapType(cel.StringType, cel.DynType))),
 		cel.Function("changed", cel.Overload("changed_string", []*cel.Type{cel.StringType}, cel.BoolType, cel.LateFunctionBinding())),
 	}
@@ -308,5 +314,5 @@ var exprEnv = sync.OnceValues(func() (*cel.Env, error) {
 })
 
 // variables are the names expressions may begin with, for suggestions.
-var variables = []string{"sha", "short_sha", "ref", "pr", "env", "service", "run", "actor", "event", "params", "steps",
+var variables = []string{"sha", "short_sha", "ref", "pr", "env", "service", "run", "actor", "event", "params", "steps", "matrix",
 	"changed", "has", "size", "string", "int", "double", "bool", "type", "duration", "timestamp"}

@@ -179,7 +179,7 @@ func (w *exprWalk) walk(e ast.Expr) {
 	}
 	switch e.Kind() {
 	case ast.IdentKind:
-		if name := e.AsIdent(); name == "params" || name == "steps" {
+		if name := e.AsIdent(); name == "params" || name == "steps" || name == "matrix" {
 			w.report(e, "", "%s alone has no value. Write %s.name.", name, name)
 		}
 	case ast.SelectKind:
@@ -214,6 +214,8 @@ func (w *exprWalk) member(e, operand ast.Expr, name string) {
 		w.param(e, name)
 	case is(operand, "steps"):
 		w.stepName(e, name)
+	case is(operand, "matrix"):
+		w.matrix(e, name)
 	case ok && is(inner, "steps") && name != "outputs" && name != "state":
 		w.stepName(operand, step)
 		near, _ := Nearest(name, []string{"outputs", "state"})
@@ -232,6 +234,17 @@ func (w *exprWalk) param(e ast.Expr, name string) {
 	if !slices.Contains(names, name) {
 		near, _ := Nearest(name, names)
 		w.report(e, near, "The pipeline %s has no parameter %s.", w.pipeline.Name, quote(name))
+	}
+}
+
+func (w *exprWalk) matrix(e ast.Expr, name string) {
+	s, _ := w.pipeline.Step(w.step)
+	switch names := sortedKeys(s.Matrix); {
+	case len(names) == 0:
+		w.report(e, "", "The step %s has no matrix.", w.step)
+	case !slices.Contains(names, name):
+		near, _ := Nearest(name, names)
+		w.report(e, near, "The matrix of the step has no %s.", quote(name))
 	}
 }
 

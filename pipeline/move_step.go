@@ -56,6 +56,7 @@ func (m *move) evaluate(ctx context.Context, def Step, first bool, known func(*V
 		asked = err
 		return files, err
 	})
+	vars.Matrix = def.Matrix
 	known(&vars)
 	if first {
 		yes, err := vars.Enabled(def.If)

@@ -158,7 +158,15 @@ func (l *linker) pipeline(p *Pipeline, n *node) {
 	}
 	fill(&p.OnFailure, Stop)
 	l.stepNames(p, steps)
-	l.needs(p, steps)
+	before := l.d.total
+	steps, groups := l.matrices(p, steps)
+	if len(p.Steps) > maxSteps {
+		l.d.report(n.at("steps"), "The pipeline %s has %d steps with those of its matrices; at most %d are allowed.", p.Name, len(p.Steps), maxSteps)
+	}
+	if l.d.total > before {
+		return // what is missing now would be reported once more
+	}
+	l.needs(p, steps, groups)
 	scope := newScope(p)
 	for i := range p.Steps {
 		l.secrets(p, &p.Steps[i], steps.item(i))
@@ -197,26 +205,36 @@ func (l *linker) stepNames(p *Pipeline, n *node) {
 	}
 }
 
-// needs completes the needs of every step and refuses those that never end.
-func (l *linker) needs(p *Pipeline, n *node) {
+// needs completes the needs of every step and refuses those that never end. A
+// name in groups means all the steps of that matrix.
+func (l *linker) needs(p *Pipeline, n *node, groups map[string][]string) {
 	names, edges := make([]string, len(p.Steps)), map[string][]string{}
 	for i, s := range p.Steps {
 		names[i], edges[s.Name] = s.Name, nil
 	}
+	known := slices.Concat(names, sortedKeys(groups))
+	var before []string // the step before, or all that its matrix made
+	found := l.d.total
 	for i := range p.Steps {
 		s, here := &p.Steps[i], n.item(i)
-		if here.get("needs") == nil && i > 0 {
-			s.Needs = []string{names[i-1]}
+		if i > 0 && n.item(i-1) != here {
+			before = []string{n.item(i - 1).at("name").text}
+		}
+		if here.get("needs") == nil {
+			s.Needs = before
 		}
 		for j, need := range s.Needs {
-			_, known := edges[need]
+			own := here.at("name").text // the matrix's, of a step that one made
 			switch at := here.at("needs").item(j); {
 			case need == "" || here.get("needs") == nil:
-			case need == s.Name:
-				l.d.report(at, "The step %s cannot need itself.", s.Name)
-			case !known:
-				l.d.unknown(at, names, "The pipeline %s has no step %s.", p.Name, quote(need))
+			case need == own || need == s.Name || slices.Contains(groups[own], need):
+				l.d.report(at, "The step %s cannot need itself.", own)
+			case !slices.Contains(known, need):
+				l.d.unknown(at, known, "The pipeline %s has no step %s.", p.Name, quote(need))
 			}
+		}
+		if s.Needs = spread(s.Needs, groups); l.d.total > found {
+			s.Needs = slices.DeleteFunc(slices.Clone(s.Needs), func(need string) bool { return slices.Contains(groups[here.at("name").text], need) }) // said
 		}
 		edges[s.Name] = s.Needs
 	}

@@ -176,14 +176,15 @@ func stepShape(uses []Uses) kind[Step] {
 		optional("after_crash", choice(Ask, Rerun), func(s *Step) *AfterCrash { return &s.AfterCrash }, "What to do when nobody saw how it ended. Default: ask."),
 		optional("undo", script(), func(s *Step) *string { return &s.Undo }, "A script that reverts run."),
 		optional("reuse", truth(), func(s *Step) *bool { return &s.Reuse }, "In a promotion or a rollback, take the outputs it had then instead of running it again. Default: false."),
-		refused[Step]("matrix", "matrix is not supported yet. Write one step for each combination."),
+		optional("matrix", matrixShape(), func(s *Step) *[]axis { return &s.axes }, "Values the step is done for, each combination as a step of its own."),
+		optional("resources", resourcesShape(), func(s *Step) *Resources { return &s.Resources }, "What a script gets of a cluster. Scripts on the bot's own machine take what they need."),
 	).saying(schema{"oneOf": []any{schema{"required": []string{"run"}}, schema{"required": []string{"uses"}}}, "dependentRequired": onlyBeside}).
 		saying(withSchema(uses)).
 		and(finishStep)
 }
 
 // onlyBeside are the keys that mean nothing without another.
-var onlyBeside = map[string][]string{"with": {"uses"}, "image": {"run"}, "undo": {"run"}, "environment": {"run"}}
+var onlyBeside = map[string][]string{"with": {"uses"}, "image": {"run"}, "undo": {"run"}, "environment": {"run"}, "resources": {"run"}}
 
 func retryShape() kind[Retry] {
 	return object("retry", "How often a failed step is tried again.",

@@ -155,6 +155,10 @@ type Step struct {
 	AfterCrash      AfterCrash        `json:"after_crash,omitempty"` // default ask
 	Undo            string            `json:"undo,omitempty"`        // a script that reverts Run
 	Reuse           bool              `json:"reuse,omitempty"`       // where a deployment is promoted or brought back, its recorded outputs are taken
+	Matrix          map[string]string `json:"matrix,omitempty"`      // the values of a step that a matrix made
+	Resources       Resources         `json:"resources,omitzero"`    // of a script that runs in a cluster
+
+	axes []axis // of a matrix, until it is resolved
 }
 
 // Retry says how often a failed step is tried again. Attempts counts the first.

@@ -48,6 +48,9 @@ func (r *Runner) environment(j job, dir folder) (environ, error) {
 	for name, v := range run.Params {
 		env["SHIPMATE_PARAM_"+upper(name)] = text(v)
 	}
+	for name, v := range j.Step.Matrix {
+		env["SHIPMATE_MATRIX_"+upper(name)] = v
+	}
 	env.addOutputs(j)
 	if err := env.addDeclared(j); err != nil {
 		return nil, err

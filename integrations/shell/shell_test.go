@@ -242,6 +242,7 @@ func TestTheEnvironmentIsExactlyWhatWasPromised(t *testing.T) {
 	t.Setenv("BOT_OWN_SECRET", "must not be seen")
 	b := newBench(t, "env -0 > $HOME/env", func(c *Config) { c.Path, c.BaseURL = "/usr/bin:/bin", "https://ship.example/" })
 	b.step.Step.Environment = map[string]string{"LANG": "de_DE.UTF-8", "PROFILE": "prod\nline"}
+	b.step.Step.Matrix = map[string]string{"java_version": "17"}
 	b.step.Step.Secrets = []string{"DB_PASSWORD"}
 	b.step.Secrets = map[string]pipeline.Secret{"DB_PASSWORD": pipeline.NewSecret("s3cr\xff t"), "OTHER": pipeline.NewSecret("not asked for")}
 	b.step.Outputs = map[string]string{"image.digest-sha": "sha256:1"}
@@ -260,7 +261,7 @@ func TestTheEnvironmentIsExactlyWhatWasPromised(t *testing.T) {
 	want := []string{
 		"CI=true", "DB_PASSWORD=s3cr\xff t", "HOME=" + b.dir().home(), "LANG=de_DE.UTF-8", "PATH=/usr/bin:/bin", "PROFILE=prod\nline",
 		"SHIPMATE_ACTOR=mona", "SHIPMATE_ATTEMPT=1", "SHIPMATE_ENV=prod", "SHIPMATE_OUTPUT=" + b.dir().outputs(),
-		"SHIPMATE_OUTPUT_IMAGE_DIGEST_SHA=sha256:1",
+		"SHIPMATE_MATRIX_JAVA_VERSION=17", "SHIPMATE_OUTPUT_IMAGE_DIGEST_SHA=sha256:1",
 		"SHIPMATE_PARAM_DRY_RUN=true", "SHIPMATE_PARAM_NAME=a$(id)b", "SHIPMATE_PARAM_RATIO=0.5", "SHIPMATE_PARAM_REPLICAS=3",
 		"SHIPMATE_PR=12", `SHIPMATE_REF=zzz";echo${IFS}"hello";#`, "SHIPMATE_REPO=octo/shop", "SHIPMATE_RUN=r-1", "SHIPMATE_SERVICE=shop",
 		"SHIPMATE_ANNOTATIONS=" + b.dir().annotations(), "SHIPMATE_SHA=" + testSHA, "SHIPMATE_SHORT_SHA=0123456", "SHIPMATE_STEP=build", "SHIPMATE_SUMMARY=" + b.dir().summary(),
