@@ -112,6 +112,9 @@ func (b bench) asked(ctx context.Context, c *Call) (r *pipeline.Run, gate string
 		if gate == "" && len(open) > 0 {
 			gate = open[0]
 		}
+		if r.PlanPending() != nil && !slices.Contains(open, gate) {
+			return "", planning(r)
+		}
 		if !slices.Contains(open, gate) {
 			return "", pipeline.Refuse("already_decided", "Run %s is not waiting for this approval: it %s.", r.ID, stands(r.State))
 		}
@@ -137,7 +140,11 @@ func question(ctx context.Context, store Store, c *Call) (*pipeline.Run, error) 
 	}
 	var asking []*pipeline.Run
 	var ids []string
+	var soon error
 	for _, r := range all {
+		if r.PlanPending() != nil {
+			soon = planning(r)
+		}
 		if len(r.OpenGates()) > 0 {
 			asking = append(asking, r)
 			ids = append(ids, fmt.Sprintf("`%s %s`", c.Line.Command.Help().Name, r.ID))
@@ -145,11 +152,19 @@ func question(ctx context.Context, store Store, c *Call) (*pipeline.Run, error) 
 	}
 	switch len(asking) {
 	case 0:
+		if soon != nil {
+			return nil, soon
+		}
 		return nil, pipeline.Refuse("nothing_open", "Nothing waits for approval here.")
 	case 1:
 		return asking[0], nil
 	}
 	return nil, pipeline.Refuse("several_open", "Several runs wait for approval. Say which: %s.", strings.Join(ids, ", "))
+}
+
+// planning: a yes to what is not known yet would say nothing.
+func planning(r *pipeline.Run) error {
+	return pipeline.Refuse("planning", "What run %s would do is still being planned. You are asked when that is done.", r.ID)
 }
 
 // Teams are the slugs in a list of "team:slug" and "user:login".

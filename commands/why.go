@@ -89,7 +89,8 @@ func (w Why) run(ctx context.Context, c *Call, r *pipeline.Run) (Reply, error) {
 	if c.Now.Before(r.NotBefore) {
 		gates = append([]pipeline.Gate{{Name: "time", State: pipeline.Waits, Code: "scheduled", Sentence: "It was asked to start at " + r.NotBefore.UTC().Format("2006-01-02 15:04 MST") + "."}}, gates...)
 	}
-	return Reply{Run: r.ID, Text: fmt.Sprintf("Run %s, `%s` to **%s**, %s:\n%s", r.ID, r.ShortSHA(), r.Environment.Name, stands(r.State), table(gates))}, nil
+	sha, _ := r.Brings()
+	return Reply{Run: r.ID, Text: fmt.Sprintf("Run %s, `%s` to **%s**, %s:\n%s", r.ID, short(sha), r.Environment.Name, stands(r.State), table(gates))}, nil
 }
 
 // gatesOf asks the gates of a run as it stands.

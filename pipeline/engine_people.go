@@ -24,7 +24,7 @@ func (e *Engine) Approve(ctx context.Context, id RunID, a Approval) (*Run, error
 		switch {
 		case answered >= 0 && (tried && r.Approvals[answered].At.Equal(a.At) || a.Key != "" && r.Approvals[answered].Key == a.Key):
 			return nil
-		case r.planPending() != nil && r.planPending().Gate == a.Gate:
+		case r.PlanPending() != nil && r.PlanPending().Gate == a.Gate:
 			return Refuse("planning", "What run %s would do is still being planned. You are asked when that is done.", id)
 		case !r.Asks(a.Gate):
 			return Refuse("already_decided", "Run %s is not waiting for approval any more: it is %s.", id, words(r.State))

@@ -33,7 +33,7 @@ func jobsInFlight(r *Run) []Job {
 			jobs = append(jobs, stepJob(r, &r.Steps[i]))
 		}
 	}
-	if p := r.planPending(); p != nil {
+	if p := r.PlanPending(); p != nil {
 		jobs = append(jobs, planJob(r.ID, p.Gate))
 	}
 	if r.awaitsRedeploy() {

@@ -72,8 +72,8 @@ func (r *Run) plannedDigest(step string) string {
 	return ""
 }
 
-// planPending is the planning that is to go on now, or nil.
-func (r *Run) planPending() *Planning {
+// PlanPending returns the planning that is to go on now, or nil.
+func (r *Run) PlanPending() *Planning {
 	if r.State.Terminal() || r.Cancel != nil {
 		return nil
 	}

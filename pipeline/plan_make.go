@@ -41,6 +41,10 @@ func (m *move) makePlan(ctx context.Context, gate string) error {
 
 // addPlan evaluates what a step would be called with.
 func (m *move) addPlan(ctx context.Context, p *Planning, def *Step) error {
+	if p.Gate == EnvironmentGate && len(def.Secrets) > 0 { // nobody has said yes to this commit yet
+		p.Steps = append(p.Steps, StepPlan{Step: def.Name, State: Skipped, Message: "It is given secrets, so it is not planned before people said yes. An `approval` step before it shows its plan."})
+		return nil
+	}
 	with, refused, err := m.evaluate(ctx, *def, true, m.run.known)
 	switch {
 	case err != nil:
@@ -90,7 +94,7 @@ func (e *Engine) plan(job context.Context, l *Lease) error {
 		if err != nil {
 			return ignoreGone(err)
 		}
-		now := r.planPending()
+		now := r.PlanPending()
 		if now == nil || now.Gate != p.Gate || now.next() == nil {
 			return nil
 		}
@@ -138,7 +142,7 @@ func (e *Engine) planOne(job context.Context, l *Lease, r *Run, s *StepPlan, gat
 
 // endPlan records what a planner said. The job is done with the last.
 func (m *move) endPlan(l *Lease, gate, step string, res Result) error {
-	p := m.run.planPending()
+	p := m.run.PlanPending()
 	if p == nil || p.Gate != gate || p.next() == nil || p.next().Step != step {
 		return errStale
 	}

@@ -268,3 +268,45 @@ func TestALongPlanIsCut(t *testing.T) {
 		t.Error("what was cut off is not in the digest")
 	}
 }
+
+func TestAStepWithSecretsIsNotPlannedBeforePeopleSaidYes(t *testing.T) {
+	s := newPlanners(t)
+	s.engine.Secrets = vault{}
+	p := pipeline.Pipeline{Steps: []pipeline.Step{
+		{Name: "early", Uses: "apply", Secrets: []string{"TOKEN"}},
+		{Name: "ask", Uses: "approval", Needs: []string{"early"}},
+		{Name: "late", Uses: "apply", Secrets: []string{"TOKEN"}, Needs: []string{"ask"}},
+	}}
+	r := s.start(pipeline.Request{Environment: guarded, Pipeline: p})
+	if r.Code != "approval" || len(s.runner.calls) != 0 || !strings.HasPrefix(r.Planning(pipeline.EnvironmentGate).Steps[0].Message, "It is given secrets") {
+		t.Errorf("it is %s, calls %v", r.Code, s.runner.calls)
+	}
+	if _, err := s.approve(r.ID, pipeline.EnvironmentGate); err != nil {
+		t.Fatal(err)
+	}
+	s.work()
+	if got := strings.Join(s.runner.calls, ", "); got != "early/1.1, plan late/1.1" {
+		t.Errorf("calls %s", got)
+	}
+}
+
+type vault struct{}
+
+func (vault) Resolve(context.Context, *pipeline.Run, []string) (map[string]pipeline.Secret, error) {
+	return map[string]pipeline.Secret{"TOKEN": pipeline.NewSecret("hush-hush")}, nil
+}
+
+func TestWhatIsPromotedIsKnownBeforehand(t *testing.T) {
+	s := newPlanners(t)
+	var image any
+	s.runner.do["plan apply"] = func(c *pipeline.StepContext) pipeline.Result {
+		image = c.With["image"]
+		return pipeline.Result{Done: true}
+	}
+	p := pipeline.Pipeline{Steps: []pipeline.Step{{Name: "build", Run: "make", Reuse: true},
+		{Name: "apply", Uses: "apply", Needs: []string{"build"}, With: map[string]any{"image": "${{ steps.build.outputs.image }}"}}}}
+	s.start(pipeline.Request{Environment: guarded, Pipeline: p, Promotes: &pipeline.Deployment{Run: "r-0", Artifacts: map[string]string{"build.image": "shop:7"}}})
+	if image != "shop:7" {
+		t.Errorf("planned with %v", image)
+	}
+}

@@ -34,7 +34,7 @@ func (r *Run) NextTimer() time.Time {
 
 // InFlight reports whether a job or a lease must be out that moves the run.
 func (r *Run) InFlight() bool {
-	return r.awaitsRedeploy() || r.planPending() != nil || slices.ContainsFunc(r.Steps, StepRun.inFlight)
+	return r.awaitsRedeploy() || r.PlanPending() != nil || slices.ContainsFunc(r.Steps, StepRun.inFlight)
 }
 
 // inFlight: a call is being made or about to be. An undoing between two calls

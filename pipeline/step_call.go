@@ -14,7 +14,9 @@ import (
 // anything. A dry run calls Plan instead of Run, and so it is called before
 // people are asked to approve. What it says is in the Result's Message and
 // Summary; Digest names what would be applied. An error that is not Temporary
-// says that Run would be refused too.
+// says that Run would be refused too. As nobody may have approved the commit
+// yet, Plan reads its files and runs none of its code; of a step that declares
+// secrets it is called only when the environment's approvals have been given.
 type Planner interface {
 	Plan(ctx context.Context, c *StepContext) (Result, error)
 }
