@@ -24,7 +24,7 @@ func (Rollback) Help() Help {
 		Name:     "/rollback",
 		Args:     []Arg{{Name: "env"}, {Name: "run|commit", Word: "to", Optional: true}},
 		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}, {Name: "service", Value: "name"}},
-		Summary:  "Undoes the last deploy if all its steps can be undone, else deploys the previous good revision again; or the one of an earlier run.",
+		Summary:  "Goes back to the previous good revision, or an earlier run's: by undoing the last deploy where that can be done, else by deploying it again.",
 		Needs:    pipeline.Write,
 		Examples: []string{"/rollback prod", `/rollback prod to r-1a2b3c4d --reason "carts are empty"`},
 	}

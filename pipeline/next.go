@@ -22,8 +22,8 @@ type Facts struct {
 // a Hold that changes nothing is none. A run it has nothing for sleeps until
 // its next timer (see [Run.NextTimer]) or until somebody moves it.
 //
-// The beginning of a run and its steps are in this file, its end and its
-// undoing in next_end.go.
+// The beginning of a run and its steps are in this file, how it waits in
+// next_hold.go, its end and its undoing in next_end.go.
 func Next(r *Run, f Facts, now time.Time) []Decision {
 	switch {
 	case r.State.Terminal():
@@ -147,56 +147,6 @@ func firstWait(gates []Gate) (bool, Gate) {
 		return true, g
 	}
 	return firstGate(gates, Waits)
-}
-
-// heldUntil is when a run that waits for the gate is looked at again. Where
-// that is only to see whether it has opened, looking sooner, because somebody
-// said so, puts nothing off, and the run's own time still ends.
-func heldUntil(r *Run, g Gate, now time.Time) time.Time {
-	switch {
-	case !g.Polls:
-		return g.Until
-	case r.State == Waiting && r.Code == g.Code && now.Before(r.HeldUntil) && r.HeldUntil.Before(g.Until):
-		return r.HeldUntil
-	case !r.Deadline.IsZero() && r.Deadline.Before(g.Until):
-		return r.Deadline
-	}
-	return g.Until
-}
-
-// queues: what holds everybody up is waited for in order. Who waits for a
-// person does not stand in the queue: the place would be kept from those who
-// are ready. Where newer runs take the place of older ones nobody is kept, and
-// all stand in it, so that they see each other.
-func queues(policy *Environment, g Gate) bool {
-	return g.Name == GateFreeze || g.Name == GateLock || g.Name == GateConcurrency || policy != nil && policy.Concurrency == Supersede
-}
-
-// supersededBy is the newest run in the queue, where the environment wants only
-// that one and this one has not been approved by anybody yet.
-func supersededBy(r *Run, f Facts, gates []Gate) RunID {
-	if f.Policy == nil || f.Policy.Concurrency != Supersede || r.Trigger == ByRollback || r.DryRun {
-		return ""
-	}
-	approved := slices.ContainsFunc(gates, func(g Gate) bool { return g.Name == GateApproval && g.State == Passes })
-	queue := f.Environment.Queue
-	place := slices.Index(queue, r.ID)
-	if place < 0 || place == len(queue)-1 || approved && asksApproval(f.Policy) {
-		return ""
-	}
-	return queue[len(queue)-1]
-}
-
-// hold returns the decision unless it is what the run does already.
-func hold(r *Run, f Facts, h Hold) []Decision {
-	if r.State == Waiting && r.Code == h.Code && r.Message == h.Message && r.HeldUntil.Equal(h.Until) && inQueue(r, f) == h.Queue {
-		return nil
-	}
-	return []Decision{h}
-}
-
-func inQueue(r *Run, f Facts) bool {
-	return f.Environment != nil && slices.Contains(f.Environment.Queue, r.ID)
 }
 
 // nextSteps moves an admitted run through its DAG.

@@ -265,14 +265,6 @@ func awaitRedeploy(r *Run, f Facts) []Decision {
 	}
 }
 
-func rollbackFailed(r *Run, message string) Finish {
-	which := "of"
-	if r.Reverts != "" {
-		which = "with"
-	}
-	return Finish{State: Failed, Code: "rollback_failed", Message: message, Lock: fmt.Sprintf("the rollback %s run %s failed", which, r.ID)}
-}
-
 // lockAfter: every rollback leaves the environment locked. One that serves a
 // failed run leaves that to the run.
 func lockAfter(r *Run) string {

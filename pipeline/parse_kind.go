@@ -22,7 +22,7 @@ type field[T any] struct {
 	name   string
 	help   string
 	needed bool
-	schema schema // nil: the key is known, but refused
+	schema schema
 	read   func(d *decoder, n *node, into *T)
 }
 
@@ -46,20 +46,12 @@ func needed[T, V any](name string, k kind[V], at func(*T) *V, help string) field
 	return f
 }
 
-// refused is a key people try, answered with a sentence of its own.
-func refused[T any](name, sentence string) field[T] {
-	return field[T]{name: name, read: func(d *decoder, n *node, _ *T) { d.report(n, "%s", sentence) }}
-}
-
 // object is a mapping with these keys and no others. what names it in messages.
 func object[T any](what, help string, fields ...field[T]) kind[T] {
 	s := schema{"type": "object", "additionalProperties": false, "description": help}
 	properties, required := schema{}, []string{}
 	var names []string
 	for _, f := range fields {
-		if f.schema == nil {
-			continue
-		}
 		names = append(names, f.name)
 		properties[f.name] = described(f.schema, f.help)
 		if f.needed {

@@ -114,6 +114,14 @@ func whatStands(r *Run) string {
 	return text
 }
 
+func rollbackFailed(r *Run, message string) Finish {
+	which := "of"
+	if r.Reverts != "" {
+		which = "with"
+	}
+	return Finish{State: Failed, Code: "rollback_failed", Message: message, Lock: fmt.Sprintf("the rollback %s run %s failed", which, r.ID)}
+}
+
 // instead is what is deployed again where steps cannot be undone: what ran
 // before. nil: there is nothing, or deploying it again is what went wrong.
 func instead(r *Run, f Facts) *Deployment {
