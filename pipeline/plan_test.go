@@ -310,3 +310,38 @@ func TestWhatIsPromotedIsKnownBeforehand(t *testing.T) {
 		t.Errorf("planned with %v", image)
 	}
 }
+
+func TestAnOverrideDoesNotWaitForThePlan(t *testing.T) {
+	s := newPlanners(t)
+	r := s.begin(pipeline.Request{Environment: guarded, Pipeline: pipeline.Pipeline{Steps: applying("apply")}})
+	if _, err := s.engine.Approve(context.Background(), r.ID, pipeline.Approval{Gate: pipeline.OverrideOf(pipeline.GateApproval), By: pipeline.Actor{ID: 2, Login: "octavia"}, Yes: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.work()
+	s.want(s.load(r.ID), pipeline.Succeeded, "apply=succeeded")
+	if got := strings.Join(s.runner.calls, ", "); got != "apply/1.1" {
+		t.Errorf("calls %s", got)
+	}
+}
+
+func TestAScheduledRunIsPlannedWhenItIsAskedFor(t *testing.T) {
+	s := newPlanners(t)
+	at := s.clock.Now().Add(time.Hour)
+	r := s.start(pipeline.Request{Environment: guarded, Pipeline: pipeline.Pipeline{Steps: applying("apply")}, NotBefore: at})
+	if r.Code != "approval" || r.Planning(pipeline.EnvironmentGate) == nil {
+		t.Fatalf("it is %s: %s", r.Code, r.Message)
+	}
+	if _, err := s.approve(r.ID, pipeline.EnvironmentGate); err != nil {
+		t.Fatal(err)
+	}
+	s.work()
+	if r = s.load(r.ID); r.Code != "scheduled" {
+		t.Errorf("then it is %s: %s", r.Code, r.Message)
+	}
+	s.store.Advance(time.Hour)
+	s.work()
+	s.want(s.load(r.ID), pipeline.Succeeded, "apply=succeeded")
+	if got := strings.Join(s.runner.calls, ", "); got != "plan apply/1.1, apply/1.1" {
+		t.Errorf("calls %s", got)
+	}
+}
