@@ -22,9 +22,24 @@ type Needs struct {
 
 // All is the list.
 func All(n Needs) []pipeline.Integration {
-	return []pipeline.Integration{
+	var all []pipeline.Integration
+	runner := func(name string) (pipeline.Uses, bool) { return find(all, name) }
+	all = []pipeline.Integration{
 		n.Shell.Integration(),
-		kubernetes.Integration(kubernetes.Config{Clusters: n.Clusters, Source: n.Source, Now: time.Now}),
+		kubernetes.Integration(kubernetes.Config{Clusters: n.Clusters, Source: n.Source, Runner: runner, Now: time.Now}),
 		env.Integration(os.LookupEnv),
 	}
+	return all
+}
+
+// find is for steps within steps.
+func find(all []pipeline.Integration, name string) (pipeline.Uses, bool) {
+	for _, i := range all {
+		for _, u := range i.Runners {
+			if u.Name == name {
+				return u, true
+			}
+		}
+	}
+	return pipeline.Uses{}, false
 }

@@ -48,7 +48,7 @@ func (cfg Config) open(ctx context.Context, c *pipeline.StepContext) (*deploy, e
 	if d.objects, err = cfg.load(ctx, c); err != nil {
 		return nil, err
 	}
-	return d, d.place()
+	return d, errors.Join(d.place(), d.approved())
 }
 
 // load reads the objects from a checkout that is removed again.

@@ -87,6 +87,11 @@ func (p *parts) choose(services []*unstructured.Unstructured, with map[string]an
 	return nil
 }
 
+// images are all that run because of the rollout.
+func (d *deploy) images(p parts) []string {
+	return manifest.Images(append(slices.Clone(p.others), p.deployment))
+}
+
 func names(objects []*unstructured.Unstructured) string {
 	var out []string
 	for _, u := range objects {

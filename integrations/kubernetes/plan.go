@@ -1,0 +1,129 @@
+package kubernetes
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/shipmate/shipmate/integrations/kubernetes/manifest"
+	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/objectdiff"
+)
+
+// Plan asks the API server what applying the objects would change, without
+// changing it.
+func (a apply) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	d, err := a.cfg.open(ctx, c)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	return d.plan(ctx, d.objects)
+}
+
+// Plan shows what a rollout would change in the end, whatever the strategy. By
+// blue-green the new pods are compared with those that have the traffic.
+func (r rollout) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	d, err := r.cfg.open(ctx, c)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	if c.With["strategy"] == rollingStrategy {
+		return d.plan(ctx, d.objects)
+	}
+	p, err := d.parts()
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	live, err := d.w.get(ctx, p.service)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	objects := d.objects
+	if colour := coloured(live); colour != "" && c.With["strategy"] == blueGreenStrategy {
+		objects = append(p.others, p.in(colour)...)
+		manifest.Sort(objects)
+	}
+	return d.plan(ctx, objects)
+}
+
+// coloured is the colour of the pods that a Service leads to, or "".
+func coloured(service *unstructured.Unstructured) string {
+	if service == nil {
+		return ""
+	}
+	return stringMap(service, "spec", "selector")[colourLabel]
+}
+
+// in are the objects that differ by colour, in that colour.
+func (p parts) in(colour string) []*unstructured.Unstructured {
+	name := p.deployment.GetName() + "-" + colour
+	out := []*unstructured.Unstructured{variant(p.deployment, name, colourLabel, colour), selecting(p.service, colourLabel, colour)}
+	for _, u := range p.last {
+		out = append(out, retarget(u, p.deployment.GetName(), name))
+	}
+	return out
+}
+
+// plan compares what is with what would be, as the API server says.
+func (d *deploy) plan(ctx context.Context, objects []*unstructured.Unstructured) (pipeline.Result, error) {
+	w := d.w
+	w.dryRun = true
+	was, will := objectdiff.Objects{}, objectdiff.Objects{}
+	news := 0
+	for _, u := range objects {
+		live, err := w.get(ctx, u)
+		switch {
+		case pipeline.Code(err) == "unknown_kind": // its definition comes with the manifests
+			will[manifest.Name(u)] = bare(u)
+			news++
+			continue
+		case err != nil:
+			return pipeline.Result{}, err
+		}
+		after, _, err := w.apply(ctx, u)
+		if err != nil {
+			return pipeline.Result{}, err
+		}
+		will[manifest.Name(u)] = bare(after)
+		if live == nil {
+			will[manifest.Name(u)] = bare(u) // without what the server fills in
+			news++
+			continue
+		}
+		was[manifest.Name(u)] = bare(live)
+	}
+	text, changes := objectdiff.Markdown(was, will)
+	res := pipeline.Result{Done: true, Summary: text, Digest: digest(d.objects)}
+	switch same := len(objects) - changes; {
+	case changes == 0:
+		res.Message = fmt.Sprintf("Nothing changes in %s: %s as the manifests say.", d.target, count(same, "object is", "objects are"))
+	default:
+		res.Message = fmt.Sprintf("In %s %s, %d of them new; %d stay as they are.", d.target, count(changes, "object changes", "objects change"), news, same)
+	}
+	return res, nil
+}
+
+// digest names what would be applied, whatever is there now.
+func digest(objects []*unstructured.Unstructured) string {
+	h := sha256.New()
+	for _, u := range objects {
+		b, err := json.Marshal(u.Object)
+		if err != nil {
+			panic(err) // it was read from JSON
+		}
+		h.Write(b)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// approved refuses to apply what people did not say yes to.
+func (d *deploy) approved() error {
+	if d.Planned == "" || d.Planned == digest(d.objects) {
+		return nil
+	}
+	return pipeline.Refuse(pipeline.PlanChanged, "What would be applied now is not what was approved. Start the deploy again, so that people see the new plan.")
+}

@@ -1,0 +1,45 @@
+package objectdiff
+
+import (
+	"strings"
+	"testing"
+)
+
+func object(data map[string]any) map[string]any {
+	return map[string]any{"kind": "x", "data": data}
+}
+
+func TestSecretsAreNeverShown(t *testing.T) {
+	was := Objects{"Secret a": object(map[string]any{"key": "b2xk", "same": "c2FtZQ=="})}
+	will := Objects{"Secret a": object(map[string]any{"key": "bmV3", "same": "c2FtZQ==", "more": "bW9yZQ=="})}
+	text, changed := Markdown(was, will)
+	for _, value := range []string{"b2xk", "bmV3", "c2FtZQ", "bW9yZQ"} {
+		if strings.Contains(text, value) {
+			t.Errorf("%s is shown:\n%s", value, text)
+		}
+	}
+	if changed != 1 || !strings.Contains(text, "+  key: (secret, another value)") || !strings.Contains(text, "+  more: (secret)") {
+		t.Errorf("%d\n%s", changed, text)
+	}
+	if was["Secret a"]["data"].(map[string]any)["key"] != "b2xk" {
+		t.Error("the object itself was changed")
+	}
+}
+
+func TestWhatIsTheSameIsNotShown(t *testing.T) {
+	same := Objects{"ConfigMap a": object(map[string]any{"k": "v"})}
+	if text, changed := Markdown(same, same); text != "" || changed != 0 {
+		t.Error(changed, text)
+	}
+}
+
+func TestALongDiffIsCutAtALine(t *testing.T) {
+	long := map[string]any{}
+	for i := range 2000 {
+		long[strings.Repeat("k", 8)+string(rune('a'+i%26))+strings.Repeat("x", i%7)+string(rune('a'+i/26%26))] = "```"
+	}
+	text, _ := Markdown(nil, Objects{"ConfigMap a": object(long)})
+	if len(text) > maxDiff+200 || !strings.Contains(text, "lines more\n````") || !strings.HasPrefix(text, "````diff\n") {
+		t.Error(len(text), text[max(0, len(text)-100):])
+	}
+}
