@@ -120,7 +120,7 @@ func All(d Desk) Set {
 		Unlock{d.Store, d.GitHub, d.Records},
 		Status{d.Store},
 		History{d.Store},
-		Diff{d.GitHub, d.Store},
+		Diff{d.Runs, d.GitHub, d.Store},
 		Why{d.Runs, d.GitHub, d.Store, d.Records},
 		Logs{d.Store, d.Logs},
 		Resolve{d.Runs, d.GitHub, d.Store},

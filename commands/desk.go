@@ -25,6 +25,8 @@ type Runs interface {
 	Cancel(ctx context.Context, id pipeline.RunID, c pipeline.Cancellation) (*pipeline.Run, error)
 	// Undoable: why not, to follow "because", is "" where nobody would expect it.
 	Undoable(ctx context.Context, id pipeline.RunID) (yes bool, why string, err error)
+	// Drift compares what a run deployed with what stands there now.
+	Drift(ctx context.Context, id pipeline.RunID) ([]pipeline.Drift, error)
 	Resolve(ctx context.Context, id pipeline.RunID, step string, succeeded bool, by pipeline.Actor, reason string) (*pipeline.Run, error)
 }
 

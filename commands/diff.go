@@ -9,6 +9,7 @@ import (
 
 // Diff says what a deploy would change.
 type Diff struct {
+	Runs   Runs
 	GitHub GitHub
 	Store  Store
 }
@@ -18,7 +19,7 @@ func (Diff) Help() Help {
 		Name:     "/diff",
 		Args:     []Arg{{Name: "env"}, {Name: "ref", Optional: true}},
 		Flags:    []Flag{{Name: "service", Value: "name"}},
-		Summary:  "Lists the commits that a deploy would bring to an environment, and those it would take away.",
+		Summary:  "Lists the commits that a deploy would bring to an environment, those it would take away, and what was changed there by hand.",
 		Needs:    pipeline.Read,
 		Examples: []string{"/diff prod", "/diff prod v1.4.0"},
 	}
@@ -41,13 +42,30 @@ func (d Diff) Do(ctx context.Context, c *Call) (Reply, error) {
 	case now == nil:
 		return Reply{Text: fmt.Sprintf("Nothing runs on **%s** yet; a deploy would bring `%s`.", env.Name, short(req.SHA))}, nil
 	case now.SHA == req.SHA:
-		return Reply{Text: fmt.Sprintf("`%s` is what runs on **%s** already.%s", short(req.SHA), env.Name, unsettled(state))}, nil
+		return Reply{Text: fmt.Sprintf("`%s` is what runs on **%s** already.%s%s", short(req.SHA), env.Name, unsettled(state), d.drift(ctx, now))}, nil
 	}
 	change, err := d.GitHub.Compare(ctx, c.Repo, state.Current.SHA, req.SHA)
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Text: described(change, env.Name, state.Current.SHA, req.SHA) + unsettled(state)}, nil
+	return Reply{Text: described(change, env.Name, state.Current.SHA, req.SHA) + unsettled(state) + d.drift(ctx, state.Current)}, nil
+}
+
+// drift says how what stands there differs from what was deployed. Where the
+// question fails the commits are an answer all the same.
+func (d Diff) drift(ctx context.Context, now *pipeline.Deployment) string {
+	found, err := d.Runs.Drift(ctx, now.Run)
+	if err != nil {
+		return "\nWhat was changed there by hand could not be asked: " + pipeline.Message(err)
+	}
+	text := ""
+	for _, f := range found {
+		text += fmt.Sprintf("\n%s: %s", Code(f.Step), f.Message)
+		if f.Summary != "" {
+			text += "\n\n" + f.Summary
+		}
+	}
+	return text
 }
 
 // unsettled warns where what is recorded may not be what stands there.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -48,6 +49,37 @@ func (r rollout) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Re
 		manifest.Sort(objects)
 	}
 	return d.plan(ctx, objects)
+}
+
+// Drift compares what stands there with the manifests that the run applied:
+// fields that they set and somebody changed since.
+func (a apply) Drift(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	return drifted(a.Plan(ctx, forced(c)))
+}
+
+// Drift is that of the pods that have the traffic.
+func (r rollout) Drift(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	return drifted(r.Plan(ctx, forced(c)))
+}
+
+// forced has fields that others took over shown instead of refused; nothing is written.
+func forced(c *pipeline.StepContext) *pipeline.StepContext {
+	with := maps.Clone(c.With)
+	with["force"] = true
+	forced := *c
+	forced.With = with
+	return &forced
+}
+
+func drifted(plan pipeline.Result, err error) (pipeline.Result, error) {
+	switch {
+	case err != nil:
+	case plan.Summary == "":
+		plan.Message = "What stands there is what was deployed."
+	default:
+		plan.Message = "What stands there was changed since it was deployed. To make it as it was (lines with +), deploy the same commit again."
+	}
+	return plan, err
 }
 
 // coloured is the colour of the pods that a Service leads to, or "".
