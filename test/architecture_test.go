@@ -61,9 +61,9 @@ var rules = []struct {
 	{folder: "bot", ours: []string{"commands", "pipeline"}},
 	{folder: "bot/*", ours: []string{"bot", "commands", "pipeline"}},
 	{folder: "commands", ours: []string{"pipeline"}, others: []string{"golang.org/x/text"}},
-	{folder: "integrations", ours: []string{"integrations/*", "pipeline"}, others: []string{}},
-	{folder: "integrations/*", ours: []string{"pipeline"}},
-	{folder: "integrations/*/**", ours: []string{"pipeline"}}, // and what is below its own folder
+	{folder: "integrations", ours: []string{"integrations/**", "pipeline"}, others: []string{}},
+	{folder: "integrations/*", ours: []string{"pipeline", "pipeline/objectdiff"}}, // and what is below its own folder
+	{folder: "integrations/*/**", ours: []string{"pipeline"}},                     // likewise
 	// robfig/cron reads the grammar of cron lines and nothing else.
 	{folder: "pipeline", others: []string{"github.com/goccy/go-yaml", "cel.dev/cel-go", "github.com/robfig/cron/v3"}},
 	{folder: "pipeline/**", ours: []string{"pipeline", "pipeline/**"}},

@@ -108,7 +108,8 @@ func (d *deploy) child(ctx context.Context, at *state, param, key string, env ma
 		return pipeline.Result{RetryAfter: res.RetryAfter, Message: res.Message, Checkpoint: b}, false, err
 	}
 	if state := cmp.Or(res.State, pipeline.Succeeded); state != pipeline.Succeeded {
-		return pipeline.Result{}, false, pipeline.Refuse(param+"_failed", "The %s step says no: %s", param, sentence(cmp.Or(res.Message, string(state))))
+		code := map[string]string{"smoke": "smoke_failed", "analysis": "analysis_failed"}[param]
+		return pipeline.Result{}, false, pipeline.Refuse(code, "The %s step says no: %s", param, sentence(cmp.Or(res.Message, string(state))))
 	}
 	keep(nil, true)
 	return pipeline.Result{}, true, d.save(ctx, at)
