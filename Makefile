@@ -4,7 +4,7 @@ TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shipmate/tools
 GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0/golangci-lint
 DEADCODE := $(TOOLS)/deadcode-v0.48.0/deadcode
 
-.PHONY: run test check bench fuzz build crash
+.PHONY: run test test-kube check bench fuzz build crash
 
 run:
 	go run ./cmd/playground
@@ -15,6 +15,11 @@ build:
 test:
 	go test -race -timeout 20m ./...
 	go test -race -count 1 -tags crash -timeout 20m ./test/crash # it builds the bot itself, so that no cache knows whether it changed
+
+# Against a real Kubernetes. Its servers are built from Go modules the first
+# time, which takes some ten minutes; see test/kube.
+test-kube:
+	go test -race -tags kube -p 1 -timeout 20m ./test/kube ./integrations/... ./test/chart/... ./cmd/shipmate
 
 check: $(GOLANGCI) $(DEADCODE)
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }

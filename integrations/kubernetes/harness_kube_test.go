@@ -33,7 +33,7 @@ var plane *kube.Plane
 func TestMain(m *testing.M) { os.Exit(kube.Run(m, func(p *kube.Plane) { plane = p })) }
 
 // room is a namespace with what one test does in it. The runners act as a
-// service account that may do no more than docs/operating.md asks for.
+// service account that may do no more than docs/kubernetes.md asks for.
 type room struct {
 	t         *testing.T
 	namespace string
@@ -82,10 +82,10 @@ func newRoom(t *testing.T) *room {
 	return r
 }
 
-// role is the one docs/operating.md shows.
+// role is the one docs/kubernetes.md shows.
 func role(t *testing.T) []rbacv1.PolicyRule {
 	t.Helper()
-	text, err := os.ReadFile("testdata/role.yaml")
+	text, err := os.ReadFile("../../docs/kubernetes/deploy.yaml")
 	must(t, err)
 	var r rbacv1.Role
 	must(t, yaml.UnmarshalStrict(text, &r))
