@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -130,6 +131,9 @@ func (w writer) apply(ctx context.Context, u *unstructured.Unstructured) (after 
 		case stale(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err) && live != nil:
 			u.SetResourceVersion("")
 			continue // somebody wrote in between: look again
+		case w.dryRun && ourOwn(err):
+			w.force = true // what migrate would have made ours
+			continue
 		case err != nil:
 			return nil, "", w.explain("apply "+manifest.Name(u), u, err)
 		case live == nil:
@@ -318,7 +322,7 @@ func (w writer) mayWrite(live *unstructured.Unstructured) error {
 		return nil
 	case whose != w.whose && !w.force:
 		return pipeline.Refuse("other_owner", "%s is deployed by another environment of shipmate (repository id and environment: %s). Give it another name, or say `force: true` to take it over.", manifest.Name(live), whose)
-	case whose == w.whose && fence > w.fence:
+	case whose == w.whose && fence > w.fence && !w.dryRun: // a plan is made before a run has a fence
 		return &pipeline.Error{Code: "fenced", Err: pipeline.ErrLeaseLost, Message: fmt.Sprintf("A later call of shipmate has been at %s, so this one stops and changes nothing.", manifest.Name(live))}
 	}
 	return nil
@@ -351,6 +355,12 @@ func fieldConflicts(err error) []metav1.StatusCause {
 		}
 	}
 	return causes
+}
+
+// ourOwn reports whether the only other manager is ourselves, by an update.
+func ourOwn(err error) bool {
+	held := fieldConflicts(err)
+	return len(held) > 0 && !slices.ContainsFunc(held, func(c metav1.StatusCause) bool { return holder(c) != fieldManager })
 }
 
 // holder is the manager that has the field: the message is

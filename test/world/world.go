@@ -28,6 +28,7 @@ type Config struct {
 	Dir      string    // for everything this world writes
 	Log      io.Writer // of the bot; nil: bot.log in Dir
 	Env      []string  // further variables of the bot, "NAME=value"
+	Settings string    // of the bot, as in its file; variables win
 	RedisURL string    // empty: the bot's own Redis, in memory where none is installed
 
 	Clock func() time.Time                // of GitHub; nil: time.Now
@@ -160,7 +161,10 @@ func (w *World) StartBot(ctx context.Context) error {
 	if err := os.WriteFile(key, w.GitHub.PrivateKeyPEM(), 0o400); err != nil && !errors.Is(err, os.ErrPermission) {
 		return err
 	}
-	cmd := exec.Command(w.cfg.Binary, "serve", "--durability=relaxed")
+	if err := os.WriteFile(w.path("settings.yaml"), []byte(w.cfg.Settings), 0o600); err != nil {
+		return err
+	}
+	cmd := exec.Command(w.cfg.Binary, "serve", "--durability=relaxed", "--config", w.path("settings.yaml"))
 	cmd.Dir = w.cfg.Dir
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.cfg.Dir,
