@@ -68,15 +68,15 @@ func (p *progress) begin(until time.Time) { p.Begun, p.Until = true, until }
 
 func (p *progress) begun() bool { return p.Begun }
 
-// start makes the checkpoint and the record before the first change.
+// start makes the record and the checkpoint before the first change, in this
+// order: a step that has begun has a way back.
 func (d *deploy) start(ctx context.Context, p checkpoint) (record, error) {
-	if !p.begun() {
-		p.begin(d.cfg.Now().Add(within(d.With, "ready_within")))
-		if err := d.save(ctx, p); err != nil {
-			return record{}, err
-		}
+	r, err := d.begin(ctx)
+	if err != nil || p.begun() {
+		return r, err
 	}
-	return d.begin(ctx)
+	p.begin(d.cfg.Now().Add(within(d.With, "ready_within")))
+	return r, d.save(ctx, p)
 }
 
 type checkpoint interface {

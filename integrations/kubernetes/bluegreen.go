@@ -36,7 +36,7 @@ func (s *blueGreen) forward(ctx context.Context) (pipeline.Result, error) {
 	// their own way back.
 	s.objects = slices.Concat(p.others, []*unstructured.Unstructured{p.service}, p.last)
 	manifest.Sort(s.objects)
-	r, err := s.begin(ctx)
+	r, err := s.start(ctx, s.at)
 	if err != nil {
 		return pipeline.Result{}, err
 	}
@@ -82,9 +82,8 @@ func (s *blueGreen) plan(ctx context.Context, p parts) error {
 			}
 		}
 	}
-	s.at.New = name + "-" + s.at.Colour
-	s.at.begin(s.cfg.Now().Add(within(s.With, "ready_within")))
-	return s.enter(ctx, raising)
+	s.at.New, s.at.Phase = name+"-"+s.at.Colour, raising
+	return nil
 }
 
 // plain notes a Deployment without a colour that has the traffic so far.

@@ -77,7 +77,7 @@ func (s *canary) forward(ctx context.Context) (pipeline.Result, error) {
 	if err := s.plan(ctx, p, stable); err != nil {
 		return pipeline.Result{}, err
 	}
-	r, err := s.begin(ctx)
+	r, err := s.start(ctx, s.at)
 	if err != nil {
 		return pipeline.Result{}, err
 	}
@@ -113,11 +113,9 @@ func (s *canary) plan(ctx context.Context, p parts, stable *unstructured.Unstruc
 	s.at.Service, s.at.Selector = p.service.GetName(), anyMap(stringMap(live, "spec", "selector"))
 	delete(s.at.Selector, hashLabel) // left by a rollout that nobody finished
 	s.at.Old, s.at.New = stable.GetName(), stable.GetName()+"-canary"
-	if s.at.OldHash, err = s.hashOf(ctx, stable); err != nil {
-		return err
-	}
-	s.at.begin(s.cfg.Now().Add(within(s.With, "ready_within")))
-	return s.enter(ctx, raising)
+	s.at.Phase = raising
+	s.at.OldHash, err = s.hashOf(ctx, stable)
+	return err
 }
 
 func (s *canary) enter(ctx context.Context, p phase) error {

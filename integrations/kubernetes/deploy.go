@@ -38,17 +38,23 @@ func (cfg Config) reach(c *pipeline.StepContext) (*deploy, error) {
 	}}, nil
 }
 
-// open reads the objects of the run's commit too, and checks that every one of
-// them may go where it wants to. Nothing has been written when it refuses.
+// open is reach, with the objects.
 func (cfg Config) open(ctx context.Context, c *pipeline.StepContext) (*deploy, error) {
 	d, err := cfg.reach(c)
 	if err != nil {
 		return nil, err
 	}
-	if d.objects, err = cfg.load(ctx, c); err != nil {
-		return nil, err
+	return d, d.read(ctx)
+}
+
+// read reads the objects of the run's commit, and checks that every one of them
+// may go where it wants to, and is what people approved. Nothing has been
+// written when it refuses.
+func (d *deploy) read(ctx context.Context) (err error) {
+	if d.objects, err = d.cfg.load(ctx, d.StepContext); err != nil {
+		return err
 	}
-	return d, errors.Join(d.place(), d.approved())
+	return errors.Join(d.place(), d.approved())
 }
 
 // load reads the objects from a checkout that is removed again.

@@ -25,6 +25,8 @@ type strategy interface {
 	forward(ctx context.Context) (pipeline.Result, error)
 	// back makes everything as it was before the rollout, traffic first.
 	back(ctx context.Context) error
+	// began reports whether anything may have been changed.
+	began() bool
 }
 
 const (
@@ -71,7 +73,7 @@ func checkRollout(with map[string]any) error {
 // Run moves the rollout forward. If that fails for good, or is stopped,
 // everything is as it was before when it returns.
 func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	d, err := r.cfg.open(ctx, c)
+	d, err := r.cfg.reach(c)
 	if err != nil {
 		return pipeline.Result{}, err
 	}
@@ -79,16 +81,19 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	res, err := s.forward(ctx)
+	var res pipeline.Result
+	if err = d.read(ctx); err == nil {
+		res, err = s.forward(ctx)
+	}
 	stopped := ctx.Err() != nil
 	switch {
 	case err == nil, handedOver(ctx), errors.Is(err, pipeline.ErrLeaseLost):
 		return res, err
-	case pipeline.IsTemporary(err) && !stopped:
+	case pipeline.IsTemporary(err) && !stopped, !s.began():
 		return res, err
 	}
 	d.logf("Going back: %s", pipeline.Message(err))
-	if undo := s.back(detached(ctx)); undo != nil {
+	if undo := insist(ctx, s.back); undo != nil {
 		return r.halfway(ctx, err, undo)
 	}
 	if stopped {
@@ -108,15 +113,26 @@ func (rollout) halfway(ctx context.Context, why, undo error) (pipeline.Result, e
 		"%s And going back did not work: %s Look which pods get the traffic, set it right, then say `/resolve`.", sentence(pipeline.Message(why)), sentence(pipeline.Message(undo)))}, nil
 }
 
-// detached lets the way back be finished when the step is stopped, but not for ever.
-func detached(ctx context.Context) context.Context {
-	const patience = 10 * time.Minute
+// insist goes back also when the step is stopped: then no later call will, so
+// what passes by itself is tried again here, but not for ever.
+func insist(ctx context.Context, back func(context.Context) error) error {
+	const patience, between = 10 * time.Minute, 2 * time.Second
 	if ctx.Err() == nil {
-		return ctx
+		return back(ctx)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	context.AfterFunc(ctx, cancel)
-	return ctx
+	defer cancel()
+	for {
+		err := back(ctx)
+		if !pipeline.IsTemporary(err) {
+			return err
+		}
+		select {
+		case <-time.After(between):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 func sentence(s string) string { return strings.TrimSuffix(s, ".") + "." }
@@ -234,6 +250,10 @@ func (s *rolling) retireColours(ctx context.Context) error {
 	}
 	return nil
 }
+
+func (s *rolling) began() bool   { return s.at.Begun }
+func (s *blueGreen) began() bool { return s.at.Begun }
+func (s *canary) began() bool    { return s.at.Begun }
 
 func (s *rolling) back(ctx context.Context) error {
 	if !s.at.Begun {
