@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/shipmate/shipmate/integrations/env"
+	"github.com/shipmate/shipmate/integrations/helm"
 	"github.com/shipmate/shipmate/integrations/kubernetes"
+	"github.com/shipmate/shipmate/integrations/kubernetes/chart"
 	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/pipeline"
@@ -27,6 +29,7 @@ func All(n Needs) []pipeline.Integration {
 	all = []pipeline.Integration{
 		n.Shell.Integration(),
 		kubernetes.Integration(kubernetes.Config{Clusters: n.Clusters, Source: n.Source, Runner: runner, Now: time.Now}),
+		helm.Integration(helm.Config{Places: places(n.Clusters), Source: n.Source, Load: chart.Load, Explain: chart.Explain, Now: time.Now}),
 		env.Integration(os.LookupEnv),
 	}
 	return all
@@ -42,4 +45,15 @@ func find(all []pipeline.Integration, name string) (pipeline.Uses, bool) {
 		}
 	}
 	return pipeline.Uses{}, false
+}
+
+// places is how Helm knows of clusters.
+func places(cs *cluster.Clusters) func(*pipeline.Run) (helm.Place, error) {
+	return func(r *pipeline.Run) (helm.Place, error) {
+		t, err := cs.For(r)
+		if err != nil {
+			return helm.Place{}, err
+		}
+		return helm.Place{Cluster: t.Name, Namespace: t.Namespace, REST: t.REST, Allows: t.Allows, Explain: t.Explain}, nil
+	}
 }

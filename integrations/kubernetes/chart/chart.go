@@ -56,7 +56,7 @@ func Render(ctx context.Context, dir string, o Options) (manifests []byte, hooks
 	if err != nil {
 		return nil, nil, err
 	}
-	c, values, err := Load(Source{Root: o.Root, Folder: folder, Values: o.Values, Set: o.Set})
+	c, values, err := Load(o.Root, folder, o.Values, o.Set)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -21,30 +21,25 @@ import (
 	"github.com/shipmate/shipmate/pipeline"
 )
 
-// Source is a chart in a checkout, and the values for it.
-type Source struct {
-	Root   string         // the checkout
-	Folder string         // of the chart, below Root
-	Values []string       // files below Root; a later one wins
-	Set    map[string]any // wins over files. "image.tag" names a value in a map, "a\.b" one with a dot in its name
-}
-
 // maxChart bounds what is read of a chart. Helm keeps a chart with each release
 // in a Secret, which cannot hold more than 1 MiB, compressed.
 const maxChart = 20 << 20
 
-// Load reads the chart and merges the values given for it. Dependencies must be
-// in its folder charts.
-func Load(s Source) (*v2.Chart, map[string]any, error) {
-	root, err := os.OpenRoot(s.Root)
+// Load reads the chart in a folder of a checkout and merges the values for it:
+// files of the checkout, of which a later one wins, and set, which wins over
+// them. Its keys are names such as "image.tag"; "a\.b" is a name with a dot.
+// Dependencies must be in the chart's folder charts.
+func Load(checkout, folder string, values []string, set map[string]any) (*v2.Chart, map[string]any, error) {
+	root, err := os.OpenRoot(checkout)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer root.Close()
-	folder := path.Clean(filepath.ToSlash(s.Folder))
-	if !fs.ValidPath(folder) {
-		return nil, nil, pipeline.Refuse("no_chart", "The chart %q is outside of the repository.", s.Folder)
+	clean := path.Clean(filepath.ToSlash(folder))
+	if !fs.ValidPath(clean) {
+		return nil, nil, pipeline.Refuse("no_chart", "The chart %q is outside of the repository.", folder)
 	}
+	folder = clean
 	files, err := readFolder(root, folder)
 	if err != nil {
 		return nil, nil, err
@@ -56,8 +51,8 @@ func Load(s Source) (*v2.Chart, map[string]any, error) {
 	if err := errors.Join(missing(c, folder), foreign(c, folder)); err != nil {
 		return nil, nil, err
 	}
-	values, err := merge(root, s.Values, s.Set)
-	return c, values, err
+	merged, err := merge(root, values, set)
+	return c, merged, err
 }
 
 // below is where dir is below the root.

@@ -41,7 +41,7 @@ func (t Target) Explain(doing string, err error) error {
 		return explain("forbidden", "shipmate may not do this in the namespace %s (%s): %s. Its Role there lacks that verb; `shipmate doctor` lists what is missing.", t, doing, said)
 	case apierrors.IsUnauthorized(err):
 		return explain("unauthorized", "The cluster %s does not accept shipmate's credentials (%s). The operator has to renew them.", t.Name, doing)
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), strings.Contains(said, "field not declared in schema"): // the last is said with a 500
 		return explain("invalid_manifest", "The cluster %s refuses it (%s): %s.", t.Name, doing, said)
 	case apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err), apierrors.IsInternalError(err), apierrors.IsServiceUnavailable(err):
 		return pipeline.Temporary(explain("cluster_busy", "The cluster %s could not do it right now (%s): %s. It is tried again.", t.Name, doing, said))

@@ -1,0 +1,516 @@
+//go:build kube
+
+package helm_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	v1 "helm.sh/helm/v4/pkg/release/v1"
+	"helm.sh/helm/v4/pkg/storage/driver"
+	authv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/shipmate/shipmate/integrations/helm"
+	"github.com/shipmate/shipmate/integrations/kubernetes/chart"
+	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
+	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/test/kube"
+)
+
+var plane *kube.Plane
+
+func TestMain(m *testing.M) { os.Exit(kube.Run(m, func(p *kube.Plane) { plane = p })) }
+
+// repo is a source whose every commit has the same files.
+type repo map[string]string
+
+func (r repo) Checkout(_ context.Context, _ pipeline.Repo, _, dir string) error {
+	for name, text := range r {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const web = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: {{ .Values.replicas }}
+  progressDeadlineSeconds: 600
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: web, image: "example.com/web:{{ .Values.image.tag }}"}]
+`
+
+func shop() repo {
+	return repo{
+		"chart/Chart.yaml":           "apiVersion: v2\nname: web\nversion: 1.2.3\n",
+		"chart/values.yaml":          "image: {tag: v1}\nreplicas: 1\npassword: hunter2\n",
+		"chart/templates/web.yaml":   web,
+		"chart/templates/login.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {password: {{ .Values.password }}}\n",
+		"prod.yaml":                  "replicas: 2\n",
+	}
+}
+
+// stage is a namespace with a cluster that allows the repository in it.
+type stage struct {
+	t         *testing.T
+	namespace string
+	files     repo
+	rest      *rest.Config // who the bot is; default an administrator
+	fence     int64
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{t: t, namespace: strings.Trim(strings.ToLower(strings.NewReplacer("/", "-", "_", "-", ",", "").Replace(t.Name())), "-"), files: shop(), rest: plane.REST}
+	if len(s.namespace) > 50 {
+		s.namespace = strings.Trim(s.namespace[:50], "-")
+	}
+	_, err := plane.Client.CoreV1().Namespaces().Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// runner is a new bot: it knows nothing of what others did.
+func (s *stage) runner() *helm.Runner {
+	s.t.Helper()
+	clusters, err := cluster.New(cluster.Config{Clusters: map[string]cluster.Access{"test": {Kubeconfig: plane.Kubeconfig}}}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	target, err := clusters.Target("test", s.namespace)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	i := helm.Integration(helm.Config{
+		Places: func(*pipeline.Run) (helm.Place, error) {
+			return helm.Place{Cluster: "test", Namespace: s.namespace, REST: s.rest, Allows: target.Allows, Explain: target.Explain}, nil
+		},
+		Source: s.files, Load: chart.Load, Explain: chart.Explain, Now: time.Now,
+	})
+	return i.Runners[0].Runner.(*helm.Runner)
+}
+
+// call is one call of the step deploy in a run.
+type call struct {
+	*pipeline.StepContext
+	log   bytes.Buffer
+	mu    sync.Mutex
+	saved json.RawMessage
+}
+
+func (c *call) Write(b []byte) (int, error) { c.mu.Lock(); defer c.mu.Unlock(); return c.log.Write(b) }
+func (c *call) Offset() int64               { return 0 }
+func (c *call) said() string                { c.mu.Lock(); defer c.mu.Unlock(); return c.log.String() }
+
+func (s *stage) call(run string, with map[string]any) *call {
+	s.fence++
+	c := &call{}
+	all := map[string]any{"chart": "chart", "timeout": "30s"}
+	for k, v := range with {
+		all[k] = v
+	}
+	c.StepContext = &pipeline.StepContext{
+		Run:  &pipeline.Run{Request: pipeline.Request{ID: pipeline.RunID(run), Repo: pipeline.Repo{ID: 7, Owner: "acme", Name: "shop"}, Service: "shop", SHA: strings.Repeat("a", 40), Environment: &pipeline.Environment{Name: "prod"}}},
+		Step: pipeline.Step{Name: "deploy"}, With: all, Attempt: 1, Call: 1, Fence: s.fence, Log: c,
+	}
+	c.Save = func(_ context.Context, checkpoint json.RawMessage) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.saved = checkpoint
+		return nil
+	}
+	return c
+}
+
+// again is the next call of the same attempt, by another bot.
+func (s *stage) again(c *call) *call {
+	next := s.call(string(c.Run.ID), c.With)
+	c.mu.Lock()
+	next.Checkpoint = c.saved
+	c.mu.Unlock()
+	next.saved = next.Checkpoint
+	return next
+}
+
+func (s *stage) deploy(run string, with map[string]any) (*call, pipeline.Result) {
+	s.t.Helper()
+	c := s.call(run, with)
+	res, err := s.runner().Run(context.Background(), c.StepContext)
+	if err != nil {
+		s.t.Fatalf("%s (%v)\n%s", pipeline.Message(err), err, c.said())
+	}
+	return c, res
+}
+
+func (s *stage) image() string {
+	d, err := plane.Client.AppsV1().Deployments(s.namespace).Get(context.Background(), "web", metav1.GetOptions{})
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%s x%d", strings.TrimPrefix(d.Spec.Template.Spec.Containers[0].Image, "example.com/web:"), *d.Spec.Replicas)
+}
+
+// revisions are what "helm history" shows.
+func (s *stage) revisions() string {
+	s.t.Helper()
+	d := driver.NewSecrets(plane.Client.CoreV1().Secrets(s.namespace))
+	all, err := d.Query(map[string]string{"name": "shop", "owner": "helm"})
+	if err != nil {
+		return "none"
+	}
+	by := map[int]string{}
+	most := 0
+	for _, r := range all {
+		r := r.(*v1.Release)
+		by[r.Version] = fmt.Sprint(r.Version, " ", r.Info.Status)
+		most = max(most, r.Version)
+	}
+	var out []string
+	for i := range most {
+		out = append(out, by[i+1])
+	}
+	return strings.Join(out, ", ")
+}
+
+func (s *stage) expect(image, revisions string) {
+	s.t.Helper()
+	if got := s.image(); got != image {
+		s.t.Errorf("deployed is %s, want %s", got, image)
+	}
+	if got := s.revisions(); got != revisions {
+		s.t.Errorf("the release has: %s; want %s", got, revisions)
+	}
+}
+
+func TestInstallAndUpgrade(t *testing.T) {
+	s := newStage(t)
+	_, res := s.deploy("r-1", nil)
+	if !res.Done || res.State == pipeline.Failed || res.Outputs["revision"] != "1" || res.Outputs["status"] != "deployed" {
+		t.Errorf("%+v", res)
+	}
+	s.expect("v1 x1", "1 deployed")
+	c, res := s.deploy("r-2", map[string]any{"values": []any{"prod.yaml"}, "set": map[string]any{"image.tag": "1.10", "password": "other"}})
+	s.expect("1.10 x2", "1 superseded, 2 deployed")
+	for _, want := range []string{"**Helm release shop**: revision 1 to revision 2; 2 of 2 objects change.", "-  replicas: 1", "+  replicas: 2", "-      - image: example.com/web:v1", "+      - image: example.com/web:1.10", "(secret, another value)"} {
+		if !strings.Contains(res.Summary, want) {
+			t.Errorf("the summary lacks %q:\n%s", want, res.Summary)
+		}
+	}
+	if strings.Contains(res.Summary+c.said(), "hunter2") || strings.Contains(res.Summary, "other\n") {
+		t.Errorf("a secret is shown:\n%s", res.Summary)
+	}
+	for _, want := range []string{"Rendering the chart chart (web 1.2.3).", "Upgrading shop in namespace " + s.namespace, "Waiting for Deployment web: InProgress.", "Revision 2 of shop is deployed."} {
+		if !strings.Contains(c.said(), want) {
+			t.Errorf("the log lacks %q:\n%s", want, c.said())
+		}
+	}
+}
+
+func TestFailedUpgrade(t *testing.T) {
+	s := newStage(t)
+	s.deploy("r-1", nil)
+	c, res := s.deploy("r-2", map[string]any{"set": map[string]any{"image.tag": "bad"}, "timeout": "3s"})
+	s.expect("v1 x1", "1 superseded, 2 failed, 3 deployed")
+	if res.State != pipeline.Failed || res.Code != "not_ready" || !strings.Contains(res.Message, "The release shop did not become ready within 3s. Deployment web is not ready") ||
+		!strings.Contains(res.Message, "ImagePullBackOff: Back-off pulling image.") || !strings.HasSuffix(res.Message, "Revision 1 is back.") {
+		t.Errorf("%+v\n%s", res, c.said())
+	}
+}
+
+func TestFailedInstall(t *testing.T) {
+	s := newStage(t)
+	_, res := s.deploy("r-1", map[string]any{"set": map[string]any{"image.tag": "bad"}, "timeout": "3s"})
+	s.expect(`deployments.apps "web" not found`, "none")
+	if res.State != pipeline.Failed || !strings.HasSuffix(res.Message, "It was the first install, so it was uninstalled.") {
+		t.Errorf("%+v", res)
+	}
+}
+
+// killed begins a call whose pods never become ready, and ends the bot as soon
+// as the release is pending.
+func (s *stage) killed(run string, cause error, with map[string]any) *call {
+	s.t.Helper()
+	c := s.call(run, with)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	end := make(chan error, 1)
+	go func() { _, err := s.runner().Run(ctx, c.StepContext); end <- err }()
+	s.until("it waits", func() bool { return strings.Contains(c.said(), "Waiting for Deployment web") })
+	cancel(cause)
+	if err := <-end; !errors.Is(err, cause) {
+		s.t.Fatalf("it ended with %v", err)
+	}
+	return c
+}
+
+func (s *stage) until(what string, yes func() bool) {
+	s.t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !yes() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			s.t.Fatalf("not within 30s: %s", what)
+		}
+	}
+}
+
+func TestKilledInTheMiddle(t *testing.T) {
+	bad := map[string]any{"set": map[string]any{"image.tag": "bad"}}
+	for _, cause := range []error{pipeline.ErrHandedOver, pipeline.ErrLeaseLost} {
+		t.Run("an upgrade, "+strings.Fields(cause.Error())[0], func(t *testing.T) {
+			s := newStage(t)
+			s.deploy("r-1", nil)
+			c := s.killed("r-2", cause, bad)
+			s.expect("bad x1", "1 deployed, 2 pending-upgrade")
+			next := s.again(c)
+			next.With["set"] = map[string]any{"image.tag": "v2"}
+			res, err := s.runner().Run(context.Background(), next.StepContext)
+			if err != nil || res.State == pipeline.Failed {
+				t.Fatal(res, err, next.said())
+			}
+			s.expect("v2 x1", "1 superseded, 2 failed, 3 deployed")
+			third := s.again(next)
+			res, err = s.runner().Run(context.Background(), third.StepContext)
+			if err != nil || res.Outputs["revision"] != "3" || !strings.Contains(third.said(), "has deployed revision 3 already") {
+				t.Error("the result was lost, and the step did not find its work:", res, err, third.said())
+			}
+			s.expect("v2 x1", "1 superseded, 2 failed, 3 deployed")
+			third.Checkpoint = res.Checkpoint
+			back := s.again(third)
+			back.Checkpoint = res.Checkpoint
+			if res, err = s.runner().Revert(context.Background(), back.StepContext); err != nil || res.State == pipeline.Failed {
+				t.Error(res, err)
+			}
+			s.expect("v1 x1", "1 superseded, 2 failed, 3 superseded, 4 deployed")
+		})
+	}
+	t.Run("a first install", func(t *testing.T) {
+		s := newStage(t)
+		c := s.killed("r-1", pipeline.ErrHandedOver, bad)
+		s.expect("bad x1", "1 pending-install")
+		next := s.again(c)
+		next.With["set"] = map[string]any{"image.tag": "v1"}
+		if res, err := s.runner().Run(context.Background(), next.StepContext); err != nil || res.State == pipeline.Failed {
+			t.Fatal(res, err, next.said())
+		}
+		s.expect("v1 x1", "1 deployed")
+	})
+	t.Run("and then stopped", func(t *testing.T) {
+		s := newStage(t)
+		s.deploy("r-1", nil)
+		c := s.killed("r-2", pipeline.ErrHandedOver, bad)
+		if err := s.runner().Cancel(context.Background(), s.again(c).StepContext); err != nil {
+			t.Fatal(err)
+		}
+		s.expect("v1 x1", "1 superseded, 2 failed, 3 deployed")
+	})
+	t.Run("and then another run", func(t *testing.T) {
+		s := newStage(t)
+		s.deploy("r-1", nil)
+		s.killed("r-2", pipeline.ErrHandedOver, bad)
+		s.deploy("r-3", map[string]any{"set": map[string]any{"image.tag": "v3"}})
+		s.expect("v3 x1", "1 superseded, 2 failed, 3 deployed")
+	})
+}
+
+func TestCancelled(t *testing.T) {
+	s := newStage(t)
+	s.deploy("r-1", nil)
+	c := s.call("r-2", map[string]any{"set": map[string]any{"image.tag": "bad"}})
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	end := make(chan pipeline.Result, 1)
+	go func() { res, _ := s.runner().Run(ctx, c.StepContext); end <- res }()
+	s.until("it waits", func() bool { return strings.Contains(c.said(), "Waiting for Deployment web") })
+	cancel(errors.New("somebody stopped it"))
+	if res := <-end; res.State != pipeline.Failed || res.Code != "cancelled" || res.Message != "The upgrade of shop was stopped. Revision 1 is back." {
+		t.Errorf("%+v\n%s", res, c.said())
+	}
+	s.expect("v1 x1", "1 superseded, 2 failed, 3 deployed")
+}
+
+func TestRevert(t *testing.T) {
+	s := newStage(t)
+	first, res := s.deploy("r-1", nil)
+	first.Checkpoint = res.Checkpoint
+	second, res := s.deploy("r-2", map[string]any{"set": map[string]any{"image.tag": "v2"}})
+	second.Checkpoint = res.Checkpoint
+	if !s.runner().CanRevert(second.StepContext) {
+		t.Error("it cannot be reverted")
+	}
+	if s.runner().CanRevert(s.call("r-3", nil).StepContext) {
+		t.Error("a step that did nothing can be reverted")
+	}
+	for range 2 { // the second finds it done
+		res, err := s.runner().Revert(context.Background(), second.StepContext)
+		if err != nil || res.Message != "The release shop is back at revision 1." {
+			t.Fatal(res, err)
+		}
+		s.expect("v1 x1", "1 superseded, 2 superseded, 3 deployed")
+	}
+	if _, err := s.runner().Revert(context.Background(), first.StepContext); pipeline.Code(err) != "release_moved" {
+		t.Error("what moved on since is rolled back:", err)
+	}
+}
+
+func TestAnOlderCallIsRefused(t *testing.T) {
+	s := newStage(t)
+	late := s.call("r-1", nil)
+	s.deploy("r-2", map[string]any{"set": map[string]any{"image.tag": "v2"}})
+	if _, err := s.runner().Run(context.Background(), late.StepContext); pipeline.Code(err) != "superseded" || pipeline.IsTemporary(err) {
+		t.Error(err)
+	}
+	s.expect("v2 x1", "1 deployed")
+}
+
+func TestSomebodyElseIsAtWork(t *testing.T) {
+	s := newStage(t)
+	s.deploy("r-1", nil)
+	d := driver.NewSecrets(plane.Client.CoreV1().Secrets(s.namespace))
+	last, err := d.Get("sh.helm.release.v1.shop.v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := last.(*v1.Release) // with the labels that a person's upgrade inherits
+	theirs.Version = 2
+	theirs.Info.Status = "pending-upgrade"
+	if err := d.Create("sh.helm.release.v1.shop.v2", theirs); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.runner().Run(context.Background(), s.call("r-2", nil).StepContext)
+	if pipeline.Code(err) != "release_busy" || !pipeline.IsTemporary(err) || !strings.Contains(pipeline.Message(err), "Somebody else has the release shop in namespace "+s.namespace) {
+		t.Error(err)
+	}
+	s.expect("v1 x1", "1 deployed, 2 pending-upgrade")
+}
+
+func TestPlanChangesNothing(t *testing.T) {
+	s := newStage(t)
+	for _, want := range []string{"a first install; 2 of 2 objects change.", "revision 1 to revision 2; 1 of 2 objects change."} {
+		c := s.call("r-1", map[string]any{"set": map[string]any{"image.tag": "v2"}})
+		res, err := s.runner().Plan(context.Background(), c.StepContext)
+		if err != nil || !strings.Contains(res.Summary, want) || strings.Contains(res.Summary, "hunter2") {
+			t.Error(res.Summary, err)
+		}
+		if strings.HasPrefix(want, "a first") {
+			s.expect(`deployments.apps "web" not found`, "none")
+			s.deploy("r-2", nil)
+		}
+	}
+	s.expect("v1 x1", "1 deployed")
+}
+
+func TestMistakesChangeNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		file, text string
+		code, says string
+	}{
+		"a template":                 {"chart/templates/web.yaml", "a: 1\nb: {{ .Values.none.such }}\n", "template_error", "The template chart/templates/web.yaml:2:13 cannot be rendered: "},
+		"an object in another place": {"chart/templates/x.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: kube-system}\n", "namespace_refused", "objects in the namespace kube-system"},
+		"an object in no namespace":  {"chart/templates/x.yaml", "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: x}\n", "namespace_refused", "objects that belong to no namespace"},
+		"a hook in another place":    {"chart/templates/x.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: kube-system, annotations: {helm.sh/hook: pre-upgrade}}\n", "namespace_refused", "objects in the namespace kube-system"},
+		"a look at another place":    {"chart/templates/x.yaml", "{{ $s := lookup \"v1\" \"ConfigMap\" \"kube-system\" \"extension-apiserver-authentication\" }}\nx: {{ $s.data | toJson }}\n", "namespace_refused", "objects in the namespace kube-system"},
+		"a look everywhere":          {"chart/templates/x.yaml", "{{ $s := lookup \"v1\" \"Secret\" \"\" \"\" }}\nx: {{ $s | toJson }}\n", "namespace_refused", "objects that belong to no namespace"},
+		"a kind nobody knows":        {"chart/templates/x.yaml", "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: x}\n", "unknown_kind", "no matches for kind \"Thing\""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.deploy("r-1", nil)
+			s.files[c.file] = c.text
+			_, err := s.runner().Run(context.Background(), s.call("r-2", nil).StepContext)
+			if c.code != "" && pipeline.Code(err) != c.code || !strings.Contains(pipeline.Message(err), c.says) {
+				t.Errorf("%s: %s (%v)", pipeline.Code(err), pipeline.Message(err), err)
+			}
+			s.expect("v1 x1", "1 deployed")
+		})
+	}
+}
+
+func TestWhatTheClusterRefusesIsTakenBack(t *testing.T) {
+	s := newStage(t)
+	s.deploy("r-1", nil)
+	s.files["chart/templates/x.yaml"] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndatta: {}\n"
+	_, res := s.deploy("r-2", map[string]any{"set": map[string]any{"image.tag": "v2"}})
+	if res.Code != "invalid_manifest" || !strings.Contains(res.Message, ".datta: field not declared in schema") || !strings.HasSuffix(res.Message, "Revision 1 is back.") {
+		t.Errorf("%+v", res)
+	}
+	s.expect("v1 x1", "1 superseded, 2 failed, 3 deployed")
+}
+
+// limited makes the bot a service account with these rights in the namespace.
+func (s *stage) limited(rules ...rbacv1.PolicyRule) {
+	s.t.Helper()
+	ctx, meta := context.Background(), metav1.ObjectMeta{Name: "bot"}
+	_, err := plane.Client.CoreV1().ServiceAccounts(s.namespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})
+	if err == nil {
+		_, err = plane.Client.RbacV1().Roles(s.namespace).Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{})
+	}
+	if err == nil {
+		_, err = plane.Client.RbacV1().RoleBindings(s.namespace).Create(ctx, &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{Kind: "Role", Name: "bot", APIGroup: rbacv1.GroupName},
+			Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: "bot", Namespace: s.namespace}}}, metav1.CreateOptions{})
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	token, err := plane.Client.CoreV1().ServiceAccounts(s.namespace).CreateToken(ctx, "bot", &authv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.rest = rest.AnonymousClientConfig(plane.REST)
+	s.rest.BearerToken = token.Status.Token
+	if _, err := kubernetes.NewForConfig(s.rest); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestForbidden(t *testing.T) {
+	all := []string{"get", "list", "watch", "create", "update", "patch", "delete"}
+	t.Run("it may not even read releases", func(t *testing.T) {
+		s := newStage(t)
+		s.limited()
+		_, err := s.runner().Run(context.Background(), s.call("r-1", nil).StepContext)
+		if pipeline.Code(err) != "forbidden" || !strings.Contains(pipeline.Message(err), `cannot list resource "secrets"`) {
+			t.Error(pipeline.Message(err), err)
+		}
+	})
+	t.Run("it may not make what the chart has", func(t *testing.T) {
+		s := newStage(t)
+		s.limited(rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets", "pods"}, Verbs: all}, rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"deployments", "replicasets"}, Verbs: []string{"get", "list", "watch"}})
+		_, res := s.deploy("r-1", nil)
+		if res.Code != "forbidden" || !strings.Contains(res.Message, `cannot patch resource "deployments"`) && !strings.Contains(res.Message, `cannot create resource "deployments"`) {
+			t.Errorf("%+v", res)
+		}
+		s.expect(`deployments.apps "web" not found`, "none")
+	})
+}

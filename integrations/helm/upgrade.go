@@ -1,0 +1,313 @@
+package helm
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"helm.sh/helm/v4/pkg/action"
+	"helm.sh/helm/v4/pkg/release/common"
+	v1 "helm.sh/helm/v4/pkg/release/v1"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// state is the step's checkpoint. It is saved before anything is changed.
+type state struct {
+	Release  string    `json:"release"`
+	Before   int       `json:"before"`             // revision to go back to; 0: none
+	Fresh    bool      `json:"fresh,omitempty"`    // there was no release
+	Began    time.Time `json:"began"`              //
+	Revision int       `json:"revision,omitempty"` // ours, once it is deployed
+	Failed   *failure  `json:"failed,omitempty"`   // why it is being taken back
+}
+
+type failure struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+const (
+	defaultTimeout = 10 * time.Minute
+	restoreTimeout = 5 * time.Minute
+)
+
+// job is one call of the runner.
+type job struct {
+	config   Config
+	c        *pipeline.StepContext
+	place    Place
+	mark     mark
+	state    state
+	chart    string
+	values   []string
+	set      map[string]any
+	timeout  time.Duration
+	progress *progress
+	touched  bool // the release may have been changed by this step
+}
+
+func (r *Runner) job(c *pipeline.StepContext) (*job, error) {
+	place, err := r.config.Places(c.Run)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{config: r.config, c: c, place: place, mark: markOf(c), timeout: defaultTimeout, progress: &progress{out: c.Log}}
+	j.chart, _ = c.With["chart"].(string)
+	j.set, _ = c.With["set"].(map[string]any)
+	j.values = texts(c.With["values"])
+	if text, ok := c.With["timeout"].(string); ok {
+		if j.timeout, err = time.ParseDuration(text); err != nil {
+			return nil, fmt.Errorf("timeout: %w", err)
+		}
+	}
+	if len(c.Checkpoint) > 0 {
+		return j, json.Unmarshal(c.Checkpoint, &j.state)
+	}
+	name, _ := c.With["release"].(string)
+	j.state.Release = cmp.Or(name, c.Run.Service)
+	return j, nil
+}
+
+func texts(list any) []string {
+	if out, ok := list.([]string); ok {
+		return out
+	}
+	var out []string
+	all, _ := list.([]any)
+	for _, v := range all {
+		out = append(out, fmt.Sprint(v))
+	}
+	return out
+}
+
+// Run upgrades the release, or goes on with what an earlier call of the step
+// began. What fails after the first change is taken back before it returns.
+func (r *Runner) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	j, err := r.job(c)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	defer j.progress.close()
+	if j.state.Failed == nil {
+		res, err := j.upgrade(ctx)
+		switch {
+		case err == nil:
+			return res, nil
+		case handedOver(ctx):
+			return pipeline.Result{}, context.Cause(ctx)
+		case !j.touched, pipeline.IsTemporary(err) && ctx.Err() == nil && j.left() > 0:
+			return pipeline.Result{}, err
+		}
+		j.state.Failed = j.failure(ctx, err)
+		if err := j.save(ctx); err != nil {
+			return pipeline.Result{}, err
+		}
+	}
+	return j.giveBack(ctx)
+}
+
+// handedOver: another call goes on with the step, so this one leaves everything as it is.
+func handedOver(ctx context.Context) bool {
+	cause := context.Cause(ctx)
+	return errors.Is(cause, pipeline.ErrHandedOver) || errors.Is(cause, pipeline.ErrLeaseLost)
+}
+
+func (j *job) left() time.Duration { return j.timeout - j.config.Now().Sub(j.state.Began) }
+
+func (j *job) save(ctx context.Context) error {
+	text, err := json.Marshal(j.state)
+	if err != nil {
+		return err
+	}
+	return j.c.Save(context.WithoutCancel(ctx), text)
+}
+
+func (j *job) checkpoint() json.RawMessage {
+	text, err := json.Marshal(j.state)
+	if err != nil {
+		return nil // keeps the last one; a state of texts and numbers always has a JSON
+	}
+	return text
+}
+
+func (j *job) upgrade(ctx context.Context) (pipeline.Result, error) {
+	s, err := open(ctx, j.place, j.state.Release, j.mark, j.progress)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	h, err := s.history()
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	j.touched = h.touched(j.mark)
+	if err := h.check(j.mark, j.place); err != nil {
+		return pipeline.Result{}, err
+	}
+	if last := h.last(); last != nil && last.Info.Status == common.StatusDeployed && last.Info.RollbackRevision == 0 && j.mark.same(made(last)) {
+		j.progress.say("An earlier call of this step has deployed revision %d already.", last.Version)
+		return j.done(last, ""), nil
+	}
+	if err := j.begin(ctx, h); err != nil {
+		return pipeline.Result{}, err
+	}
+	if h, err = s.take(h); err != nil {
+		return pipeline.Result{}, err
+	}
+	var summary string
+	var rel *v1.Release
+	err = j.checkout(ctx, func(root string) error {
+		if summary, err = j.plan(s, h, root); err != nil {
+			return err
+		}
+		chart, values, err := j.config.Load(root, j.chart, j.values, j.set)
+		if err != nil {
+			return err
+		}
+		j.touched = true
+		j.progress.say("Upgrading %s in namespace %s of %s; it has %s.", j.state.Release, j.place.Namespace, j.place.Cluster, j.left().Round(time.Second))
+		rel, err = s.upgrade(h, chart, values, max(j.left(), time.Second), action.DryRunNone)
+		return j.explain(ctx, s, "upgrade "+j.state.Release, rel, err)
+	})
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	j.progress.say("Revision %d of %s is deployed.", rel.Version, rel.Name)
+	return j.done(rel, summary), nil
+}
+
+// begin saves what there is to go back to, once.
+func (j *job) begin(ctx context.Context, h history) error {
+	if !j.state.Began.IsZero() {
+		j.progress.say("An earlier call of this step was cut short; this one goes on.")
+		return nil
+	}
+	j.state.Began, j.state.Fresh = j.config.Now(), h.gone()
+	if !j.state.Fresh {
+		j.state.Before = h.good(j.mark)
+	}
+	return j.save(ctx)
+}
+
+func (j *job) done(rel *v1.Release, summary string) pipeline.Result {
+	j.state.Revision = rel.Version
+	return pipeline.Result{
+		Done: true, Checkpoint: j.checkpoint(), Summary: summary,
+		Message: fmt.Sprintf("Revision %d of the release %s is deployed.", rel.Version, rel.Name),
+		Outputs: map[string]string{"revision": strconv.Itoa(rel.Version), "status": rel.Info.Status.String(), "release": rel.Name},
+	}
+}
+
+// checkout calls do with a folder that holds the commit's files.
+func (j *job) checkout(ctx context.Context, do func(root string) error) error {
+	dir, err := os.MkdirTemp("", "shipmate-helm-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	root := filepath.Join(dir, "files")
+	if err := os.Mkdir(root, 0o700); err != nil {
+		return err
+	}
+	if err := j.config.Source.Checkout(ctx, j.c.Run.Repo, j.c.Run.SHA, root); err != nil {
+		return err
+	}
+	return do(root)
+}
+
+// plan renders the chart against the cluster, changes nothing, and returns what would change.
+func (j *job) plan(s *session, h history, root string) (string, error) {
+	chart, values, err := j.config.Load(root, j.chart, j.values, j.set)
+	if err != nil {
+		return "", err
+	}
+	j.progress.say("Rendering the chart %s (%s %s).", j.chart, chart.Name(), chart.Metadata.Version)
+	next, err := s.upgrade(h, chart, values, max(j.left(), time.Second), action.DryRunServer)
+	if err != nil {
+		return "", j.explain(s.ctx, s, "render "+j.chart, nil, err)
+	}
+	if err := inside(j.place, next); err != nil {
+		return "", err
+	}
+	return summary(current(h), next), nil
+}
+
+// current is the revision whose objects there are.
+func current(h history) *v1.Release {
+	if h.gone() {
+		return nil
+	}
+	if i := h.good(mark{}); i != 0 {
+		for _, r := range h {
+			if r.Version == i {
+				return r
+			}
+		}
+	}
+	return h.last()
+}
+
+// Plan says what Run would change.
+func (r *Runner) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	j, err := r.job(c)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	defer j.progress.close()
+	j.state.Began = j.config.Now()
+	s, err := open(ctx, j.place, j.state.Release, j.mark, j.progress)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	h, err := s.history()
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	if last := h.last(); last != nil && unfinished(last) {
+		return pipeline.Result{}, pipeline.Refuse("release_busy", "The release %s is being changed right now (revision %d, %s), so what this would change cannot be said. Try again when that is done.", last.Name, last.Version, last.Info.Status)
+	}
+	var text string
+	err = j.checkout(ctx, func(root string) error {
+		text, err = j.plan(s, h, root)
+		return err
+	})
+	return pipeline.Result{Done: true, Summary: text}, err
+}
+
+// failure is why the step is taken back.
+func (j *job) failure(ctx context.Context, err error) *failure {
+	if ctx.Err() != nil {
+		return &failure{Code: "cancelled", Message: fmt.Sprintf("The upgrade of %s was stopped.", j.state.Release)}
+	}
+	if pipeline.IsTemporary(err) {
+		return &failure{Code: "timeout", Message: fmt.Sprintf("The upgrade of %s did not end within %s. %s", j.state.Release, j.timeout, pipeline.Message(err))}
+	}
+	return &failure{Code: cmp.Or(pipeline.Code(err), "upgrade_failed"), Message: pipeline.Message(err)}
+}
+
+// explain turns an error of Helm's into a sentence. rel is the revision that failed, if there is one.
+func (j *job) explain(ctx context.Context, s *session, doing string, rel *v1.Release, err error) error {
+	if err == nil || handedOver(ctx) {
+		return err
+	}
+	var wait unready
+	if errors.As(err, &wait) && ctx.Err() == nil {
+		said := []string{fmt.Sprintf("The release %s did not become ready within %s.", j.state.Release, j.timeout), wait.sentences(), s.stuck(rel)}
+		return &pipeline.Error{Code: "not_ready", Err: err, Message: strings.Join(strings.Fields(strings.Join(said, " ")), " ")}
+	}
+	if err = j.config.Explain(j.chart, err); pipeline.Code(err) != "" {
+		return err
+	}
+	if err = j.place.Explain(doing, err); pipeline.Code(err) != "" || pipeline.IsTemporary(err) || ctx.Err() != nil {
+		return err
+	}
+	said := strings.TrimSuffix(strings.Join(strings.Fields(err.Error()), " "), ".")
+	return &pipeline.Error{Code: "helm_refused", Err: err, Message: fmt.Sprintf("Helm could not %s.", said)}
+}
