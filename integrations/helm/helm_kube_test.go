@@ -494,6 +494,28 @@ func (s *stage) limited(rules ...rbacv1.PolicyRule) {
 	}
 }
 
+// TestTheRoleIsEnough: what the operator is told to allow is all that is needed.
+func TestTheRoleIsEnough(t *testing.T) {
+	s := newStage(t)
+	var rules []rbacv1.PolicyRule
+	for _, n := range cluster.Needs(cluster.ForHelm) {
+		rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{n.Group}, Resources: []string{n.Resource}, Verbs: n.Verbs})
+	}
+	s.limited(rules...)
+	delete(s.files, "chart/templates/login.yaml")
+	s.files["chart/templates/rest.yaml"] = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n---\napiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, annotations: {helm.sh/hook: 'pre-install,pre-upgrade'}}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: m, image: example.com/m:1}]}}}\n"
+	s.deploy("r-1", nil)
+	delete(s.files, "chart/templates/rest.yaml")
+	c, res := s.deploy("r-2", map[string]any{"set": map[string]any{"image.tag": "bad"}, "timeout": "3s"})
+	if res.Code != "not_ready" || !strings.Contains(res.Message, "ImagePullBackOff") {
+		t.Errorf("%+v\n%s", res, c.said())
+	}
+	s.expect("v1 x1", "1 superseded, 2 failed, 3 deployed")
+	if _, err := plane.Client.CoreV1().Services(s.namespace).Get(context.Background(), "web", metav1.GetOptions{}); err != nil {
+		t.Error("what the failed upgrade deleted is not back:", err)
+	}
+}
+
 func TestForbidden(t *testing.T) {
 	all := []string{"get", "list", "watch", "create", "update", "patch", "delete"}
 	t.Run("it may not even read releases", func(t *testing.T) {

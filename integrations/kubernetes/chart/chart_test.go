@@ -114,6 +114,10 @@ func TestMistakesAreExplained(t *testing.T) {
 			files: map[string]string{"deploy/shop/templates/_names.tpl": "{{ define \"name\" }}\n{{ .Values.none.such }}{{ end }}"},
 			code:  "template_error", says: "The template deploy/shop/templates/_names.tpl:2:10 cannot be rendered: executing \"name\" at <.Values.none.such>: nil pointer evaluating interface {}.such.",
 		},
+		"a comparison of things that cannot be compared": {
+			files: map[string]string{"deploy/shop/templates/web.yaml": "a: {{ lt .Values.replicas \"x\" }}\n"},
+			code:  "template_error", says: "The template deploy/shop/templates/web.yaml:1:6 cannot be rendered: executing \"web/templates/web.yaml\" at <lt .Values.replicas \"x\">: error calling lt: incompatible types for comparison",
+		},
 		"what was rendered is no YAML": {
 			files: map[string]string{"deploy/shop/templates/web.yaml": "apiVersion: v1\nkind: Pod\n  metadata: {name: x}\n"},
 			code:  "template_error", says: "The template deploy/shop/templates/web.yaml renders to something that is no YAML: yaml: line 3: mapping values are not allowed in this context",

@@ -32,6 +32,7 @@ func Explain(folder string, err error) error {
 var (
 	atPlace   = regexp.MustCompile(`(?:parse|execution) error (?:at|in) \(([^()\s]+)\): (.+)`)
 	location  = regexp.MustCompile(`^[^\s:]+:\d+(?::\d+)?$`)
+	raw       = regexp.MustCompile(`template: ([^\s:]+:\d+(?::\d+)?): `) // an error of text/template that Helm left as it is
 	yamlError = regexp.MustCompile(`YAML parse error on (\S+): (.+)`)
 )
 
@@ -47,6 +48,10 @@ func templateError(said string) (where, what string, ok bool) {
 		if location.MatchString(strings.TrimSpace(line)) {
 			where, what = strings.TrimSpace(line), strings.Join(lines[i+1:], " ")
 		}
+	}
+	if all := raw.FindAllStringSubmatchIndex(said, -1); where == "" && len(all) > 0 {
+		m := all[len(all)-1]
+		where, what = said[m[2]:m[3]], said[m[1]:]
 	}
 	return where, strings.TrimSuffix(strings.Join(strings.Fields(what), " "), "."), where != ""
 }
