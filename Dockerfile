@@ -1,17 +1,30 @@
-# The bot as one static file: no shell, not root, nothing else in the image.
+# The bot with what it calls: git, for checkouts, and a shell, for scripts that
+# run beside it. Not root; nothing is written but to /data and /tmp.
+#
+# The images are pinned by version. To pin their digests too, where a registry
+# can be reached:  docker buildx imagetools inspect golang:1.26.8-bookworm
+# and write  FROM golang:1.26.8-bookworm@sha256:...
 FROM golang:1.26.8-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
-RUN go mod download
+RUN go mod download && go mod verify
 COPY . .
 ARG VERSION=dev
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /shipmate ./cmd/shipmate
+# The same sources give the same bytes: no paths, no time, no build id.
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=${VERSION}" -o /shipmate ./cmd/shipmate
 
-# Scripts of "run:" steps need a shell and git, which this image does not have:
-# give them an image of their own built on this one, or another runner.
-FROM gcr.io/distroless/static-debian12:nonroot
-COPY --from=build /shipmate /shipmate
+FROM debian:12.12-slim
+# tini reaps what scripts leave behind. Packages are those of the day; rebuild
+# for their security updates.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates git tini tzdata \
+ && rm -rf /var/lib/apt/lists/* /var/log/* \
+ && groupadd --gid 65532 shipmate \
+ && useradd --uid 65532 --gid 65532 --home-dir /data --shell /usr/sbin/nologin shipmate \
+ && install -d -o 65532 -g 65532 -m 0700 /data
+COPY --from=build /shipmate /usr/local/bin/shipmate
+ENV HOME=/data SHIPMATE_DATA_DIR=/data
 USER 65532:65532
 EXPOSE 8080
-ENTRYPOINT ["/shipmate"]
+ENTRYPOINT ["tini", "--", "shipmate"]
 CMD ["serve"]

@@ -4,13 +4,17 @@ TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shipmate/tools
 GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0/golangci-lint
 DEADCODE := $(TOOLS)/deadcode-v0.48.0/deadcode
 
-.PHONY: run test test-kube check bench fuzz build crash
+.PHONY: run test test-kube check bench fuzz build crash sbom
 
 run:
 	go run ./cmd/playground
 
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/shipmate ./cmd/shipmate
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid=" -o bin/shipmate ./cmd/shipmate
+
+# What the bot is made of, as CycloneDX.
+sbom: build
+	go run ./test/tools/sbom bin/shipmate > bin/shipmate.cdx.json
 
 test:
 	go test -race -timeout 20m ./...
