@@ -64,7 +64,7 @@ func root(began *bool) *cobra.Command {
 		},
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	cmd.AddCommand(serveCommand(), runCommand(), validateCommand(), schemaCommand(), slackManifestCommand(), auditCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), runCommand(), validateCommand(), schemaCommand(), slackManifestCommand(), auditCommand(), doctorCommand(), versionCommand())
 	over := &remote{output: "text"}
 	over.flags(cmd)
 	cmd.AddCommand(over.verbs(cmd)...)

@@ -17,9 +17,9 @@ var Features = []Feature{ForDeploy, ForJobs, ForHelm}
 
 // Need is a right in a namespace: what a rule of a Role says, about one resource.
 type Need struct {
-	Group    string // "" is the core group
-	Resource string // "pods", or a part of one: "pods/log"
-	Verbs    []string
+	Group    string   `json:"apiGroup"` // "" is the core group
+	Resource string   `json:"resource"` // "pods", or a part of one: "pods/log"
+	Verbs    []string `json:"verbs"`
 }
 
 var (
@@ -72,14 +72,21 @@ var needs = map[Feature][]Need{
 func Needs(features ...Feature) []Need {
 	var all []Need
 	for _, f := range features {
-		for _, n := range needs[f] {
-			i := slices.IndexFunc(all, func(have Need) bool { return have.Group == n.Group && have.Resource == n.Resource })
-			if i < 0 {
-				all = append(all, Need{n.Group, n.Resource, nil})
-				i = len(all) - 1
-			}
-			all[i].Verbs = append(all[i].Verbs, n.Verbs...)
+		all = append(all, needs[f]...)
+	}
+	return Merged(all)
+}
+
+// Merged is the same needs with one entry a resource.
+func Merged(some []Need) []Need {
+	var all []Need
+	for _, n := range some {
+		i := slices.IndexFunc(all, func(have Need) bool { return have.Group == n.Group && have.Resource == n.Resource })
+		if i < 0 {
+			all = append(all, Need{n.Group, n.Resource, nil})
+			i = len(all) - 1
 		}
+		all[i].Verbs = append(all[i].Verbs, n.Verbs...)
 	}
 	for i := range all {
 		slices.Sort(all[i].Verbs)

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
+	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/redisstore"
+)
+
+// doctor says what the bot lacks for what its file lets it do.
+type doctor struct {
+	config     string
+	features   []string
+	namespaces []string
+	output     string
+}
+
+func doctorCommand() *cobra.Command {
+	var d doctor
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check that Redis and the clusters can be reached, and that the bot may do there what it needs",
+		Long: `Checks that Redis and every cluster of the settings can be reached, and asks each
+cluster whether the bot may do what it needs in the namespaces that rules allow.
+For what is missing it prints the rules to add to a Role. It changes nothing.
+
+The exit code is 0 if nothing is missing, 1 if something is.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	cmd.Flags().StringVar(&d.config, "config", "", "settings in YAML, as for serve; environment variables win")
+	cmd.Flags().StringSliceVar(&d.features, "feature", nil, "deploy, jobs, helm: what the bot is to do; default all")
+	cmd.Flags().StringSliceVar(&d.namespaces, "namespace", nil, "namespaces to look at of those that rules allow with a glob")
+	cmd.Flags().StringVar(&d.output, "output", "text", "text or json")
+	return cmd
+}
+
+// findings are all that was found.
+type findings struct {
+	Redis redisFinding `json:"redis"`
+	cluster.Examination
+}
+
+type redisFinding struct {
+	URL     string `json:"url"` // without its password; "": one of the bot's own
+	Problem string `json:"problem,omitempty"`
+}
+
+func (d *doctor) run(ctx context.Context, out io.Writer) error {
+	if err := oneOf("--output", d.output, "text", "json"); err != nil {
+		return &usageError{err}
+	}
+	features, err := d.wanted()
+	if err != nil {
+		return &usageError{err}
+	}
+	cfg, err := loadConfig(d.config, os.LookupEnv)
+	if err != nil {
+		return &usageError{err}
+	}
+	clusters, err := cluster.New(cfg.Kubernetes.Config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return &usageError{err}
+	}
+	defer clusters.Close()
+	f := findings{Redis: checkRedis(ctx, cfg), Examination: clusters.Examine(ctx, features, d.namespaces)}
+	if d.output == "json" {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(f)
+	} else {
+		_, err = io.WriteString(out, f.text())
+	}
+	if err == nil && (f.Redis.Problem != "" || !f.OK()) {
+		return errors.New("something is missing, see above")
+	}
+	return err
+}
+
+func (d *doctor) wanted() ([]cluster.Feature, error) {
+	if len(d.features) == 0 {
+		return cluster.Features, nil
+	}
+	var known []string
+	for _, f := range cluster.Features {
+		known = append(known, string(f))
+	}
+	var out []cluster.Feature
+	for _, f := range d.features {
+		if err := oneOf("--feature", f, known...); err != nil {
+			return nil, err
+		}
+		out = append(out, cluster.Feature(f))
+	}
+	return out, nil
+}
+
+func checkRedis(ctx context.Context, cfg Config) redisFinding {
+	if cfg.RedisURL == "" {
+		return redisFinding{}
+	}
+	const patience = 10 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	f := redisFinding{URL: redisstore.Redacted(cfg.RedisURL)}
+	store, err := redisstore.Open(ctx, redisstore.Config{URL: cfg.RedisURL, Durability: redisstore.Durability(cfg.Durability), Insecure: cfg.Insecure, Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		err = errors.Join(store.Ping(ctx), store.Close())
+	}
+	if err != nil {
+		f.Problem = err.Error()
+		if pipeline.Code(err) != "" {
+			f.Problem = pipeline.Message(err)
+		}
+	}
+	return f
+}
+
+// text is the findings as tables, and what to do about them.
+func (f findings) text() string {
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
+	line := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
+	switch {
+	case f.Redis.URL == "":
+		line("Redis", "one of the bot's own, on its data folder")
+	default:
+		line("Redis", f.Redis.URL, okOr(f.Redis.Problem))
+	}
+	for _, c := range f.Clusters {
+		line("Cluster "+c.Cluster, c.Version, okOr(c.Problem))
+	}
+	table.Flush()
+	if len(f.Namespaces) > 0 {
+		b.WriteString("\n")
+		line("CLUSTER", "NAMESPACE", "FEATURE", "RIGHTS")
+		for _, r := range f.Namespaces {
+			line(r.Cluster, r.Namespace, string(r.Feature), rights(r))
+		}
+		table.Flush()
+	}
+	for _, u := range f.Unknown {
+		b.WriteString("\n" + u + "\n")
+	}
+	b.WriteString(f.remedy())
+	return b.String()
+}
+
+func okOr(problem string) string {
+	if problem == "" {
+		return "ok"
+	}
+	return problem
+}
+
+func rights(r cluster.Rights) string {
+	if r.Problem != "" {
+		return r.Problem
+	}
+	if len(r.Missing) == 0 {
+		return "ok"
+	}
+	var missing []string
+	for _, n := range r.Missing {
+		missing = append(missing, n.Resource+" ("+strings.Join(n.Verbs, ", ")+")")
+	}
+	const most = 3
+	if len(missing) > most {
+		missing = append(missing[:most], fmt.Sprintf("and %d more", len(missing)-most))
+	}
+	return "missing: " + strings.Join(missing, ", ")
+}
+
+// remedy is what to add, once for each namespace.
+func (f findings) remedy() string {
+	var b strings.Builder
+	type place struct{ cluster, namespace string }
+	var order []place
+	missing := map[place][]cluster.Need{}
+	for _, r := range f.Namespaces {
+		at := place{r.Cluster, r.Namespace}
+		if len(r.Missing) > 0 && !slices.Contains(order, at) {
+			order = append(order, at)
+		}
+		missing[at] = append(missing[at], r.Missing...)
+	}
+	for _, at := range order {
+		fmt.Fprintf(&b, "\nAdd to the bot's Role in the namespace %s of %s:\n\n%s", at.namespace, at.cluster, cluster.Rules(cluster.Merged(missing[at])))
+	}
+	return b.String()
+}
