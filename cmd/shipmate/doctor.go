@@ -143,14 +143,14 @@ func (f findings) text() string {
 	for _, c := range f.Clusters {
 		line("Cluster "+c.Cluster, c.Version, okOr(c.Problem))
 	}
-	table.Flush()
+	_ = table.Flush() // it writes to memory
 	if len(f.Namespaces) > 0 {
 		b.WriteString("\n")
 		line("CLUSTER", "NAMESPACE", "FEATURE", "RIGHTS")
 		for _, r := range f.Namespaces {
 			line(r.Cluster, r.Namespace, string(r.Feature), rights(r))
 		}
-		table.Flush()
+		_ = table.Flush()
 	}
 	for _, u := range f.Unknown {
 		b.WriteString("\n" + u + "\n")

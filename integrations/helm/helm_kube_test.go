@@ -360,6 +360,31 @@ func TestCancelled(t *testing.T) {
 	s.expect("v1 x1", "1 superseded, 2 failed, 3 deployed")
 }
 
+// TestKilledWhileItRollsBack: whenever it is cut short, what was there comes back.
+func TestKilledWhileItRollsBack(t *testing.T) {
+	s := newStage(t)
+	s.deploy("r-1", nil)
+	c := s.call("r-2", map[string]any{"set": map[string]any{"image.tag": "bad"}, "timeout": "2s"})
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	end := make(chan error, 1)
+	go func() { _, err := s.runner().Run(ctx, c.StepContext); end <- err }()
+	s.until("it rolls back", func() bool { return strings.Contains(s.revisions(), "3 ") })
+	cancel(pipeline.ErrHandedOver)
+	if err := <-end; err == nil {
+		s.expect("v1 x1", "1 superseded, 2 failed, 3 deployed")
+		t.Skip("it was faster than the end of the bot")
+	} else if !errors.Is(err, pipeline.ErrHandedOver) {
+		t.Fatal(err)
+	}
+	next := s.again(c)
+	res, err := s.runner().Run(context.Background(), next.StepContext)
+	if err != nil || res.State != pipeline.Failed || res.Code != "not_ready" || !strings.HasSuffix(res.Message, "Revision 1 is back.") {
+		t.Error(res, err, next.said())
+	}
+	s.expect("v1 x1", "1 superseded, 2 failed, 3 failed, 4 deployed")
+}
+
 func TestRevert(t *testing.T) {
 	s := newStage(t)
 	first, res := s.deploy("r-1", nil)

@@ -34,7 +34,7 @@ func Load(checkout, folder string, values []string, set map[string]any) (*v2.Cha
 	if err != nil {
 		return nil, nil, err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	clean := path.Clean(filepath.ToSlash(folder))
 	if !fs.ValidPath(clean) {
 		return nil, nil, pipeline.Refuse("no_chart", "The chart %q is outside of the repository.", folder)
