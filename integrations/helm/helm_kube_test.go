@@ -22,6 +22,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -491,6 +492,28 @@ func TestWhatTheClusterRefusesIsTakenBack(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	s.expect("v1 x1", "1 superseded, 2 failed, 3 deployed")
+}
+
+// TestFieldsOfOthers: what another manager has set is not overwritten, and the sentence says so.
+func TestFieldsOfOthers(t *testing.T) {
+	s := newStage(t)
+	s.deploy("r-1", nil)
+	_, err := plane.Client.AppsV1().Deployments(s.namespace).Patch(context.Background(), "web", types.MergePatchType, []byte(`{"spec":{"replicas":3}}`), metav1.PatchOptions{FieldManager: "autoscaler"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, res := s.deploy("r-2", map[string]any{"set": map[string]any{"replicas": 2}})
+	if res.Code != "field_conflict" || !strings.Contains(res.Message, `conflict with "autoscaler"`) || !strings.Contains(res.Message, ".spec.replicas") {
+		t.Errorf("%+v", res)
+	}
+	s.expect("v1 x1", "1 superseded, 2 failed, 3 deployed")
+}
+
+func TestANameThatCannotBeARelease(t *testing.T) {
+	s := newStage(t)
+	if _, err := s.runner().Run(context.Background(), s.call("r-1", map[string]any{"release": "Shop_1"}).StepContext); pipeline.Code(err) != "invalid_release" {
+		t.Error(err)
+	}
 }
 
 // limited makes the bot a service account with these rights in the namespace.

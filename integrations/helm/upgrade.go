@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"helm.sh/helm/v4/pkg/action"
+	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
 	"helm.sh/helm/v4/pkg/release/common"
 	v1 "helm.sh/helm/v4/pkg/release/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -73,6 +75,9 @@ func (r *Runner) job(c *pipeline.StepContext) (*job, error) {
 	}
 	name, _ := c.With["release"].(string)
 	j.state.Release = cmp.Or(name, c.Run.Service)
+	if chartutil.ValidateReleaseName(j.state.Release) != nil {
+		return nil, pipeline.Refuse("invalid_release", "%q cannot be the name of a Helm release: at most 53 small letters, digits, dots and dashes. Name another with `release`.", j.state.Release)
+	}
 	return j, nil
 }
 
@@ -305,9 +310,15 @@ func (j *job) explain(ctx context.Context, s *session, doing string, rel *v1.Rel
 	if err = j.config.Explain(j.chart, err); pipeline.Code(err) != "" {
 		return err
 	}
+	if apierrors.IsConflict(err) {
+		return &pipeline.Error{Code: "field_conflict", Err: err, Message: fmt.Sprintf("The chart sets fields that somebody else has set since (%s): %s. Leave them out of the chart if they are others' to set, as a HorizontalPodAutoscaler's replicas are; otherwise take them back once, with `helm upgrade --force-conflicts`.", doing, oneLine(err))}
+	}
 	if err = j.place.Explain(doing, err); pipeline.Code(err) != "" || pipeline.IsTemporary(err) || ctx.Err() != nil {
 		return err
 	}
-	said := strings.TrimSuffix(strings.Join(strings.Fields(err.Error()), " "), ".")
-	return &pipeline.Error{Code: "helm_refused", Err: err, Message: fmt.Sprintf("Helm could not %s.", said)}
+	return &pipeline.Error{Code: "helm_refused", Err: err, Message: fmt.Sprintf("Helm could not %s: %s.", doing, oneLine(err))}
+}
+
+func oneLine(err error) string {
+	return strings.TrimSuffix(strings.Join(strings.Fields(err.Error()), " "), ".")
 }
