@@ -41,6 +41,7 @@ type Config struct {
 	// Explain turns an error of a chart's templates or values into a sentence; others stay as they are.
 	Explain func(folder string, err error) error
 	Now     func() time.Time
+	Restore time.Duration // how long bringing back what was there may take; default 5 minutes
 }
 
 // Integration is the runner.
@@ -55,8 +56,15 @@ func Integration(c Config) pipeline.Integration {
 			{Name: "set", Type: "map", Help: "Single values, which win over files: `image.tag: v1`. They stay what they are."},
 			{Name: "timeout", Type: "duration", Default: "10m", Help: "How long until everything is ready. Default: 10m."},
 		},
-		Runner: &Runner{c},
+		Runner: &Runner{withDefaults(c)},
 	}}}
+}
+
+func withDefaults(c Config) Config {
+	if c.Restore == 0 {
+		c.Restore = 5 * time.Minute
+	}
+	return c
 }
 
 // Runner is "helm.upgrade".

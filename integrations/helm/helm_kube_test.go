@@ -84,18 +84,20 @@ type stage struct {
 	files     repo
 	rest      *rest.Config // who the bot is; default an administrator
 	fence     int64
+	restore   time.Duration
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, namespace: strings.Trim(strings.ToLower(strings.NewReplacer("/", "-", "_", "-", ",", "").Replace(t.Name())), "-"), files: shop(), rest: plane.REST}
+	s := &stage{t: t, namespace: strings.Trim(strings.ToLower(strings.NewReplacer("/", "-", "_", "-", ",", "").Replace(t.Name())), "-"), files: shop(), rest: plane.REST, restore: 20 * time.Second}
 	if len(s.namespace) > 50 {
 		s.namespace = strings.Trim(s.namespace[:50], "-")
 	}
-	_, err := plane.Client.CoreV1().Namespaces().Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}, metav1.CreateOptions{})
+	ns, err := plane.Client.CoreV1().Namespaces().Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: s.namespace + "-"}}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.namespace = ns.Name
 	return s
 }
 
@@ -114,7 +116,7 @@ func (s *stage) runner() *helm.Runner {
 		Places: func(*pipeline.Run) (helm.Place, error) {
 			return helm.Place{Cluster: "test", Namespace: s.namespace, REST: s.rest, Allows: target.Allows, Explain: target.Explain}, nil
 		},
-		Source: s.files, Load: chart.Load, Explain: chart.Explain, Now: time.Now,
+		Source: s.files, Load: chart.Load, Explain: chart.Explain, Now: time.Now, Restore: s.restore,
 	})
 	return i.Runners[0].Runner.(*helm.Runner)
 }
@@ -492,6 +494,18 @@ func TestWhatTheClusterRefusesIsTakenBack(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	s.expect("v1 x1", "1 superseded, 2 failed, 3 deployed")
+}
+
+// TestRollbackThatFails: both sentences are said, and the step ends.
+func TestRollbackThatFails(t *testing.T) {
+	s := newStage(t)
+	s.restore = 2 * time.Second
+	s.files["chart/templates/hook.yaml"] = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: before, annotations: {helm.sh/hook: pre-rollback}}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: m, image: 'example.com/m:bad'}]}}}\n"
+	s.deploy("r-1", nil)
+	_, res := s.deploy("r-2", map[string]any{"set": map[string]any{"image.tag": "bad"}, "timeout": "2s"})
+	if res.State != pipeline.Failed || res.Code != "rollback_failed" || !strings.Contains(res.Message, "did not become ready within 2s. Deployment web is not ready") || !strings.Contains(res.Message, "And what was there before could not be brought back: The release shop did not become ready within 2s.") {
+		t.Errorf("%+v", res)
+	}
 }
 
 // TestFieldsOfOthers: what another manager has set is not overwritten, and the sentence says so.

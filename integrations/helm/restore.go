@@ -10,11 +10,11 @@ import (
 
 // aside is a context to clean up in: the call's own while that lasts, so that it
 // ends when the step is handed over; otherwise one that outlives it.
-func aside(ctx context.Context) (context.Context, context.CancelFunc) {
+func aside(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc) {
 	if ctx.Err() != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
-	return context.WithTimeout(ctx, restoreTimeout+time.Minute)
+	return context.WithTimeout(ctx, patience+time.Minute)
 }
 
 // giveBack ends a step that failed: what was there before is brought back.
@@ -44,7 +44,7 @@ func (j *job) giveBack(ctx context.Context) (pipeline.Result, error) {
 }
 
 func (j *job) restore(ctx context.Context) error {
-	ctx, cancel := aside(ctx)
+	ctx, cancel := aside(ctx, j.config.Restore)
 	defer cancel()
 	s, err := open(ctx, j.place, j.state.Release, j.mark, j.progress)
 	if err != nil {
@@ -55,7 +55,8 @@ func (j *job) restore(ctx context.Context) error {
 	} else {
 		j.progress.say("Rolling back to revision %d.", j.state.Before)
 	}
-	if err := s.restore(j.state.Before, restoreTimeout); err != nil {
+	j.patience = j.config.Restore
+	if err := s.restore(j.state.Before, j.patience); err != nil {
 		return j.explain(ctx, s, "bring back "+j.state.Release, nil, err)
 	}
 	return nil

@@ -137,12 +137,12 @@ func (s *session) restore(before int, timeout time.Duration) error {
 	case last.Info.Status == common.StatusDeployed && before != 0 && (last.Version == before || back):
 		return nil
 	case before == 0:
-		return s.place.Explain("uninstall "+s.release, s.uninstall(h, timeout))
+		return s.uninstall(h, timeout)
 	}
 	if _, err = s.take(h); err != nil {
 		return err
 	}
-	return s.place.Explain("roll back "+s.release, s.rollback(h, before, timeout))
+	return s.rollback(h, before, timeout)
 }
 
 func (s *session) rollback(h history, to int, timeout time.Duration) error {

@@ -36,10 +36,7 @@ type failure struct {
 	Message string `json:"message"`
 }
 
-const (
-	defaultTimeout = 10 * time.Minute
-	restoreTimeout = 5 * time.Minute
-)
+const defaultTimeout = 10 * time.Minute
 
 // job is one call of the runner.
 type job struct {
@@ -52,6 +49,7 @@ type job struct {
 	values   []string
 	set      map[string]any
 	timeout  time.Duration
+	patience time.Duration // of what is being waited for: the timeout, or what a rollback may take
 	progress *progress
 	touched  bool // the release may have been changed by this step
 }
@@ -70,6 +68,7 @@ func (r *Runner) job(c *pipeline.StepContext) (*job, error) {
 			return nil, fmt.Errorf("timeout: %w", err)
 		}
 	}
+	j.patience = j.timeout
 	if len(c.Checkpoint) > 0 {
 		return j, json.Unmarshal(c.Checkpoint, &j.state)
 	}
@@ -304,7 +303,7 @@ func (j *job) explain(ctx context.Context, s *session, doing string, rel *v1.Rel
 	}
 	var wait unready
 	if errors.As(err, &wait) && ctx.Err() == nil {
-		said := []string{fmt.Sprintf("The release %s did not become ready within %s.", j.state.Release, j.timeout), wait.sentences(), s.stuck(rel)}
+		said := []string{fmt.Sprintf("The release %s did not become ready within %s.", j.state.Release, j.patience), wait.sentences(), s.stuck(rel)}
 		return &pipeline.Error{Code: "not_ready", Err: err, Message: strings.Join(strings.Fields(strings.Join(said, " ")), " ")}
 	}
 	if err = j.config.Explain(j.chart, err); pipeline.Code(err) != "" {
