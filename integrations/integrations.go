@@ -11,6 +11,7 @@ import (
 	"github.com/shipmate/shipmate/integrations/kubernetes"
 	"github.com/shipmate/shipmate/integrations/kubernetes/chart"
 	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
+	"github.com/shipmate/shipmate/integrations/kubernetes/job"
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -18,16 +19,21 @@ import (
 // Needs is what the integrations are made from.
 type Needs struct {
 	Shell    *shell.Runner
+	Jobs     *job.Runner       // runs scripts instead of Shell, if there is one
 	Clusters *cluster.Clusters // nil: none
 	Source   kubernetes.Source // of manifests
 }
 
 // All is the list.
 func All(n Needs) []pipeline.Integration {
+	scripts := n.Shell.Integration()
+	if n.Jobs != nil {
+		scripts = n.Jobs.Integration()
+	}
 	var all []pipeline.Integration
 	runner := func(name string) (pipeline.Uses, bool) { return find(all, name) }
 	all = []pipeline.Integration{
-		n.Shell.Integration(),
+		scripts,
 		kubernetes.Integration(kubernetes.Config{Clusters: n.Clusters, Source: n.Source, Runner: runner, Now: time.Now}),
 		helm.Integration(helm.Config{Places: places(n.Clusters), Source: n.Source, Load: chart.Load, Explain: chart.Explain, Now: time.Now}),
 		env.Integration(os.LookupEnv),

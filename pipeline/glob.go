@@ -20,6 +20,15 @@ func MatchGlob(pattern, name string) (bool, error) {
 	return re.MatchString(name), nil
 }
 
+// CompileGlob is MatchGlob for many names.
+func CompileGlob(pattern string) (match func(name string) bool, err error) {
+	re, err := compileGlob(pattern)
+	if err != nil {
+		return nil, err
+	}
+	return re.MatchString, nil
+}
+
 // compileGlob makes a regular expression, whose matching takes linear time
 // however many stars a pattern has.
 func compileGlob(pattern string) (*regexp.Regexp, error) {

@@ -143,7 +143,8 @@ type Step struct {
 	Uses            string            `json:"uses,omitempty"`
 	With            map[string]any    `json:"with,omitempty"`
 	Image           string            `json:"image,omitempty"`
-	Needs           []string          `json:"needs,omitempty"` // resolved: a step without "needs" needs the one before it
+	Resources       Resources         `json:"resources,omitzero"` // of a script's container
+	Needs           []string          `json:"needs,omitempty"`    // resolved: a step without "needs" needs the one before it
 	If              string            `json:"if,omitempty"`
 	Timeout         Duration          `json:"timeout,omitempty"` // default 1h; of an approval its "expires", of a wait 1h more than its "for"
 	Retry           Retry             `json:"retry,omitzero"`
@@ -156,7 +157,6 @@ type Step struct {
 	Undo            string            `json:"undo,omitempty"`        // a script that reverts Run
 	Reuse           bool              `json:"reuse,omitempty"`       // where a deployment is promoted or brought back, its recorded outputs are taken
 	Matrix          map[string]string `json:"matrix,omitempty"`      // the values of a step that a matrix made
-	Resources       Resources         `json:"resources,omitzero"`    // of a script that runs in a cluster
 
 	axes []axis // of a matrix, until it is resolved
 }

@@ -62,8 +62,9 @@ var rules = []struct {
 	{folder: "bot/*", ours: []string{"bot", "commands", "pipeline"}},
 	{folder: "commands", ours: []string{"pipeline"}, others: []string{"golang.org/x/text"}},
 	{folder: "integrations", ours: []string{"integrations/**", "pipeline"}, others: []string{}},
-	{folder: "integrations/*", ours: []string{"pipeline", "pipeline/objectdiff"}}, // and what is below its own folder
-	{folder: "integrations/*/**", ours: []string{"pipeline"}},                     // likewise
+	// script and artifact are what the runners of scripts have in common, objectdiff what planners show.
+	{folder: "integrations/*", ours: []string{"pipeline", "pipeline/artifact", "pipeline/objectdiff", "pipeline/script"}}, // and what is below its own folder
+	{folder: "integrations/*/**", ours: []string{"pipeline", "pipeline/artifact", "pipeline/script"}},                     // likewise
 	// robfig/cron reads the grammar of cron lines and nothing else.
 	{folder: "pipeline", others: []string{"github.com/goccy/go-yaml", "cel.dev/cel-go", "github.com/robfig/cron/v3"}},
 	{folder: "pipeline/**", ours: []string{"pipeline", "pipeline/**"}},

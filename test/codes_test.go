@@ -13,7 +13,7 @@ import (
 )
 
 // codePackages are those whose reason codes people meet in chat.
-var codePackages = []string{"pipeline", "commands", "bot", "bot/*", "integrations/*", "integrations/*/*", "cmd/shipmate"}
+var codePackages = []string{"pipeline", "pipeline/script", "pipeline/artifact", "commands", "bot", "bot/*", "integrations/*", "integrations/*/*", "cmd/shipmate"}
 
 // inner are words that stand where codes do and are none.
 var inner = []string{"not_ours", "read", "approved", "slack_", "done", "asked", "no_api", "unreachable"} // the last two are the command line's own

@@ -17,37 +17,33 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
 // Config is everything the operator can set: keys of the file and, see
 // environment below, variables, which win. Secrets come by variable or file only.
 type Config struct {
-	Addr        string     `yaml:"addr"`
-	BaseURL     string     `yaml:"base_url"`
-	DataDir     string     `yaml:"data_dir"`
-	MetricsAddr string     `yaml:"metrics_addr"`
-	RedisURL    string     `yaml:"redis_url"`
-	Insecure    bool       `yaml:"insecure_redis"`
-	Durability  string     `yaml:"durability"`
-	Roles       []string   `yaml:"roles"`
-	Runner      string     `yaml:"runner"`
-	LogLevel    string     `yaml:"log_level"`
-	LogFormat   string     `yaml:"log_format"`
-	Identities  string     `yaml:"identities_file"`
-	GitHub      GitHub     `yaml:"github"`
-	Slack       Slack      `yaml:"slack"`
-	Secrets     Secrets    `yaml:"secrets"`
-	Workers     Workers    `yaml:"workers"`
-	Audit       Audit      `yaml:"audit"`
-	API         API        `yaml:"api"`
-	Kubernetes  Kubernetes `yaml:"kubernetes"`
-}
+	Addr        string   `yaml:"addr"`
+	BaseURL     string   `yaml:"base_url"`
+	DataDir     string   `yaml:"data_dir"`
+	MetricsAddr string   `yaml:"metrics_addr"`
+	RedisURL    string   `yaml:"redis_url"`
+	Insecure    bool     `yaml:"insecure_redis"`
+	Durability  string   `yaml:"durability"`
+	Roles       []string `yaml:"roles"`
+	Runner      string   `yaml:"runner"`
+	LogLevel    string   `yaml:"log_level"`
+	LogFormat   string   `yaml:"log_format"`
+	Identities  string   `yaml:"identities_file"`
+	GitHub      GitHub   `yaml:"github"`
+	Slack       Slack    `yaml:"slack"`
+	Secrets     Secrets  `yaml:"secrets"`
+	Workers     Workers  `yaml:"workers"`
+	Audit       Audit    `yaml:"audit"`
+	API         API      `yaml:"api"`
 
-// Kubernetes names clusters and says who may deploy to them.
-type Kubernetes struct {
-	cluster.Config `yaml:",inline"`
+	Kubernetes Kubernetes `yaml:"kubernetes"`
+	Artifacts  Artifacts  `yaml:"artifacts"`
 }
 
 // Audit says how the audit log is kept.
@@ -199,7 +195,7 @@ func (c *Config) environment(getenv func(string) (string, bool)) error {
 const minSecret = 32 // bytes of a webhook secret
 
 func (c *Config) check() error {
-	return errors.Join(c.checkGitHub(), c.checkSlack(), c.checkAPI(), c.checkRest(), c.checkLink())
+	return errors.Join(c.checkGitHub(), c.checkSlack(), c.checkAPI(), c.checkRest(), c.checkLink(), c.checkKubernetes())
 }
 
 func (c *Config) checkGitHub() error {
@@ -278,7 +274,7 @@ func (c *Config) checkRest() error {
 	for _, role := range c.Roles {
 		errs = append(errs, oneOf("SHIPMATE_ROLES", role, "ingest", "worker", "web"))
 	}
-	errs = append(errs, oneOf("SHIPMATE_DURABILITY", c.Durability, "strict", "normal", "relaxed"), oneOf("SHIPMATE_RUNNER", c.Runner, "local"),
+	errs = append(errs, oneOf("SHIPMATE_DURABILITY", c.Durability, "strict", "normal", "relaxed"), oneOf("SHIPMATE_RUNNER", c.Runner, "local", "kubernetes"),
 		oneOf("SHIPMATE_LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"), oneOf("SHIPMATE_LOG_FORMAT", cmp.Or(c.LogFormat, "json"), "json", "text"))
 	errs = append(errs, longEnough("SHIPMATE_AUDIT_KEY", c.Audit.Key, false))
 	if c.Audit.Channel != "" && !c.Slack.On() {

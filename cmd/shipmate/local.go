@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"gocloud.dev/blob/fileblob"
 
 	"github.com/shipmate/shipmate/integrations"
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/artifact"
 	"github.com/shipmate/shipmate/pipeline/redisstore"
 	"github.com/shipmate/shipmate/pipeline/redisstore/embedded"
 )
@@ -87,7 +89,12 @@ func (l *local) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	scripts, err := shell.New(shell.Config{Dir: dir, Source: tree, Shim: []string{self, "shim"}, Path: os.Getenv("PATH"), Logger: log})
+	bucket, err := fileblob.OpenBucket(filepath.Join(dir, "artifacts"), &fileblob.Options{CreateDir: true})
+	if err != nil {
+		return err
+	}
+	defer bucket.Close()
+	scripts, err := shell.New(shell.Config{Dir: dir, Source: tree, Shim: []string{self, "shim"}, Path: os.Getenv("PATH"), Artifacts: &artifact.Store{Bucket: bucket}, Logger: log})
 	if err != nil {
 		return err
 	}

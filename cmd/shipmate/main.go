@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/shipmate/shipmate/integrations/kubernetes/job"
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -21,7 +22,7 @@ var version = "dev"
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "shim" {
-		os.Exit(shell.ShimMain(os.Args[2:])) // stands between the bot and a script, see package shell
+		os.Exit(shim(os.Args[2:]))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -43,6 +44,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, "shipmate: "+err.Error())
 		os.Exit(1)
 	}
+}
+
+// shim is what stands between the bot and a script: on this machine, or with
+// arguments in a pod.
+func shim(args []string) int {
+	if len(args) > 0 {
+		return job.ShimMain(args)
+	}
+	return shell.ShimMain(args)
 }
 
 // root is the whole command line. began is set as soon as a command was

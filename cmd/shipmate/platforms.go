@@ -11,6 +11,7 @@ import (
 	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/bot/api"
 	"github.com/shipmate/shipmate/bot/github"
+	"github.com/shipmate/shipmate/integrations/kubernetes/job"
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/integrations/shell/gitsource"
 	"github.com/shipmate/shipmate/pipeline"
@@ -27,6 +28,7 @@ type githubSide struct {
 	surface       bot.Surface
 	configChecks  bot.ConfigChecks
 	source        source
+	whole         job.Source // checkouts to be taken elsewhere
 	installations func(ctx context.Context) ([]bot.Installed, error)
 	web           string // where people see repositories
 }
@@ -41,7 +43,7 @@ type forge interface {
 func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, buttons bot.Buttons, metrics *bot.Metrics, log *slog.Logger) (githubSide, error) {
 	if !cfg.GitHub.On() {
 		log.Warn("GitHub is not configured: no repository can be read or deployed; set SHIPMATE_GITHUB_APP_ID and its key and secret")
-		return githubSide{name: "shipmate", web: "https://github.com", forge: noGitHub{}, source: noGitHub{}}, nil
+		return githubSide{name: "shipmate", web: "https://github.com", forge: noGitHub{}, source: noGitHub{}, whole: noGitHub{}}, nil
 	}
 	client, err := github.NewClient(github.Config{
 		AppID: cfg.GitHub.AppID, PrivateKey: []byte(cfg.GitHub.PrivateKey.Reveal()), Slug: cfg.GitHub.Slug,
@@ -52,6 +54,7 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 	if err != nil {
 		return githubSide{}, &usageError{fmt.Errorf("SHIPMATE_GITHUB_APP_ID and SHIPMATE_GITHUB_PRIVATE_KEY: %w", err)}
 	}
+	sources := &gitsource.Git{Cache: filepath.Join(cfg.DataDir, "sources"), CloneURL: client.CloneURL, Token: client.Token}
 	return githubSide{
 		name:  cfg.GitHub.Slug,
 		forge: client,
@@ -63,7 +66,8 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 		sinks:         github.Sinks(github.ReportConfig{Client: client, Buttons: buttons, Runs: store, Logs: logs, Report: github.Report(cfg.GitHub.Report)}),
 		surface:       github.Replies{Client: client},
 		configChecks:  github.ConfigChecks{Client: client, Report: github.Report(cfg.GitHub.Report)},
-		source:        &gitsource.Git{Cache: filepath.Join(cfg.DataDir, "sources"), CloneURL: client.CloneURL, Token: client.Token},
+		source:        sources,
+		whole:         gitsource.Whole{Git: sources},
 		installations: client.Installations,
 		web:           client.Web(),
 	}, nil

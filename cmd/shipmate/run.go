@@ -19,9 +19,9 @@ import (
 	"github.com/shipmate/shipmate/bot/api"
 	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/integrations"
-	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/artifact"
 	"github.com/shipmate/shipmate/pipeline/auditlog"
 	"github.com/shipmate/shipmate/pipeline/logstore"
 	"github.com/shipmate/shipmate/pipeline/redisstore"
@@ -84,24 +84,12 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	sl := openSlack(cfg, slackNeeds{client: client, store: store, logs: logs, buttons: buttons, services: services, identities: identities, github: gh.forge, metrics: metrics, log: log})
 
 	// Runners and secret stores.
-	self, err := os.Executable()
+	scripts, err := openScripts(cfg, gh, &artifact.Store{Bucket: bucket, Limit: cfg.Artifacts.MaxMiB << 20}, log)
 	if err != nil {
 		return err
 	}
-	scripts, err := shell.New(shell.Config{Dir: cfg.DataDir, Source: gh.source, Shim: []string{self, "shim"}, Logger: log, Now: time.Now})
-	if err != nil {
-		return err
-	}
-	defer scripts.Close()
-	if err := scripts.Warm(); err != nil {
-		log.Warn("the first script starts a little slower: no shim could be kept ready", "err", err)
-	}
-	clusters, err := cluster.New(cfg.Kubernetes.Config, log)
-	if err != nil {
-		return &usageError{err}
-	}
-	defer clusters.Close()
-	runners, secrets := everything(integrations.All(integrations.Needs{Shell: scripts, Clusters: clusters, Source: gh.source}))
+	defer scripts.close()
+	runners, secrets := everything(integrations.All(scripts.needs))
 
 	// What is said and decided is kept.
 	if err := audit.Add(ctx, "started:"+rand.Text(), pipeline.AuditEntry{Kind: "started", Text: "shipmate " + version, Via: "operator"}); err != nil {
@@ -200,7 +188,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		all.run(func() error { defer worked(); worker.Run(ctx, drain); return nil })
 		all.run(func() error { engine.Watch(working, store.Signals(working)); return nil })
 		all.run(func() error { return crew.IndexAll(ctx, gh.installations) })
-		all.run(func() error { return tidy(ctx, scripts, gh.source, store, log) })
+		all.run(func() error { return tidy(ctx, scripts.needs.Shell, gh.source, store, log) })
 	}
 	err = all.wait()
 	log.Info("shipmate has stopped")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/script"
 )
 
 // folder is what one script has on disk, in the folder for steps:
@@ -43,6 +43,11 @@ func (f folder) control() string     { return filepath.Join(string(f), "control"
 func (f folder) started() string     { return filepath.Join(string(f), "started") }
 func (f folder) exit() string        { return filepath.Join(string(f), "exit") }
 
+// place is what the script is told of it.
+func (f folder) place() script.Place {
+	return script.Place{Src: f.src(), Home: f.home(), Outputs: f.outputs(), Summary: f.summary(), Annotations: f.annotations()}
+}
+
 // pathName is what may become the name of a folder.
 var pathName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
@@ -58,7 +63,7 @@ func (r *Runner) stepFolder(run pipeline.RunID, step string, attempt int) (strin
 func (r *Runner) folder(j job, fence int64) (folder, error) {
 	dir, err := r.stepFolder(j.Run.ID, j.Step.Name, j.Attempt)
 	name := strconv.FormatInt(fence, 10)
-	if j.undo {
+	if j.Undo {
 		name = undoPrefix + name
 	}
 	return folder(filepath.Join(dir, name)), err
@@ -130,7 +135,7 @@ func (r *Runner) Clean(ctx context.Context, keep func(pipeline.RunID) bool) erro
 		dir := filepath.Join(work, e.Name())
 		controls, _ := filepath.Glob(filepath.Join(dir, "*", "*", "control")) // the pattern is well-formed
 		for _, control := range controls {
-			errs = append(errs, r.stop(ctx, folder(filepath.Dir(control)), stopCancelled))
+			errs = append(errs, r.stop(ctx, folder(filepath.Dir(control)), script.StopCancelled))
 		}
 		errs = append(errs, removeAll(dir))
 	}
@@ -153,37 +158,4 @@ func removeAll(dir string) error {
 		return nil
 	})
 	return os.RemoveAll(dir)
-}
-
-// readRegular reads up to limit bytes of a file the script could have replaced
-// by something else; more reports whether there was more.
-func readRegular(path string, limit int64) (b []byte, more bool, err error) {
-	f, err := openRegular(path)
-	if err != nil {
-		return nil, false, err
-	}
-	defer f.Close()
-	b, err = io.ReadAll(io.LimitReader(f, limit+1))
-	if int64(len(b)) > limit {
-		return b[:limit], true, err
-	}
-	return b, false, err
-}
-
-// openRegular opens a plain file for reading; it neither follows a link nor
-// waits for the writer of a pipe.
-func openRegular(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a plain file but %s", filepath.Base(path), strings.TrimSpace(info.Mode().Type().String()))
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/script"
 )
 
 // errGone: there is neither a shim nor an exit file.
@@ -39,7 +40,7 @@ func (r *Runner) adopt(ctx context.Context, j job, cp checkpoint) (pipeline.Resu
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	return r.result(j, dir, cp, e), nil
+	return r.result(ctx, j, dir, cp, e)
 }
 
 // awayFor is how long another machine is waited for.
@@ -83,13 +84,13 @@ func (r *Runner) lost(ctx context.Context, j job, cp checkpoint) (pipeline.Resul
 // follow passes the script's output on until the script has ended, and returns
 // how. When ctx ends it stops the script first, or leaves it alone if another
 // call takes it up.
-func (r *Runner) follow(ctx context.Context, j job, dir folder, cp checkpoint) (exit, error) {
+func (r *Runner) follow(ctx context.Context, j job, dir folder, cp checkpoint) (script.Exit, error) {
 	wake, err := openFIFO(dir.wake(), os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
-		return exit{}, errGone
+		return script.Exit{}, errGone
 	}
 	if err != nil {
-		return exit{}, pipeline.Temporary(fmt.Errorf("follow the script: %w", err))
+		return script.Exit{}, pipeline.Temporary(fmt.Errorf("follow the script: %w", err))
 	}
 	defer wake.Close()
 	defer context.AfterFunc(ctx, func() { _ = wake.SetReadDeadline(time.Unix(1, 0)) })()
@@ -108,7 +109,7 @@ func (r *Runner) follow(ctx context.Context, j job, dir folder, cp checkpoint) (
 		switch {
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded) && handedOver(ctx) != nil:
-			return exit{}, pipeline.Temporary(handedOver(ctx))
+			return script.Exit{}, pipeline.Temporary(handedOver(ctx))
 		case errors.Is(err, os.ErrDeadlineExceeded) && stopped == "":
 			stopped = why(ctx)
 			_ = wake.SetReadDeadline(time.Now().Add(r.cfg.Grace + 15*time.Second))
@@ -118,17 +119,17 @@ func (r *Runner) follow(ctx context.Context, j job, dir folder, cp checkpoint) (
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			killShim(cp.PID, cp.Started)
 			killRemains(dir)
-			return exit{Stopped: stopped}, nil
+			return script.Exit{Stopped: stopped}, nil
 		default: // the end of the fifo: the shim is gone
 			if err := out.copy(); err != nil {
-				return exit{}, pipeline.Temporary(fmt.Errorf("log of the script: %w", err))
+				return script.Exit{}, pipeline.Temporary(fmt.Errorf("log of the script: %w", err))
 			}
 			e, err := readExit(dir)
 			if errors.Is(err, errGone) {
 				killRemains(dir)
 			}
 			if errors.Is(err, errGone) && stopped != "" {
-				return exit{Stopped: stopped}, nil
+				return script.Exit{Stopped: stopped}, nil
 			}
 			return e, err
 		}
@@ -138,10 +139,10 @@ func (r *Runner) follow(ctx context.Context, j job, dir folder, cp checkpoint) (
 // why is the reason a script is stopped for when its ctx ended.
 func why(ctx context.Context) string {
 	cause := context.Cause(ctx) // the engine's is the plain word
-	if errors.Is(cause, context.DeadlineExceeded) || cause.Error() == stopTimeout {
-		return stopTimeout
+	if errors.Is(cause, context.DeadlineExceeded) || cause.Error() == script.StopTimeout {
+		return script.StopTimeout
 	}
-	return stopCancelled
+	return script.StopCancelled
 }
 
 // ask tells a shim to stop its script. A shim that is gone is fine.
@@ -206,7 +207,7 @@ type output struct {
 // copy passes on what is there.
 func (o *output) copy() (err error) {
 	if o.file == nil {
-		if o.file, err = openRegular(o.path); err != nil {
+		if o.file, err = script.OpenRegular(o.path); err != nil {
 			o.file = nil
 			return err
 		}
@@ -236,17 +237,17 @@ func (o *output) close() {
 	}
 }
 
-func readExit(dir folder) (exit, error) {
-	b, _, err := readRegular(dir.exit(), 64<<10)
+func readExit(dir folder) (script.Exit, error) {
+	b, _, err := script.ReadRegular(dir.exit(), 64<<10)
 	if errors.Is(err, fs.ErrNotExist) {
-		return exit{}, errGone
+		return script.Exit{}, errGone
 	}
 	if err != nil {
-		return exit{}, pipeline.Temporary(fmt.Errorf("result of the script: %w", err))
+		return script.Exit{}, pipeline.Temporary(fmt.Errorf("result of the script: %w", err))
 	}
-	var e exit
+	var e script.Exit
 	if err := json.Unmarshal(b, &e); err != nil {
-		return exit{}, errGone // torn: as good as none
+		return script.Exit{}, errGone // torn: as good as none
 	}
 	return e, nil
 }

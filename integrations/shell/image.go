@@ -7,23 +7,20 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/script"
 )
-
-// imageName is a reference as the OCI distribution specification has it, loosely.
-var imageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}$`)
 
 // contain turns the order into one that runs the script in a container of the
 // step's image. Paths are the same inside. The engine's command gets the
 // values from its environment; its argv holds names only.
-func (r *Runner) contain(ctx context.Context, j job, o *order, vars environ) error {
-	if !imageName.MatchString(j.Step.Image) {
-		return pipeline.Refuse("invalid_image", "%q is not the name of an image.", j.Step.Image)
+func (r *Runner) contain(ctx context.Context, j job, o *order, vars script.Environ) error {
+	if err := script.CheckImage(j.Step.Image); err != nil {
+		return err
 	}
 	engine, err := r.engine(ctx, j)
 	if err != nil {
@@ -38,10 +35,6 @@ func (r *Runner) contain(ctx context.Context, j job, o *order, vars environ) err
 		"--volume", o.Dir.home() + ":" + o.Dir.home(),
 		"--volume", o.Dir.io() + ":" + o.Dir.io(),
 		"--volume", o.Dir.script() + ":" + o.Dir.script() + ":ro",
-	}
-	delete(vars, "PATH") // the image has its own
-	if path, ok := j.Step.Environment["PATH"]; ok {
-		vars["PATH"] = path
 	}
 	for _, v := range slices.Sorted(maps.Keys(vars)) {
 		argv = append(argv, "--env", v)

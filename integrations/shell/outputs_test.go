@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/script"
 )
 
 func TestWhatScriptsPutOutIsChecked(t *testing.T) {
@@ -54,7 +55,7 @@ func TestWhatScriptsPutOutIsChecked(t *testing.T) {
 func TestASummaryIsCutBetweenCharacters(t *testing.T) {
 	b := newBench(t, `for i in $(seq 4000); do printf 'a€😀'; done > $SHIPMATE_SUMMARY`)
 	res := b.run()
-	if len(res.Summary) > maxSummary || len(res.Summary) < maxSummary-4 || !utf8.ValidString(res.Summary) {
+	if len(res.Summary) > script.MaxSummary || len(res.Summary) < script.MaxSummary-4 || !utf8.ValidString(res.Summary) {
 		t.Errorf("%d bytes, ends in %q", len(res.Summary), res.Summary[len(res.Summary)-8:])
 	}
 }
@@ -98,7 +99,7 @@ exit 2`)
 		t.Errorf("%+v", res.Annotations)
 	}
 	b = newBench(t, `for i in $(seq 2000); do echo "a.go:$i: x"; done >> $SHIPMATE_ANNOTATIONS`)
-	if res := b.run(); len(res.Annotations) != maxAnnotations || res.State != pipeline.Succeeded {
+	if res := b.run(); len(res.Annotations) != script.MaxAnnotations || res.State != pipeline.Succeeded {
 		t.Errorf("%d annotations, %s", len(res.Annotations), res.State)
 	}
 }

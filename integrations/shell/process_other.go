@@ -2,23 +2,7 @@
 
 package shell
 
-import (
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
-
-// Where there is no /proc a script is its process group: what leaves the group
-// is not found again.
-
-func bootID() string                          { return "" }
-func becomeReaper() error                     { return nil }
-func childAttr() *syscall.SysProcAttr         { return &syscall.SysProcAttr{Setpgid: true} }
-func signalAll(group int, sig syscall.Signal) { _ = syscall.Kill(-group, sig) }
-func killGroup(group int)                     { _ = syscall.Kill(-group, syscall.SIGKILL) }
-func killRemains(folder)                      {}
-func killShim(int, string)                    {}
-func startTime(int) string                    { return "" }
-func noCoreFiles()                            { _ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) }
-func memoryKills() int                        { return 0 }
-func signalName(sig syscall.Signal) string    { return unix.SignalName(sig) }
+func bootID() string       { return "" }
+func killRemains(folder)   {}
+func killShim(int, string) {}
+func startTime(int) string { return "" }

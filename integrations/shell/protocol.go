@@ -33,23 +33,6 @@ type ready struct {
 
 const goByte = 'g'
 
-// exit is how a script ended.
-type exit struct {
-	Code    int       `json:"code"`
-	Signal  string    `json:"signal,omitempty"`  // name of the signal that ended it
-	Stopped string    `json:"stopped,omitempty"` // why the shim ended it: stopCancelled, stopTimeout
-	Memory  bool      `json:"memory,omitempty"`  // the kernel killed for want of memory meanwhile
-	Error   string    `json:"error,omitempty"`   // why it could not be started
-	Dropped int64     `json:"dropped,omitempty"` // bytes of output not kept
-	Started time.Time `json:"started"`
-	Ended   time.Time `json:"ended"`
-}
-
-const (
-	stopCancelled = "cancelled"
-	stopTimeout   = "timeout"
-)
-
 // maxMessage bounds an order; the kernel takes 2 MiB of environment at most.
 const maxMessage = 32 << 20
 

@@ -31,6 +31,8 @@ import (
 	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/artifact"
+	"github.com/shipmate/shipmate/pipeline/script"
 )
 
 // Source writes the tree of a commit into a folder.
@@ -52,6 +54,8 @@ type Config struct {
 	// EngineEnv is for the engine's command alone, for example DOCKER_HOST=...;
 	// scripts do not see it.
 	EngineEnv []string
+	// Artifacts keeps what steps hand on; nil: nothing is.
+	Artifacts *artifact.Store
 	Grace     time.Duration // between SIGTERM and SIGKILL; default 10s
 	MaxLog    int64         // bytes of output kept; default 50 MiB
 	Logger    *slog.Logger  //
@@ -155,7 +159,7 @@ func (r *Runner) Integration() pipeline.Integration {
 // and returns when it has ended. When ctx ends the script is stopped, unless
 // the cause says that another call takes it up: then it goes on.
 func (r *Runner) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	return r.call(ctx, job{StepContext: c, text: c.Step.Run})
+	return r.call(ctx, job{StepContext: c})
 }
 
 // CanRevert reports whether the step has an "undo:".
@@ -167,7 +171,7 @@ func (r *Runner) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.
 	if c.Step.Undo == "" {
 		return pipeline.Result{}, pipeline.Refuse("cannot_revert", "`%s` has no `undo:`, so it cannot be reverted.", c.Step.Name)
 	}
-	return r.call(ctx, job{StepContext: c, text: c.Step.Undo, undo: true})
+	return r.call(ctx, job{StepContext: c, Undo: true})
 }
 
 // Cancel stops the script of a step no call is in flight for, and returns nil
@@ -177,7 +181,7 @@ func (r *Runner) Cancel(ctx context.Context, c *pipeline.StepContext) error {
 	if err != nil || cp == nil || cp.Ended {
 		return err
 	}
-	j := job{StepContext: c, undo: cp.Undo}
+	j := job{StepContext: c, Undo: cp.Undo}
 	if cp.Host != r.cfg.Host {
 		if r.cfg.Now().After(cp.Deadline.Add(r.cfg.Grace)) {
 			return nil // its own shim ended it, if it was still alive
@@ -190,7 +194,7 @@ func (r *Runner) Cancel(ctx context.Context, c *pipeline.StepContext) error {
 	if err != nil {
 		return err
 	}
-	return r.stop(ctx, dir, stopCancelled)
+	return r.stop(ctx, dir, script.StopCancelled)
 }
 
 // handedOver is the cause of the end of a ctx if that is no reason to stop the
@@ -203,18 +207,14 @@ func handedOver(ctx context.Context) error {
 }
 
 // job is one script to bring to its end.
-type job struct {
-	*pipeline.StepContext
-	text string // the script
-	undo bool
-}
+type job = script.Call
 
 func (r *Runner) call(ctx context.Context, j job) (pipeline.Result, error) {
 	cp, err := decodeCheckpoint(j.Checkpoint)
 	switch {
 	case err != nil:
 		return pipeline.Result{}, err
-	case cp == nil, cp.Ended, cp.Undo != j.undo:
+	case cp == nil, cp.Ended, cp.Undo != j.Undo:
 		return r.start(ctx, j)
 	case cp.Host != r.cfg.Host:
 		return r.away(ctx, j, *cp)
@@ -234,6 +234,24 @@ type checkpoint struct {
 	Deadline time.Time `json:"deadline"`           // when the shim stops the script by itself
 	Away     time.Time `json:"away,omitzero"`      // since when another machine waits for Host to come back
 	Ended    bool      `json:"ended,omitempty"`    // the result was returned
+}
+
+// result says how the script of a checkpoint ended, and keeps what it hands on.
+func (r *Runner) result(ctx context.Context, j job, dir folder, cp checkpoint, e script.Exit) (pipeline.Result, error) {
+	cp.Ended = true
+	words := script.Runner{Where: "on this machine", Memory: "the machine ran out of memory."}
+	res := words.Result(j, e, script.Read(dir.place()))
+	if res.State == pipeline.Succeeded && !j.Undo && len(j.Step.Artifacts) > 0 && r.cfg.Artifacts != nil {
+		err := r.cfg.Artifacts.Save(context.WithoutCancel(ctx), artifact.Set{Run: j.Run.ID, Step: j.Step.Name}, dir.src(), j.Step.Artifacts)
+		switch {
+		case err != nil && (pipeline.Code(err) == "" || pipeline.IsTemporary(err)):
+			return pipeline.Result{}, pipeline.Temporary(err) // the next call finds the script at its end
+		case err != nil:
+			res.State, res.Outputs, res.Code, res.Message = pipeline.Failed, nil, pipeline.Code(err), pipeline.Message(err)
+		}
+	}
+	res.Checkpoint = cp.encode()
+	return res, nil
 }
 
 func decodeCheckpoint(b json.RawMessage) (*checkpoint, error) {

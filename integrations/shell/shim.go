@@ -6,11 +6,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/shipmate/shipmate/pipeline/script"
 )
 
 // ShimMain is the other side of a Runner: the hidden subcommand Config.Shim
@@ -50,7 +51,7 @@ func ShimMain(args []string) int {
 // shim supervises one script.
 type shim struct {
 	order
-	log     *cappedLog
+	log     *script.Log
 	wake    int // file descriptor; os.File would wait for room in the fifo
 	control *os.File
 	stops   chan string // why to stop
@@ -66,15 +67,13 @@ func prepare(o order) (*shim, error) {
 	go func() {
 		for sig := range signals {
 			if sig == syscall.SIGTERM {
-				s.stops <- stopCancelled
+				s.stops <- script.StopCancelled
 			}
 		}
 	}()
-	if err := becomeReaper(); err != nil {
+	if err := script.Guard(); err != nil {
 		return nil, err
 	}
-	noCoreFiles() // they would hold the secrets
-	syscall.Umask(0o022)
 	for _, fifo := range []string{o.Dir.wake(), o.Dir.control()} {
 		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 			return nil, fmt.Errorf("mkfifo %s: %w", fifo, err)
@@ -93,71 +92,31 @@ func prepare(o order) (*shim, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.log = newCappedLog(out, o.MaxLog)
+	s.log = script.NewLog(out, o.MaxLog)
 	return s, nil
 }
 
 // run runs the script and writes how it ended.
 func (s *shim) run() int {
-	e := exit{Started: time.Now()}
-	kills := memoryKills()
 	if err := os.WriteFile(s.Dir.started(), nil, 0o600); err != nil {
 		return 1 // nothing has begun, and without the file nobody thinks so
 	}
-	pid, output, err := s.spawn()
-	closeBehind(os.Stdin, os.Stdout) // the bot sees that we took the go
-	if err != nil {
-		e.Error = err.Error()
-	} else {
-		go s.listen()
-		copied := make(chan struct{})
-		go func() {
-			defer close(copied)
-			s.copy(output)
-		}()
-		s.supervise(pid, &e)
-		s.drain(output, copied)
+	p := script.Process{
+		Argv: s.Argv, Env: s.Env, Dir: s.Dir.src(), Timeout: s.Timeout, Grace: s.Grace, Stops: s.stops,
+		Output: s.output,
+		Began: func() {
+			closeBehind(os.Stdin, os.Stdout) // the bot sees that we took the go
+			go s.listen()
+		},
 	}
-	e.Memory = memoryKills() > kills
-	e.Dropped = s.log.finish()
-	e.Ended = time.Now()
+	e := p.Run()
+	s.after(e)
+	e.Dropped = s.log.Finish()
 	if err := s.report(e); err != nil {
 		return 1
 	}
 	_ = syscall.Close(s.wake) // who follows need not wait for the end of this process
 	return 0
-}
-
-// spawn starts the script in a process group of its own and returns the end of
-// the pipe it prints to.
-func (s *shim) spawn() (int, *os.File, error) {
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer null.Close()
-	r, w, err := os.Pipe()
-	if err != nil {
-		return 0, nil, err
-	}
-	defer w.Close()
-	out := w.Fd()
-	if err := syscall.SetNonblock(int(out), false); err != nil { // programs expect to wait when they print
-		return 0, nil, err
-	}
-	env := strings.Split(strings.TrimSuffix(string(s.Env), "\x00"), "\x00")
-	pid, err := syscall.ForkExec(s.Argv[0], s.Argv, &syscall.ProcAttr{
-		Dir:   s.Dir.src(),
-		Env:   env,
-		Files: []uintptr{null.Fd(), out, out},
-		Sys:   childAttr(),
-	})
-	if err != nil {
-		r.Close()
-		return 0, nil, fmt.Errorf("%s: %w", filepath.Base(s.Argv[0]), err)
-	}
-	s.Env = nil
-	return pid, r, nil
 }
 
 // listen takes stop requests from the control fifo for as long as we live.
@@ -174,101 +133,25 @@ func (s *shim) listen() {
 	}
 }
 
-// copy moves output from the pipe to the log, and tells who follows.
-func (s *shim) copy(output *os.File) {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := output.Read(buf)
-		if n > 0 && s.log.write(buf[:n]) {
-			_, _ = syscall.Write(s.wake, []byte{0}) // a full fifo wakes the reader as well
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// supervise returns when the script and everything it started is gone. The
-// leftovers of a script that ended by itself are stopped like one that has to
-// be: SIGTERM, and SIGKILL after the grace.
-func (s *shim) supervise(pid int, e *exit) {
-	ended, none := reap(pid)
-	timeout := time.After(s.Timeout)
-	var kill <-chan time.Time
-	terminate := func() {
-		if kill == nil {
-			signalAll(pid, syscall.SIGTERM)
-			kill = time.After(s.Grace)
-		}
-	}
-	stop := func(why string) {
-		if e.Stopped == "" && ended != nil {
-			e.Stopped = why
-		}
-		terminate()
-	}
-	defer s.after(e)
-	defer killGroup(pid)
-	for tries := 0; ; {
-		select {
-		case status := <-ended:
-			e.Code, e.Signal = status.code()
-			ended = nil
-			terminate()
-		case <-none:
-			if ended != nil {
-				e.Code, e.Signal = (<-ended).code()
-			}
-			return
-		case why := <-s.stops:
-			stop(why)
-		case <-timeout:
-			stop(stopTimeout)
-		case <-kill:
-			// Killed again and again, because what is killed may just have
-			// started another; what the kernel cannot kill is given up on.
-			signalAll(pid, syscall.SIGKILL)
-			if tries++; tries > 500 {
-				return
-			}
-			kill = time.After(20 * time.Millisecond)
-		}
+// output keeps what the script printed, and tells who follows.
+func (s *shim) output(b []byte) {
+	if s.log.Append(b) {
+		_, _ = syscall.Write(s.wake, []byte{0}) // a full fifo wakes the reader as well
 	}
 }
 
 // after ends what a stopped script left outside of its own processes: a container.
-func (s *shim) after(e *exit) {
-	if e.Stopped == "" || len(s.After) == 0 {
-		return
+func (s *shim) after(e script.Exit) {
+	if e.Stopped != "" && len(s.After) > 0 {
+		script.Quietly(s.After, s.AfterEnv, s.Grace)
 	}
-	pid, err := syscall.ForkExec(s.After[0], s.After, &syscall.ProcAttr{Env: s.AfterEnv, Sys: childAttr()})
-	if err != nil {
-		return
-	}
-	ended, _ := reap(pid)
-	select {
-	case <-ended:
-	case <-time.After(s.Grace):
-		signalAll(pid, syscall.SIGKILL)
-	}
-}
-
-// drain waits for the last output. Nobody is left who could print, so the pipe
-// is at its end, unless a stranger was handed the other side.
-func (s *shim) drain(output *os.File, copied <-chan struct{}) {
-	select {
-	case <-copied:
-	case <-time.After(2 * time.Second):
-	}
-	output.Close()
-	<-copied
 }
 
 // report writes the exit file, whole or not at all. A power cut may take it
 // away, then the script is lost; what it must not do is leave it alone, without
 // the outputs.
-func (s *shim) report(e exit) error {
-	if f, err := openRegular(s.Dir.outputs()); err == nil { // the script may have removed it
+func (s *shim) report(e script.Exit) error {
+	if f, err := script.OpenRegular(s.Dir.outputs()); err == nil { // the script may have removed it
 		if info, err := f.Stat(); err == nil && info.Size() > 0 {
 			_ = f.Sync()
 		}
@@ -288,37 +171,4 @@ func closeBehind(files ...*os.File) {
 	for _, f := range files {
 		f.Close()
 	}
-}
-
-// waitStatus is what the kernel says of a process that ended.
-type waitStatus syscall.WaitStatus
-
-func (w waitStatus) code() (int, string) {
-	status := syscall.WaitStatus(w)
-	if status.Signaled() {
-		return 128 + int(status.Signal()), signalName(status.Signal())
-	}
-	return status.ExitStatus(), ""
-}
-
-// reap collects every child, also those we inherit. The first channel gets the
-// status of pid, the second is closed when there is no child left: then
-// nothing the script started is alive.
-func reap(pid int) (<-chan waitStatus, <-chan struct{}) {
-	ended, none := make(chan waitStatus, 1), make(chan struct{})
-	go func() {
-		defer close(none)
-		for {
-			var status syscall.WaitStatus
-			got, err := syscall.Wait4(-1, &status, 0, nil)
-			switch {
-			case err == syscall.EINTR:
-			case err != nil:
-				return
-			case got == pid:
-				ended <- waitStatus(status)
-			}
-		}
-	}()
-	return ended, none
 }

@@ -7,11 +7,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/script"
 )
 
 // start begins the script from nothing: folder, checkout, shim, checkpoint, go.
@@ -25,7 +25,7 @@ func (r *Runner) start(ctx context.Context, j job) (pipeline.Result, error) {
 		return pipeline.Result{}, err
 	}
 	cp := checkpoint{
-		Host: r.cfg.Host, Boot: r.boot, Fence: j.Fence, Undo: j.undo,
+		Host: r.cfg.Host, Boot: r.boot, Fence: j.Fence, Undo: j.Undo,
 		LogBase: j.Log.Offset(), Deadline: r.cfg.Now().Add(o.Timeout).UTC(),
 	}
 	shim, err := r.release(ctx, j, o, &cp)
@@ -34,7 +34,7 @@ func (r *Runner) start(ctx context.Context, j job) (pipeline.Result, error) {
 	case handedOver(ctx) != nil:
 		return pipeline.Result{}, pipeline.Temporary(handedOver(ctx))
 	case ctx.Err() != nil:
-		return r.result(j, dir, cp, exit{Stopped: why(ctx)}), nil
+		return r.result(ctx, j, dir, cp, script.Exit{Stopped: why(ctx)})
 	default:
 		return pipeline.Result{}, err
 	}
@@ -52,7 +52,7 @@ func (r *Runner) start(ctx context.Context, j job) (pipeline.Result, error) {
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	return r.result(j, dir, cp, e), nil
+	return r.result(ctx, j, dir, cp, e)
 }
 
 // release does everything up to the go. If it fails nothing has run.
@@ -76,11 +76,16 @@ func (r *Runner) release(ctx context.Context, j job, o order, cp *checkpoint) (_
 	if err := o.Dir.make(); err != nil {
 		return nil, noWorkspace(r.cfg.Host, err)
 	}
-	if err := os.WriteFile(o.Dir.script(), []byte(j.text), 0o600); err != nil {
+	if err := os.WriteFile(o.Dir.script(), []byte(j.Text()), 0o600); err != nil {
 		return nil, noWorkspace(r.cfg.Host, err)
 	}
 	if err := r.cfg.Source.Checkout(ctx, j.Run.Repo, j.Run.SHA, o.Dir.src()); err != nil {
 		return nil, fmt.Errorf("check out %s at %s: %w", j.Run.Repo, j.Run.ShortSHA(), err)
+	}
+	if r.cfg.Artifacts != nil {
+		if err := r.cfg.Artifacts.Load(ctx, j.Run, j.Step.Name, o.Dir.src()); err != nil {
+			return nil, err
+		}
 	}
 	if cp.PID, cp.Started, err = shim.prepare(ctx, o); err != nil {
 		return nil, noWorkspace(r.cfg.Host, err)
@@ -108,14 +113,11 @@ func noWorkspace(host string, err error) error {
 
 // order says what the shim is to run, or why it cannot be run.
 func (r *Runner) order(ctx context.Context, j job, dir folder) (order, error) {
-	if strings.TrimSpace(j.text) == "" {
-		return order{}, pipeline.Refuse("no_script", "`%s` has no script to run.", j.Step.Name)
-	}
-	vars, err := r.environment(j, dir)
+	vars, err := script.Environment(j, dir.place(), r.cfg.BaseURL)
 	if err != nil {
 		return order{}, err
 	}
-	argv, err := interpreter(j.text)
+	argv, err := j.Interpreter()
 	if err != nil {
 		return order{}, err
 	}
@@ -127,32 +129,16 @@ func (r *Runner) order(ctx context.Context, j job, dir folder) (order, error) {
 		Grace:    r.cfg.Grace,
 		MaxLog:   r.cfg.MaxLog,
 	}
+	if _, own := vars["PATH"]; !own && j.Step.Image == "" { // an image has its own
+		vars["PATH"] = r.cfg.Path
+	}
 	if j.Step.Image != "" {
 		if err := r.contain(ctx, j, &o, vars); err != nil {
 			return order{}, err
 		}
 	}
-	o.Env = vars.encode()
+	o.Env = vars.Encode()
 	return o, nil
-}
-
-// interpreter is what runs the script: the program its first line names after
-// "#!", split as Linux does it, or else sh, which stops at the first command
-// that fails.
-func interpreter(script string) ([]string, error) {
-	line, _, _ := strings.Cut(script, "\n")
-	rest, ok := strings.CutPrefix(line, "#!")
-	if !ok {
-		return []string{"/bin/sh", "-e"}, nil
-	}
-	program, arg, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	if !strings.HasPrefix(program, "/") {
-		return nil, pipeline.Refuse("invalid_interpreter", "The script begins with `#!%s`: the program after `#!` must be a full path such as /bin/bash.", strings.TrimSpace(rest))
-	}
-	if arg = strings.TrimSpace(arg); arg != "" {
-		return []string{program, arg}, nil
-	}
-	return []string{program}, nil
 }
 
 func (r *Runner) timeout(j job) time.Duration {

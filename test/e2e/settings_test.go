@@ -40,6 +40,7 @@ func TestWrongSettings(t *testing.T) {
 		{"a role that is none", []string{"SHIPMATE_ROLES=ingest,wroker"}, `did you mean "worker"`},
 		{"a durability that is none", []string{"SHIPMATE_DURABILITY=some"}, "SHIPMATE_DURABILITY"},
 		{"a runner that is none", []string{"SHIPMATE_RUNNER=docker"}, "SHIPMATE_RUNNER"},
+		{"Jobs in no cluster", []string{"SHIPMATE_RUNNER=kubernetes"}, "kubernetes.jobs.cluster"},
 		{"a log level that is none", []string{"SHIPMATE_LOG_LEVEL=loud"}, "SHIPMATE_LOG_LEVEL"},
 		{"a log format that is none", []string{"SHIPMATE_LOG_FORMAT=xml"}, "SHIPMATE_LOG_FORMAT"},
 		{"a public address that is none", []string{"SHIPMATE_BASE_URL=shipmate"}, "SHIPMATE_BASE_URL"},

@@ -34,9 +34,10 @@ type Plane struct {
 	Client     kubernetes.Interface
 	dir        string
 	bin        string
-	port       int // of the API server; the next three are ours too
+	port       int // of the API server; the next four are ours too
 	claims     []net.PacketConn
 	running    []*process // in the order they were started
+	node       *node      // the real one, if there is one
 }
 
 type process struct {
@@ -54,7 +55,7 @@ func Start(dir string) (*Plane, error) {
 		return nil, err
 	}
 	p := &Plane{dir: dir, bin: bin, Kubeconfig: filepath.Join(dir, "kubeconfig")}
-	if p.port, p.claims, err = claimPorts(4); err != nil {
+	if p.port, p.claims, err = claimPorts(5); err != nil {
 		return nil, err
 	}
 	if err := p.up(); err != nil {
@@ -130,6 +131,10 @@ func (p *Plane) up() error {
 	return p.simulateNodes(4)
 }
 
+// ForwardPort is the port of this machine that every port forwarded to a
+// simulated pod leads to: a test may listen there.
+func (p *Plane) ForwardPort() int { return p.port + 4 }
+
 // StartAPIServer starts the API server, also after [Plane.StopAPIServer], and
 // waits until it is ready.
 func (p *Plane) StartAPIServer() error {
@@ -160,9 +165,11 @@ func (p *Plane) StartAPIServer() error {
 }
 
 // StopAPIServer kills the API server; everything else goes on.
-func (p *Plane) StopAPIServer() {
+func (p *Plane) StopAPIServer() { p.stop("apiserver") }
+
+func (p *Plane) stop(name string) {
 	for i, r := range p.running {
-		if r.name == "apiserver" {
+		if r.name == name {
 			r.kill()
 			p.running = append(p.running[:i:i], p.running[i+1:]...)
 			return
@@ -172,6 +179,10 @@ func (p *Plane) StopAPIServer() {
 
 // Stop ends everything, clients first.
 func (p *Plane) Stop() {
+	if p.node != nil {
+		p.node.stop()
+		p.node = nil
+	}
 	for i := len(p.running) - 1; i >= 0; i-- {
 		p.running[i].kill()
 	}
@@ -319,11 +330,13 @@ func lockFile(path string) (unlock func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
+const firstPort = 20000
+
 // claimPorts finds n ports in a row and keeps others away with the UDP ports of
 // the same numbers. They lie below the range that systems hand out themselves.
 func claimPorts(n int) (int, []net.PacketConn, error) {
-	const first, last = 20000, 30000
-	for port := first + os.Getpid()%1000*8; port < last; port += n {
+	const last = 30000
+	for port := firstPort + os.Getpid()%1000*8; port < last; port += n {
 		var claims []net.PacketConn
 		for i := range n {
 			claim, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port+i))
@@ -342,5 +355,5 @@ func claimPorts(n int) (int, []net.PacketConn, error) {
 			_ = c.Close()
 		}
 	}
-	return 0, nil, fmt.Errorf("no %d free ports in a row between %d and %d", n, first, last)
+	return 0, nil, fmt.Errorf("no %d free ports in a row between %d and %d", n, firstPort, last)
 }

@@ -15,10 +15,19 @@ import (
 )
 
 // Pods of these image tags do not become ready on simulated nodes: "bad" cannot
-// be pulled, "crash" ends again and again, "never" runs but is never ready.
+// be pulled, "crash" ends again and again, "never" runs but is never ready. A
+// Job's pod ends at once, one of the tag "held" runs until it is deleted.
 //
 //go:embed stages.yaml
 var odd string
+
+const forwards = `
+---
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: ClusterPortForward
+metadata: {name: all}
+spec: {forwards: [{target: {address: 127.0.0.1, port: %d}}]}
+`
 
 // writeStages collects what simulated nodes do: what comes with kwok, and odd.
 func (p *Plane) writeStages() error {
@@ -40,8 +49,12 @@ func (p *Plane) writeStages() error {
 		if strings.HasSuffix(name, "pod-ready") {
 			stage = strings.Replace(stage, "    matchExpressions:\n", "    matchExpressions:\n    - {key: '.spec.containers[] | select(.image | test(\":(bad|crash|never)$\")) | .image', operator: DoesNotExist}\n", 1)
 		}
+		if strings.HasSuffix(name, "pod-complete") {
+			stage = strings.Replace(stage, "    matchExpressions:\n", "    matchExpressions:\n    - {key: '.spec.containers[] | select(.image | test(\":held$\")) | .image', operator: DoesNotExist}\n", 1)
+		}
 		stages += "\n---\n" + stage
 	}
+	stages += fmt.Sprintf(forwards, p.ForwardPort())
 	return os.WriteFile(filepath.Join(p.dir, "stages.yaml"), []byte(stages), 0o600)
 }
 

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/tools/cache"
@@ -65,6 +67,32 @@ func (v *View) List(with labels.Selector) []*unstructured.Unstructured {
 		}
 	})
 	return out
+}
+
+// Owned returns the objects that the one with this UID controls. They are
+// shared: do not change them.
+func (v *View) Owned(uid types.UID) []*unstructured.Unstructured {
+	objs, _ := v.shared.informer.GetIndexer().ByIndex(byOwner, string(uid)) // the index is there
+	out := make([]*unstructured.Unstructured, 0, len(objs))
+	for _, obj := range objs {
+		if u, ok := obj.(*unstructured.Unstructured); ok {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+const byOwner = "owner"
+
+func ownerOf(obj any) ([]string, error) {
+	u, ok := obj.(*unstructured.Unstructured)
+	if !ok {
+		return nil, nil
+	}
+	if owner := metav1.GetControllerOf(u); owner != nil {
+		return []string{string(owner.UID)}, nil
+	}
+	return nil, nil
 }
 
 // Changed is closed at the next change. Take it before looking, so that no
@@ -146,7 +174,7 @@ func (vs *views) take(client dynamic.Interface, key viewKey) *View {
 func (vs *views) start(client dynamic.Interface, key viewKey) *shared {
 	ctx, stop := context.WithCancel(context.Background()) // it outlives the call that began it
 	s := &shared{key: key, stop: stop, synced: make(chan struct{}), refused: make(chan error), changed: make(chan struct{}), told: map[chan<- struct{}]int{}}
-	s.informer = dynamicinformer.NewFilteredDynamicInformer(client, key.kind, key.namespace, 0, cache.Indexers{}, nil).Informer()
+	s.informer = dynamicinformer.NewFilteredDynamicInformer(client, key.kind, key.namespace, 0, cache.Indexers{byOwner: ownerOf}, nil).Informer()
 	// Both errors say that the informer runs already; it does not.
 	_ = s.informer.SetTransform(slim)
 	_ = s.informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) { s.failed(ctx, vs.log, err) })

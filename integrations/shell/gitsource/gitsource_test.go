@@ -387,3 +387,25 @@ func BenchmarkCachedCheckout(b *testing.B) {
 		}
 	}
 }
+
+func TestAWholeCheckoutNeedsNoCache(t *testing.T) {
+	root, _, second := upstream(t)
+	g := overFiles(t, root)
+	ws := t.TempDir()
+	if err := (Whole{g}).Checkout(t.Context(), repo, second, ws); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(g.Cache); err != nil {
+		t.Fatal(err)
+	}
+	if got := git(t, ws, "rev-parse", "HEAD"); got != second {
+		t.Errorf("HEAD is %s", got)
+	}
+	git(t, ws, "fsck", "--connectivity-only")
+	if got := git(t, ws, "status", "--porcelain"); got != "" {
+		t.Errorf("status: %s", got)
+	}
+	if got := git(t, ws, "log", "--format=%H"); got != second {
+		t.Errorf("log: %s", got)
+	}
+}

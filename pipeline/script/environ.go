@@ -1,4 +1,4 @@
-package shell
+package script
 
 import (
 	"fmt"
@@ -12,20 +12,21 @@ import (
 	"github.com/shipmate/shipmate/pipeline"
 )
 
-// environ is the environment of a script: nothing else reaches it.
-type environ map[string]string
+// Environ is the environment of a script: nothing else of ours reaches it.
+type Environ map[string]string
 
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// environment is what a script sees; the list is a promise to users
-// (docs/configuration.md).
-func (r *Runner) environment(j job, dir folder) (environ, error) {
-	run := j.Run
-	env := environ{
-		"PATH": r.cfg.Path, "HOME": dir.home(), "LANG": "C.UTF-8", "CI": "true",
+// Environment is what a script sees; the list is a promise to users
+// (docs/configuration.md). PATH is the runner's to add: machines and images have
+// their own. baseURL is the dashboard's, and may be empty.
+func Environment(c Call, at Place, baseURL string) (Environ, error) {
+	run := c.Run
+	env := Environ{
+		"HOME": at.Home, "LANG": "C.UTF-8", "CI": "true",
 		"SHIPMATE_RUN":         string(run.ID),
-		"SHIPMATE_STEP":        j.Step.Name,
-		"SHIPMATE_ATTEMPT":     strconv.Itoa(j.Attempt),
+		"SHIPMATE_STEP":        c.Step.Name,
+		"SHIPMATE_ATTEMPT":     strconv.Itoa(c.Attempt),
 		"SHIPMATE_REPO":        run.Repo.String(),
 		"SHIPMATE_SHA":         run.SHA,
 		"SHIPMATE_SHORT_SHA":   run.ShortSHA(),
@@ -35,24 +36,24 @@ func (r *Runner) environment(j job, dir folder) (environ, error) {
 		"SHIPMATE_SERVICE":     run.Service,
 		"SHIPMATE_ACTOR":       run.Actor.Login,
 		"SHIPMATE_URL":         "",
-		"SHIPMATE_OUTPUT":      dir.outputs(),
-		"SHIPMATE_SUMMARY":     dir.summary(),
-		"SHIPMATE_ANNOTATIONS": dir.annotations(),
+		"SHIPMATE_OUTPUT":      at.Outputs,
+		"SHIPMATE_SUMMARY":     at.Summary,
+		"SHIPMATE_ANNOTATIONS": at.Annotations,
 	}
 	if run.PR != 0 {
 		env["SHIPMATE_PR"] = strconv.Itoa(run.PR)
 	}
-	if r.cfg.BaseURL != "" {
-		env["SHIPMATE_URL"] = strings.TrimSuffix(r.cfg.BaseURL, "/") + "/runs/" + string(run.ID)
+	if baseURL != "" {
+		env["SHIPMATE_URL"] = strings.TrimSuffix(baseURL, "/") + "/runs/" + string(run.ID)
 	}
 	for name, v := range run.Params {
 		env["SHIPMATE_PARAM_"+upper(name)] = text(v)
 	}
-	for name, v := range j.Step.Matrix {
+	for name, v := range c.Step.Matrix {
 		env["SHIPMATE_MATRIX_"+upper(name)] = v
 	}
-	env.addOutputs(j)
-	if err := env.addDeclared(j); err != nil {
+	env.addOutputs(c)
+	if err := env.addDeclared(c); err != nil {
 		return nil, err
 	}
 	for name, v := range env {
@@ -64,14 +65,14 @@ func (r *Runner) environment(j job, dir folder) (environ, error) {
 }
 
 // addOutputs adds what the steps before have put out, and for an undo what its own step has.
-func (env environ) addOutputs(j job) {
-	outputs := maps.Clone(j.Outputs)
-	if s := j.Run.Step(j.Step.Name); j.undo && s != nil {
+func (env Environ) addOutputs(c Call) {
+	outputs := maps.Clone(c.Outputs)
+	if s := c.Run.Step(c.Step.Name); c.Undo && s != nil {
 		if outputs == nil {
 			outputs = map[string]string{}
 		}
 		for name, v := range s.Outputs {
-			outputs[j.Step.Name+"."+name] = v
+			outputs[c.Step.Name+"."+name] = v
 		}
 	}
 	// Two names may become one variable; then always the same of them wins.
@@ -81,37 +82,38 @@ func (env environ) addOutputs(j job) {
 }
 
 // addDeclared adds the step's own variables and secrets.
-func (env environ) addDeclared(j job) error {
+func (env Environ) addDeclared(c Call) error {
 	check := func(what, name string) error {
 		if !variable.MatchString(name) {
-			return pipeline.Refuse("invalid_environment", "%q cannot be the name of the %s of `%s`: use letters, digits and underscores.", name, what, j.Step.Name)
+			return pipeline.Refuse("invalid_environment", "%q cannot be the name of the %s of `%s`: use letters, digits and underscores.", name, what, c.Step.Name)
 		}
 		if strings.HasPrefix(name, "SHIPMATE_") {
-			return pipeline.Refuse("invalid_environment", "The %s %s of `%s` needs another name: SHIPMATE_ is shipmate's own prefix.", what, name, j.Step.Name)
+			return pipeline.Refuse("invalid_environment", "The %s %s of `%s` needs another name: SHIPMATE_ is shipmate's own prefix.", what, name, c.Step.Name)
 		}
 		return nil
 	}
-	for name, v := range j.Step.Environment {
+	for name, v := range c.Step.Environment {
 		if err := check("environment variable", name); err != nil {
 			return err
 		}
 		env[name] = v
 	}
-	for _, name := range j.Step.Secrets {
+	for _, name := range c.Step.Secrets {
 		if err := check("secret", name); err != nil {
 			return err
 		}
-		secret, ok := j.Secrets[name]
+		secret, ok := c.Secrets[name]
 		if !ok {
-			return pipeline.Refuse("missing_secret", "`%s` needs the secret %s, which the environment does not have.", j.Step.Name, name)
+			return pipeline.Refuse("missing_secret", "`%s` needs the secret %s, which the environment does not have.", c.Step.Name, name)
 		}
-		env[name] = secret.Reveal() // goes to the shim through a pipe, and nowhere else
+		env[name] = secret.Reveal() // goes to the script, and nowhere else
 	}
 	return nil
 }
 
-// encode is the form the shim gets: name=value, a zero byte after each.
-func (env environ) encode() []byte {
+// Encode is the form in which an environment travels: name=value, a zero byte
+// after each, because values need not be UTF-8.
+func (env Environ) Encode() []byte {
 	var b []byte
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		b = append(b, name...)

@@ -1,13 +1,13 @@
-package shell
+package script
 
 import (
 	"fmt"
 	"os"
 )
 
-// cappedLog keeps the head of what is written in its file, and the end in
-// memory until finish writes it behind a line that says what is missing.
-type cappedLog struct {
+// Log keeps the head of what is written in its file, and the end in
+// memory until Finish writes it behind a line that says what is missing.
+type Log struct {
 	file    *os.File
 	room    int64  // bytes the head may still take
 	tail    []byte // a ring once it is full
@@ -16,15 +16,15 @@ type cappedLog struct {
 	dropped int64  // bytes that fell out of the ring
 }
 
-// newCappedLog keeps limit bytes: a sixteenth of them for the end, 1 MiB at most.
-func newCappedLog(file *os.File, limit int64) *cappedLog {
+// NewLog keeps limit bytes: a sixteenth of them for the end, 1 MiB at most.
+func NewLog(file *os.File, limit int64) *Log {
 	tail := min(limit/16, 1<<20)
-	return &cappedLog{file: file, room: limit - tail, max: int(tail)}
+	return &Log{file: file, room: limit - tail, max: int(tail)}
 }
 
-// write reports whether the file has grown. A disk that is full must not end a
+// Append reports whether the file has grown. A disk that is full must not end a
 // deploy in its middle: what cannot be written counts as the end.
-func (l *cappedLog) write(b []byte) bool {
+func (l *Log) Append(b []byte) bool {
 	head := min(int64(len(b)), l.room)
 	n := 0
 	if head > 0 {
@@ -39,7 +39,7 @@ func (l *cappedLog) write(b []byte) bool {
 	return n > 0
 }
 
-func (l *cappedLog) keep(b []byte) {
+func (l *Log) keep(b []byte) {
 	if over := len(b) - l.max; over > 0 {
 		l.dropped += int64(over)
 		b = b[over:]
@@ -56,8 +56,8 @@ func (l *cappedLog) keep(b []byte) {
 	}
 }
 
-// finish writes the end and returns how many bytes are missing before it.
-func (l *cappedLog) finish() int64 {
+// Finish writes the end and returns how many bytes are missing before it.
+func (l *Log) Finish() int64 {
 	defer l.file.Close()
 	if l.dropped > 0 {
 		fmt.Fprintf(l.file, "\n[shipmate: %d bytes of output are left out here]\n", l.dropped)

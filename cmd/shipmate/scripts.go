@@ -1,0 +1,72 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"github.com/shipmate/shipmate/integrations"
+	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
+	"github.com/shipmate/shipmate/integrations/kubernetes/job"
+	"github.com/shipmate/shipmate/integrations/shell"
+	"github.com/shipmate/shipmate/pipeline/artifact"
+)
+
+// Kubernetes names the clusters, and says where scripts run as Jobs.
+type Kubernetes struct {
+	cluster.Config `yaml:",inline"`
+	Jobs           job.Config `yaml:"jobs"`
+}
+
+// Artifacts says how much a step may hand to those after it.
+type Artifacts struct {
+	MaxMiB int64 `yaml:"max_mib"` // of one step's files together; default 1024
+}
+
+func (c *Config) checkKubernetes() error {
+	clusters, err := cluster.New(c.Kubernetes.Config, slog.New(slog.DiscardHandler))
+	if err != nil || c.Runner != "kubernetes" {
+		return err
+	}
+	return c.Kubernetes.Jobs.Check(clusters.Names())
+}
+
+// scriptRunners are what runs "run:" steps. The one of this machine is there in
+// any case: it tidies up what it left before the operator chose another.
+type scriptRunners struct {
+	needs integrations.Needs
+	close func()
+}
+
+func openScripts(cfg Config, gh githubSide, artifacts *artifact.Store, log *slog.Logger) (scriptRunners, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return scriptRunners{}, err
+	}
+	clusters, err := cluster.New(cfg.Kubernetes.Config, log)
+	if err != nil {
+		return scriptRunners{}, &usageError{err}
+	}
+	klog.SetSlogLogger(log.With("from", "client-go")) // it would write lines of its own
+	local, err := shell.New(shell.Config{Dir: cfg.DataDir, Source: gh.source, Shim: []string{self, "shim"}, Artifacts: artifacts, Logger: log, Now: time.Now})
+	if err != nil {
+		return scriptRunners{}, err
+	}
+	runners := scriptRunners{integrations.Needs{Shell: local, Clusters: clusters, Source: gh.source}, func() { local.Close(); clusters.Close() }}
+	if cfg.Runner != "kubernetes" {
+		if err := local.Warm(); err != nil {
+			log.Warn("the first script starts a little slower: no shim could be kept ready", "err", err)
+		}
+		return runners, nil
+	}
+	runners.needs.Jobs, err = job.New(cfg.Kubernetes.Jobs, job.Needs{
+		Clusters: clusters, Source: gh.whole, Artifacts: artifacts, Dir: filepath.Join(cfg.DataDir, "jobs"), Logger: log, Now: time.Now,
+	})
+	if err != nil {
+		return scriptRunners{}, &usageError{err}
+	}
+	return runners, nil
+}

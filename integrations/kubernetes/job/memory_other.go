@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package job
+
+func containerMemoryKills() int { return 0 }

@@ -1,0 +1,101 @@
+package job
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/script"
+)
+
+// site is where and as what a step's script runs.
+type site struct {
+	namespace      string
+	serviceAccount string
+	nodeSelector   map[string]string
+	tolerations    []corev1.Toleration
+	image          string
+	requests       corev1.ResourceList
+	limits         corev1.ResourceList
+}
+
+// where decides that, or says why the operator does not allow it.
+func (c Config) where(r *pipeline.Run, s pipeline.Step) (site, error) {
+	at := site{namespace: c.Namespace}
+	if i := slices.IndexFunc(c.Places, func(p Place) bool { return p.fits(r) }); i >= 0 {
+		p := c.Places[i]
+		if p.Namespace != "" {
+			at.namespace = p.Namespace
+		}
+		at.serviceAccount, at.nodeSelector = p.ServiceAccount, maps.Clone(p.NodeSelector)
+		for _, t := range p.Tolerations {
+			at.tolerations = append(at.tolerations, corev1.Toleration{Key: t.Key, Operator: corev1.TolerationOperator(t.Operator), Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})
+		}
+	}
+	var err error
+	if at.image, err = c.imageOf(s); err != nil {
+		return site{}, err
+	}
+	at.requests, at.limits, err = c.resourcesOf(s)
+	return at, err
+}
+
+func (p Place) fits(r *pipeline.Run) bool {
+	return matches([]string{p.Repo}, r.Repo.String()) && (len(p.Environments) == 0 || matches(p.Environments, r.EnvironmentName()))
+}
+
+func matches(globs []string, name string) bool {
+	return slices.ContainsFunc(globs, func(g string) bool {
+		ok, err := pipeline.MatchGlob(g, name)
+		return ok && err == nil
+	})
+}
+
+func (c Config) imageOf(s pipeline.Step) (string, error) {
+	switch {
+	case s.Image == "" && c.DefaultImage == "":
+		return "", pipeline.Refuse("no_image", "`%s` does not say in which image its script runs. Give it one: `image: ...`.", s.Name)
+	case s.Image == "":
+		return c.DefaultImage, nil
+	case len(c.Images) > 0 && !matches(c.Images, s.Image):
+		return "", pipeline.Refuse("image_refused", "The operator does not allow the image %s of `%s`. Use one that is allowed, or ask for it under `kubernetes: {jobs: {images: ...}}`.", s.Image, s.Name)
+	}
+	return s.Image, script.CheckImage(s.Image)
+}
+
+// resourcesOf: what a step asks for is both its request and its limit.
+func (c Config) resourcesOf(s pipeline.Step) (requests, limits corev1.ResourceList, err error) {
+	asked, err := Amounts(s.Resources).parse()
+	if err != nil {
+		return nil, nil, pipeline.Refuse("invalid_resources", "The resources of `%s` cannot be read: %v.", s.Name, err)
+	}
+	request, _ := c.Requests.parse() // both were checked
+	limit, _ := c.Limits.parse()
+	most, _ := c.Max.parse()
+	requests, limits = corev1.ResourceList{}, corev1.ResourceList{}
+	for _, kind := range []struct {
+		name                        corev1.ResourceName
+		asked, request, limit, most *resource.Quantity
+	}{
+		{corev1.ResourceCPU, asked.cpu, request.cpu, limit.cpu, most.cpu},
+		{corev1.ResourceMemory, asked.memory, request.memory, limit.memory, most.memory},
+	} {
+		if kind.asked != nil {
+			if kind.most != nil && kind.asked.Cmp(*kind.most) > 0 {
+				return nil, nil, pipeline.Refuse("resources_refused", "`%s` asks for %s of %s, and the operator allows at most %s. Ask for less, or for a higher limit under `kubernetes: {jobs: {max: ...}}`.",
+					s.Name, kind.asked, kind.name, kind.most)
+			}
+			kind.request, kind.limit = kind.asked, kind.asked
+		}
+		if kind.request != nil {
+			requests[kind.name] = *kind.request
+		}
+		if kind.limit != nil {
+			limits[kind.name] = *kind.limit
+		}
+	}
+	return requests, limits, nil
+}
