@@ -108,3 +108,18 @@ func TestABadImageIsExplainedAndRevertBringsTheOldBack(t *testing.T) {
 		t.Error("the ConfigMap was not brought back:", cm.Data)
 	}
 }
+
+func TestApplyRendersAChart(t *testing.T) {
+	r := newRoom(t)
+	r.files.put("deploy/chart/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n")
+	r.files.put("deploy/chart/values.yaml", "greeting: hello\nwho: nobody\n")
+	r.files.put("deploy/prod.yaml", "who: prod\n")
+	r.files.put("deploy/chart/templates/greeting.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-greeting}\ndata: {text: \"{{ .Values.greeting }} {{ .Values.who }} in {{ .Release.Namespace }}\"}\n")
+	with := map[string]any{"chart": map[string]any{"path": "deploy/chart", "values": []any{"deploy/prod.yaml"}, "set": map[string]any{"greeting": "hi"}}}
+	must(t, second(apply{r.config()}.Run(within10s(t), r.newStep(with).StepContext)))
+	cm, err := plane.Client.CoreV1().ConfigMaps(r.namespace).Get(t.Context(), "shop-greeting", metav1.GetOptions{})
+	must(t, err)
+	if want := "hi prod in " + r.namespace; cm.Data["text"] != want {
+		t.Errorf("%q, want %q", cm.Data["text"], want)
+	}
+}

@@ -88,6 +88,7 @@ func role(t *testing.T) []rbacv1.PolicyRule {
 	text, err := os.ReadFile("../../docs/kubernetes/deploy.yaml")
 	must(t, err)
 	var r rbacv1.Role
+	text, _, _ = bytes.Cut(text, []byte("\n---\n"))
 	must(t, yaml.UnmarshalStrict(text, &r))
 	return r.Rules
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	jsonpatch "github.com/evanphx/json-patch/v5"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -225,12 +226,12 @@ func (w writer) update(ctx context.Context, u *unstructured.Unstructured, edit f
 		if err := w.mayWrite(live); err != nil {
 			return nil, err
 		}
-		if !edit(live) {
-			return live, nil
+		patch, err := w.edited(live, edit)
+		if err != nil || patch == nil {
+			return live, err
 		}
-		w.stamp(live)
 		call, cancel := context.WithTimeout(ctx, callPatience)
-		after, err := res.Update(call, live, metav1.UpdateOptions{FieldManager: fieldManager})
+		after, err := res.Patch(call, u.GetName(), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
 		cancel()
 		switch {
 		case stale(err):
@@ -243,6 +244,30 @@ func (w writer) update(ctx context.Context, u *unstructured.Unstructured, edit f
 		return after, nil
 	}
 	return nil, w.busy(u)
+}
+
+// edited is the patch that an edit comes to, for this very version of the
+// object; nil: there is nothing to write.
+func (w writer) edited(live *unstructured.Unstructured, edit func(*unstructured.Unstructured) bool) ([]byte, error) {
+	before, err := live.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	next := live.DeepCopy()
+	if !edit(next) {
+		return nil, nil
+	}
+	w.stamp(next)
+	after, err := next.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	patch, err := jsonpatch.CreateMergePatch(before, after)
+	if err != nil {
+		return nil, err
+	}
+	version := fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q}}`, live.GetResourceVersion())
+	return jsonpatch.MergeMergePatches(patch, version)
 }
 
 // remove deletes the object if it is the one that may be written. What it owns goes too.

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -73,6 +74,7 @@ func cluster(t *testing.T) (p *kube.Plane, settings string) {
 	text, err := os.ReadFile("../../docs/kubernetes/deploy.yaml")
 	check(err)
 	var role rbacv1.Role
+	text, _, _ = bytes.Cut(text, []byte("\n---\n"))
 	check(yaml.UnmarshalStrict(text, &role))
 	_, err = p.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, metav1.CreateOptions{})
 	check(err)

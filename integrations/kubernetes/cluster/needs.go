@@ -40,6 +40,7 @@ var workloads = []Need{
 	{"autoscaling", "horizontalpodautoscalers", apply},
 	{"batch", "cronjobs", apply},
 	{"batch", "jobs", apply},
+	{"gateway.networking.k8s.io", "httproutes", apply},
 	{"networking.k8s.io", "ingresses", apply},
 	{"networking.k8s.io", "networkpolicies", apply},
 	{"policy", "poddisruptionbudgets", apply},
@@ -49,7 +50,6 @@ var workloads = []Need{
 var state = []Need{
 	{"", "events", look},
 	{"", "pods", look},
-	{"", "pods/log", []string{"get"}},
 	{"apps", "replicasets", look},
 }
 
@@ -57,8 +57,7 @@ var needs = map[Feature][]Need{
 	ForDeploy: slices.Concat(workloads, state),
 	ForJobs: {
 		{"", "pods", look},
-		{"", "pods/log", []string{"get"}},
-		{"", "pods/portforward", []string{"create"}},
+		{"", "pods/portforward", []string{"create", "get"}}, // a WebSocket asks for both
 		{"batch", "jobs", []string{"create", "delete", "get", "list", "watch"}},
 	},
 	// Helm keeps every revision of a release in a Secret.
