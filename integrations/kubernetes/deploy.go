@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,15 @@ func (cfg Config) load(ctx context.Context, c *pipeline.StepContext) ([]*unstruc
 	if err := cfg.Source.Checkout(ctx, c.Run.Repo, c.Run.SHA, dir); err != nil {
 		return nil, err
 	}
-	return manifest.Load(ctx, dir, options(c.With))
+	o := options(c.With)
+	if o.Chart, err = chartOf(c.With); err != nil {
+		return nil, err
+	}
+	if o.Chart != nil {
+		o.Chart.Release = cmp.Or(o.Chart.Release, c.Run.Service, c.Run.Repo.Name)
+		o.Chart.Namespace = c.Run.Environment.Kubernetes.Namespace
+	}
+	return manifest.Load(ctx, dir, o)
 }
 
 // options are the parameters that say where the objects are.

@@ -14,9 +14,13 @@ package kubernetes
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
+	"github.com/shipmate/shipmate/integrations/kubernetes/manifest"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -59,6 +63,7 @@ func sourceParams() []pipeline.Param {
 	return []pipeline.Param{
 		{Name: "manifests", Type: "list", Help: "Files with Kubernetes objects, as globs."},
 		{Name: "kustomize", Type: "string", Help: "A Kustomize directory, instead of manifests."},
+		{Name: "chart", Type: "map", Help: "A Helm chart of the repository, rendered, instead: {path, values, set, release}."},
 		{Name: "images", Type: "map", Help: "Images to run instead, by their names without tags."},
 		{Name: "replicas", Type: "map", Help: "How many pods a Deployment or StatefulSet is to have, by its name."},
 		{Name: "force", Type: "bool", Help: "Takes fields over that others manage."},
@@ -69,15 +74,39 @@ func sourceParams() []pipeline.Param {
 // checkSource: the objects come from one place.
 func checkSource(with map[string]any) error {
 	ways := 0
-	for _, name := range []string{"manifests", "kustomize"} {
+	for _, name := range []string{"manifests", "kustomize", "chart"} {
 		if _, ok := with[name]; ok {
 			ways++
 		}
 	}
 	if ways != 1 {
-		return pipeline.Refuse("bad_param", "Say where the objects are, in one way: `manifests: [deploy/*.yaml]` or `kustomize: deploy/prod`.")
+		return pipeline.Refuse("bad_param", "Say where the objects are, in one way: `manifests: [deploy/*.yaml]`, `kustomize: deploy/prod` or `chart: {path: deploy/chart}`.")
 	}
-	return nil
+	_, err := chartOf(with)
+	return err
+}
+
+// chartOf reads the parameter "chart"; nil: there is none.
+func chartOf(with map[string]any) (*manifest.Chart, error) {
+	m, ok := with["chart"].(map[string]any)
+	if !ok {
+		return nil, nil
+	}
+	known := []string{"path", "values", "set", "release"}
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if !slices.Contains(known, key) {
+			near, _ := pipeline.Nearest(key, known)
+			return nil, pipeline.Refuse("bad_param", "`chart:` has no key %q%s. It takes %s.", key, didYouMean(near), strings.Join(known, ", "))
+		}
+	}
+	c := &manifest.Chart{Values: texts(m["values"])}
+	c.Path, _ = m["path"].(string)
+	c.Release, _ = m["release"].(string)
+	c.Set, _ = m["set"].(map[string]any)
+	if c.Path == "" {
+		return nil, pipeline.Refuse("bad_param", "`chart:` needs a path: {path: deploy/chart}.")
+	}
+	return c, nil
 }
 
 // within is a parameter that is a duration; it was checked.
