@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -71,26 +72,35 @@ func cluster(t *testing.T) (p *kube.Plane, settings string) {
 			t.Fatal(err)
 		}
 	}
-	text, err := os.ReadFile("../../docs/kubernetes/deploy.yaml")
-	check(err)
-	var role rbacv1.Role
-	text, _, _ = bytes.Cut(text, []byte("\n---\n"))
-	check(yaml.UnmarshalStrict(text, &role))
 	_, err = p.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, metav1.CreateOptions{})
 	check(err)
 	_, err = p.Client.CoreV1().ServiceAccounts("shop").Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "shipmate"}}, metav1.CreateOptions{})
 	check(err)
-	_, err = p.Client.RbacV1().Roles("shop").Create(ctx, &role, metav1.CreateOptions{})
+	role, err := os.ReadFile("../../docs/kubernetes/deploy.yaml")
 	check(err)
-	_, err = p.Client.RbacV1().RoleBindings("shop").Create(ctx, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "shipmate"},
-		RoleRef:  rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "Role", Name: role.Name},
-		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: "shipmate", Namespace: "shop"}}}, metav1.CreateOptions{})
-	check(err)
+	grant(t, p, role)
 	token, err := p.Client.CoreV1().ServiceAccounts("shop").CreateToken(ctx, "shipmate", &authv1.TokenRequest{}, metav1.CreateOptions{})
 	check(err)
 	file := filepath.Join(dir, "shipmate.kubeconfig")
 	check(os.WriteFile(file, []byte(p.KubeconfigFor(token.Status.Token)), 0o600))
 	return p, fmt.Sprintf("kubernetes:\n  clusters: {prod-eu: {kubeconfig: %q}}\n  allow: [{repo: acme/shop, environments: [prod], cluster: prod-eu, namespaces: [shop]}]\n", file)
+}
+
+// grant gives the bot the Role of a file of the documentation.
+func grant(t *testing.T, p *kube.Plane, file []byte) {
+	t.Helper()
+	docs := bytes.Split(file, []byte("\n---\n"))
+	var role rbacv1.Role
+	var binding rbacv1.RoleBinding
+	if err := errors.Join(yaml.UnmarshalStrict(docs[0], &role), yaml.UnmarshalStrict(docs[1], &binding)); err != nil {
+		t.Fatal(err)
+	}
+	binding.Subjects[0].Namespace = "shop"
+	_, err := p.Client.RbacV1().Roles("shop").Create(t.Context(), &role, metav1.CreateOptions{})
+	_, bound := p.Client.RbacV1().RoleBindings("shop").Create(t.Context(), &binding, metav1.CreateOptions{})
+	if err := errors.Join(err, bound); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestKubernetes is the life of a service there: planned, approved, deployed by
