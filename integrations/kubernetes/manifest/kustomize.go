@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
-	"sigs.k8s.io/yaml"
 )
 
 // kustomized builds a Kustomize directory with the library kubectl has. Plugins
@@ -23,10 +22,11 @@ import (
 // that a repository chooses.
 func kustomized(ctx context.Context, root *os.Root, dir, folder string) ([]*unstructured.Unstructured, error) {
 	folder = path.Clean(folder)
-	if !filepath.IsLocal(folder) {
-		return nil, refuse("`kustomize: %s` leads out of the repository.", folder)
+	dir, err := filepath.EvalSymlinks(dir) // as Kustomize knows it
+	if err != nil {
+		return nil, fmt.Errorf("kustomize %s: %w", folder, err)
 	}
-	if err := local(root, folder, map[string]bool{}); err != nil {
+	if err := localPath(root, dir, ".", "`kustomize:`", folder, map[string]bool{}); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -34,7 +34,8 @@ func kustomized(ctx context.Context, root *os.Root, dir, folder string) ([]*unst
 	}
 	options := krusty.MakeDefaultOptions()
 	options.PluginConfig = types.DisabledPluginConfig()
-	// Files of the repository beside the folder may be used, such as ../base/x.yaml.
+	// As with kubectl, files lie in or below the folder that names them; other
+	// folders of the repository may be resources.
 	options.LoadRestrictions = types.LoadRestrictionsRootOnly
 	built, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), filepath.Join(dir, folder))
 	if err != nil {
@@ -47,12 +48,9 @@ func kustomized(ctx context.Context, root *os.Root, dir, folder string) ([]*unst
 	return Parse(folder, out)
 }
 
-// remote is what Kustomize would fetch instead of reading it as a file.
-var remote = regexp.MustCompile(`(?i)^[a-z][a-z0-9+.-]*(://|::)|^git@|^(github\.com|gitlab\.com|bitbucket\.org|gh:)|[?&](ref|version|submodules|timeout)=`)
-
 // local walks the kustomizations that lead from folder to others and refuses
 // whatever is not a file of the repository.
-func local(root *os.Root, folder string, seen map[string]bool) error {
+func local(root *os.Root, dir, folder string, seen map[string]bool) error {
 	if seen[folder] {
 		return nil
 	}
@@ -61,73 +59,90 @@ func local(root *os.Root, folder string, seen map[string]bool) error {
 	if err != nil {
 		return err
 	}
-	var k map[string]any
-	if err := yaml.Unmarshal(content, &k); err != nil {
+	k, err := decoded(content)
+	if err != nil {
 		return refuse("%s: %v.", name, err)
 	}
-	for _, key := range []string{"helmCharts", "helmChartInflationGenerator", "helmGlobals"} {
-		if _, ok := k[key]; ok {
-			return refuse("%s: %s makes Kustomize run helm, which shipmate does not let it. Deploy the chart with helm.upgrade.", name, key)
-		}
+	switch {
+	case len(k.HelmCharts) > 0, len(k.HelmChartInflationGenerator) > 0, k.HelmGlobals != nil:
+		return refuse("%s: helmCharts makes Kustomize run helm, which shipmate does not let it. Deploy the chart with helm.upgrade.", name)
+	case len(k.Generators) > 0, len(k.Transformers) > 0, len(k.Validators) > 0:
+		return refuse("%s: generators, transformers and validators are plugins, which shipmate does not run. Use the fields of the kustomization itself, such as configMapGenerator, patches and labels.", name)
 	}
-	for key, value := range k {
-		if err := eachPath(key, value, func(p string) error { return localPath(root, folder, name, p, seen) }); err != nil {
+	for _, p := range places(k) {
+		if err := localPath(root, dir, folder, name, p, seen); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// eachPath calls check with every text that Kustomize might take for a place.
-func eachPath(key string, value any, check func(string) error) error {
-	switch v := value.(type) {
-	case string:
-		switch key {
-		case "resources", "bases", "components", "crds", "configurations", "generators", "transformers", "validators",
-			"path", "files", "envs", "env", "patches", "patchesStrategicMerge", "openapi", "literalsFrom":
-			return check(v)
-		}
-	case []any:
-		for _, item := range v {
-			if err := eachPath(key, item, check); err != nil {
-				return err
-			}
-		}
-	case map[string]any:
-		for inner, item := range v {
-			if slices.Contains([]string{"fields", "fieldSpecs", "target", "targets", "source", "options"}, inner) {
-				continue // their paths lead through objects
-			}
-			if err := eachPath(inner, item, check); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+// decoded reads a kustomization as Kustomize does: names of fields in any case.
+func decoded(content []byte) (*types.Kustomization, error) {
+	k := &types.Kustomization{}
+	return k, k.Unmarshal(content)
 }
 
-func localPath(root *os.Root, folder, name, p string, seen map[string]bool) error {
-	if i := strings.IndexByte(p, '='); i >= 0 && !strings.ContainsAny(p[:i], "?&/\n") {
-		p = p[i+1:] // files: [key=path]
+// places are all texts that Kustomize takes for the place of a file or folder.
+func places(k *types.Kustomization) []string {
+	out := slices.Concat(k.Resources, k.Components, k.Bases, k.Crds, k.Configurations, []string{k.OpenAPI["path"]})
+	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) {
+		out = append(out, p.Path)
 	}
-	if strings.Contains(p, "\n") { // a patch or a resource written out
-		return nil
+	for _, r := range k.Replacements {
+		out = append(out, r.Path)
 	}
+	for _, p := range k.PatchesStrategicMerge {
+		if !strings.Contains(string(p), "\n") { // one that is written out
+			out = append(out, string(p))
+		}
+	}
+	sources := func(s types.KvPairSources) {
+		for _, file := range s.FileSources {
+			if _, path, named := strings.Cut(file, "="); named { // key=path
+				file = path
+			}
+			out = append(out, file)
+		}
+		out = append(append(out, s.EnvSources...), s.EnvSource)
+	}
+	for _, g := range k.ConfigMapGenerator {
+		sources(g.KvPairSources)
+	}
+	for _, g := range k.SecretGenerator {
+		sources(g.KvPairSources)
+	}
+	return slices.DeleteFunc(out, func(p string) bool { return p == "" })
+}
+
+// remote is what Kustomize might fetch instead of reading it as a file: a URL,
+// user@host:path, or a repository of GitHub, which needs no scheme.
+var remote = regexp.MustCompile(`(?i)^[^/]*[:@]|^github\.com/|[?]`)
+
+func localPath(root *os.Root, dir, folder, name, p string, seen map[string]bool) error {
 	if remote.MatchString(p) {
 		return refuse("%s: %q is not a file of the repository, and shipmate fetches nothing else. Copy it into the repository.", name, p)
 	}
 	at := path.Join(folder, p)
-	if !filepath.IsLocal(at) {
+	if path.IsAbs(p) || !filepath.IsLocal(at) {
 		return refuse("%s: %q leads out of the repository.", name, p)
 	}
 	info, err := root.Stat(at)
 	if err != nil {
 		return refuse("%s: there is no %q in the repository.", name, p)
 	}
-	if info.IsDir() {
-		return local(root, at, seen)
+	if !info.IsDir() {
+		return nil
 	}
-	return nil
+	// What the folder names is found from where it really lies.
+	real, err := filepath.EvalSymlinks(filepath.Join(dir, at))
+	if err != nil {
+		return refuse("%s: %q cannot be read.", name, p)
+	}
+	if at, err = filepath.Rel(dir, real); err != nil || !filepath.IsLocal(at) {
+		return refuse("%s: %q leads out of the repository.", name, p)
+	}
+	return local(root, dir, at, seen)
 }
 
 func kustomization(root *os.Root, folder string) (name string, content []byte, err error) {

@@ -7,6 +7,7 @@ require (
 	k8s.io/component-base v0.37.2
 	k8s.io/kubectl v0.0.0
 	k8s.io/kubernetes v1.37.2
+	sigs.k8s.io/gateway-api v1.5.1
 	sigs.k8s.io/kwok v0.8.0
 )
 
