@@ -89,14 +89,7 @@ func options(with map[string]any) manifest.Options {
 			o.Images[name] = fmt.Sprint(to)
 		}
 	}
-	if replicas, ok := with["replicas"].(map[string]any); ok {
-		o.Replicas = map[string]int64{}
-		for name, n := range replicas {
-			if v, err := strconv.ParseInt(fmt.Sprint(n), 10, 32); err == nil {
-				o.Replicas[name] = v
-			}
-		}
-	}
+	o.Replicas, _ = replicasOf(with) // they were checked
 	return o
 }
 

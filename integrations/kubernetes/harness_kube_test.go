@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +42,7 @@ type room struct {
 	files     files
 	fence     int64
 	sha       string
+	runner    func(context.Context, *pipeline.StepContext) (pipeline.Result, error) // behind `uses: fake`
 }
 
 // files is a source: the same files at every commit.
@@ -69,12 +71,11 @@ func (f files) put(name, content string) {
 	f.tree[name] = content
 }
 
-var rooms int
+var rooms atomic.Int64
 
 func newRoom(t *testing.T) *room {
 	t.Helper()
-	rooms++
-	r := &room{t: t, namespace: fmt.Sprintf("room-%d", rooms), files: files{&sync.Mutex{}, map[string]string{}}}
+	r := &room{t: t, namespace: fmt.Sprintf("room-%d", rooms.Add(1)), files: files{&sync.Mutex{}, map[string]string{}}}
 	ctx := t.Context()
 	must(t, second(plane.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.namespace}}, metav1.CreateOptions{})))
 	r.account("deployer", role(t))
@@ -122,7 +123,16 @@ func (r *room) connect(account string, wrap func(http.RoundTripper) http.RoundTr
 }
 
 func (r *room) config() Config {
-	return Config{Clusters: r.clusters, Source: r.files, Now: time.Now, Patience: time.Second}
+	return Config{Clusters: r.clusters, Source: r.files, Now: time.Now, Patience: time.Second, Runner: func(name string) (pipeline.Uses, bool) {
+		return pipeline.Uses{Name: "fake", Runner: fake(r.runner)}, name == "fake" && r.runner != nil
+	}}
+}
+
+// fake is a runner.
+type fake func(context.Context, *pipeline.StepContext) (pipeline.Result, error)
+
+func (f fake) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	return f(ctx, c)
 }
 
 // step is a step of a run, with what the engine would keep of it.

@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -143,23 +144,40 @@ func (r *room) toTheEnd(ctx context.Context, cfg Config, s *step) (pipeline.Resu
 	}
 }
 
-var killable = map[string]map[string]any{
-	"blue-green": nil,
-	"canary":     {"steps": []any{map[string]any{"weight": 25, "pause": "10ms"}, map[string]any{"weight": 50, "pause": "10ms"}}},
+// killable are rollouts: name to strategy, parameters, and what splits the traffic.
+var killable = map[string]struct {
+	strategy string
+	more     map[string]any
+	split    string
+}{
+	"blue-green":        {"blue-green", nil, ""},
+	"canary":            {"canary", map[string]any{"steps": twoShares}, ""},
+	"canary by route":   {"canary", map[string]any{"steps": twoShares, "traffic": map[string]any{byRoute: "shop"}}, byRoute},
+	"canary by ingress": {"canary", map[string]any{"steps": twoShares, "traffic": map[string]any{byIngress: "shop"}}, byIngress},
 }
+
+var twoShares = []any{map[string]any{"weight": 25, "pause": "10ms"}, map[string]any{"weight": 50, "pause": "10ms"}}
 
 // TestKilledAtAnyMoment: after a kill -9 there is one of old or new, fully, as
 // soon as somebody goes on or takes it back.
 func TestKilledAtAnyMoment(t *testing.T) {
-	for strategy, more := range killable {
-		t.Run(strategy, func(t *testing.T) {
+	for name, c := range killable {
+		strategy, more := c.strategy, c.more
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRoom(t)
+			if c.split != "" {
+				r.split(c.split)
+			}
 			r.version(4, "v0")
 			r.mustRoll(with2(strategy, more))
 			r.version(4, "v1")
 			effects := r.count(with2(strategy, more))
 			random := rand.New(rand.NewPCG(*seed, 0))
+			var entrance string
+			if c.split != "" {
+				entrance = r.entrance(c.split)
+			}
 			now, next := "v1", 2
 			for i := range *kills {
 				tag := fmt.Sprintf("v%d", next)
@@ -170,6 +188,9 @@ func TestKilledAtAnyMoment(t *testing.T) {
 				s := r.killed(with2(strategy, more), at, late)
 				if during := r.serving(); strategy == "blue-green" && len(during) != 1 {
 					t.Fatalf("%s: the Service led to %v", name, during)
+				}
+				if c.split != "" {
+					r.leadsOn(name, c.split, now, tag)
 				}
 				if back {
 					if _, err := (rollout{r.config()}).Revert(within10s(t), s.again().StepContext); err != nil {
@@ -182,12 +203,30 @@ func TestKilledAtAnyMoment(t *testing.T) {
 					now = tag
 				}
 				r.expect(map[string]int{now: 4})
+				if c.split != "" {
+					r.expectReached(c.split, map[string]int64{now: 100})
+					if after := r.entrance(c.split); after != entrance {
+						t.Errorf("not as it was:\n%s\n%s", entrance, after)
+					}
+				}
 				if t.Failed() {
 					t.Fatalf("%s\n%s", name, s.log)
 				}
 			}
 			t.Logf("%d kills over %d effects", *kills, effects)
 		})
+	}
+}
+
+// leadsOn: whatever a killed worker left, traffic gets to ready pods of old and
+// new, and nowhere else.
+func (r *room) leadsOn(name, split, old, tag string) {
+	r.t.Helper()
+	during := r.reached(split)
+	for to := range during {
+		if to != old && to != tag && to != old+"+"+tag && to != tag+"+"+old {
+			r.t.Fatalf("%s: traffic got to %v", name, during)
+		}
 	}
 }
 
@@ -216,10 +255,14 @@ func (r *room) killed(with map[string]any, at int, late bool) *step {
 // TestALostLeaseMovesNoTraffic: a worker stands still at any moment, another one
 // finishes, then the first one goes on.
 func TestALostLeaseMovesNoTraffic(t *testing.T) {
-	for strategy, more := range killable {
-		t.Run(strategy, func(t *testing.T) {
+	for name, c := range killable {
+		strategy, more := c.strategy, c.more
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRoom(t)
+			if c.split != "" {
+				r.split(c.split)
+			}
 			r.version(2, "v0")
 			r.mustRoll(with2(strategy, more))
 			r.version(2, "v1")
@@ -295,6 +338,14 @@ func (r *room) traces() []string {
 	must(r.t, err)
 	for _, s := range services.Items {
 		out = append(out, fmt.Sprint(s.Name, " ", s.ResourceVersion, " ", s.Spec.Selector))
+	}
+	ingresses, err := plane.Client.NetworkingV1().Ingresses(r.namespace).List(r.t.Context(), metav1.ListOptions{})
+	must(r.t, err)
+	for _, i := range ingresses.Items {
+		out = append(out, fmt.Sprint(i.Name, " ", i.ResourceVersion))
+	}
+	if strings.Contains(r.files.tree["deploy/traffic.yaml"], "HTTPRoute") {
+		out = append(out, "route "+r.route().GetResourceVersion())
 	}
 	return out
 }

@@ -14,8 +14,11 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -82,8 +85,9 @@ func checkSource(with map[string]any) error {
 	if ways != 1 {
 		return pipeline.Refuse("bad_param", "Say where the objects are, in one way: `manifests: [deploy/*.yaml]`, `kustomize: deploy/prod` or `chart: {path: deploy/chart}`.")
 	}
-	_, err := chartOf(with)
-	return err
+	_, replicas := replicasOf(with)
+	_, chart := chartOf(with)
+	return errors.Join(replicas, chart)
 }
 
 // chartOf reads the parameter "chart"; nil: there is none.
@@ -107,6 +111,28 @@ func chartOf(with map[string]any) (*manifest.Chart, error) {
 		return nil, pipeline.Refuse("bad_param", "`chart:` needs a path: {path: deploy/chart}.")
 	}
 	return c, nil
+}
+
+// replicasOf are the numbers of pods by names of workloads. At load a number
+// may still be an expression, which is left out.
+func replicasOf(with map[string]any) (map[string]int64, error) {
+	said, ok := with["replicas"].(map[string]any)
+	if !ok {
+		return nil, nil
+	}
+	out := map[string]int64{}
+	for _, name := range slices.Sorted(maps.Keys(said)) {
+		text := fmt.Sprint(said[name])
+		n, err := strconv.ParseInt(text, 10, 32)
+		switch {
+		case strings.Contains(text, "${{"):
+		case err != nil, n < 0:
+			return nil, pipeline.Refuse("bad_param", "`replicas:` says %s for %s; write a number of pods, such as 3.", text, name)
+		default:
+			out[name] = n
+		}
+	}
+	return out, nil
 }
 
 // within is a parameter that is a duration; it was checked.

@@ -113,26 +113,37 @@ func (rollout) halfway(ctx context.Context, why, undo error) (pipeline.Result, e
 		"%s And going back did not work: %s Look which pods get the traffic, set it right, then say `/resolve`.", sentence(pipeline.Message(why)), sentence(pipeline.Message(undo)))}, nil
 }
 
-// insist goes back also when the step is stopped: then no later call will, so
-// what passes by itself is tried again here, but not for ever.
+// insist goes back also when the step is stopped, before or meanwhile: then no
+// later call will, so what passes by itself is tried again here, but not for
+// ever, and not when another call does that.
 func insist(ctx context.Context, back func(context.Context) error) error {
-	const patience, between = 10 * time.Minute, 2 * time.Second
-	if ctx.Err() == nil {
-		return back(ctx)
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	const between = 2 * time.Second
+	way, cancel := detached(ctx)
 	defer cancel()
 	for {
-		err := back(ctx)
-		if !pipeline.IsTemporary(err) {
+		err := back(way)
+		if !pipeline.IsTemporary(err) || ctx.Err() == nil || way.Err() != nil {
 			return err
 		}
 		select {
 		case <-time.After(between):
-		case <-ctx.Done():
+		case <-way.Done():
 			return err
 		}
 	}
+}
+
+// detached does not end with ctx, unless another call goes on.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	const patience = 10 * time.Minute
+	out, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	out, cancel := context.WithTimeout(out, patience)
+	stop := context.AfterFunc(ctx, func() {
+		if handedOver(ctx) {
+			end(context.Cause(ctx))
+		}
+	})
+	return out, func() { stop(); cancel(); end(nil) }
 }
 
 func sentence(s string) string { return strings.TrimSuffix(s, ".") + "." }

@@ -3,16 +3,13 @@
 package kubernetes
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -21,22 +18,7 @@ import (
 // how many pods each has.
 func (r *room) serving() map[string]int {
 	r.t.Helper()
-	ctx := context.WithoutCancel(r.t.Context())
-	s, err := plane.Client.CoreV1().Services(r.namespace).Get(ctx, "shop", metav1.GetOptions{})
-	if r.gone(err) {
-		return nil
-	}
-	must(r.t, err)
-	pods, err := plane.Client.CoreV1().Pods(r.namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(s.Spec.Selector).String()})
-	must(r.t, err)
-	out := map[string]int{}
-	for _, p := range pods.Items {
-		ready := slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue })
-		if ready && p.DeletionTimestamp == nil {
-			out[strings.TrimPrefix(p.Spec.Containers[0].Image, "registry.example/shop:")]++
-		}
-	}
-	return out
+	return r.ledTo("shop")
 }
 
 // deployments are those that have pods.

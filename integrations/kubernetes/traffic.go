@@ -230,7 +230,12 @@ func (t ingressTraffic) prepare(ctx context.Context, p parts) error {
 		return err
 	}
 	t.replaced(side)
-	side.SetAnnotations(map[string]string{nginx + "canary": "true", nginx + "canary-weight": "0"})
+	notes := map[string]string{nginx + "canary": "true", nginx + "canary-weight": "0"}
+	const class = "kubernetes.io/ingress.class" // who serves it, where the spec does not say
+	if by, ok := live.GetAnnotations()[class]; ok {
+		notes[class] = by
+	}
+	side.SetAnnotations(notes)
 	_, _, err = t.w.apply(ctx, side)
 	return err
 }

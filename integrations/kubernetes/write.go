@@ -149,17 +149,14 @@ func (w writer) apply(ctx context.Context, u *unstructured.Unstructured) (after 
 
 // create makes an object that must not be there yet: server-side apply would
 // change one that somebody made in between. An object that is not there holds
-// no fence either, so the set's record is asked.
+// no fence either, so the set's record is asked, before and after: what a call
+// made while it was being overtaken is deleted again.
 func (w writer) create(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	res, err := w.resource(u)
 	if err != nil {
 		return nil, err
 	}
-	record, err := w.get(ctx, w.record())
-	if err != nil {
-		return nil, err
-	}
-	if err := w.mayWrite(record); err != nil {
+	if err := w.notOvertaken(ctx); err != nil {
 		return nil, err
 	}
 	call, cancel := context.WithTimeout(ctx, callPatience)
@@ -168,7 +165,25 @@ func (w writer) create(ctx context.Context, u *unstructured.Unstructured) (*unst
 	if err != nil {
 		return nil, err
 	}
+	if err := w.notOvertaken(ctx); errors.Is(err, pipeline.ErrLeaseLost) {
+		uid, version := made.GetUID(), made.GetResourceVersion()
+		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callPatience)
+		defer cancel()
+		gone := res.Delete(call, u.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}})
+		return nil, errors.Join(err, gone)
+	} else if err != nil {
+		return nil, err
+	}
 	return w.migrate(ctx, made)
+}
+
+// notOvertaken refuses if a later call has been at the set's record.
+func (w writer) notOvertaken(ctx context.Context) error {
+	record, err := w.get(ctx, w.record())
+	if err != nil {
+		return err
+	}
+	return w.mayWrite(record)
 }
 
 // record is where what the set holds is written down.
