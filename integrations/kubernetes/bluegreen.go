@@ -168,6 +168,9 @@ func firstPort(service *unstructured.Unstructured) int64 {
 // is saved before.
 func (s *blueGreen) finishSwitch(ctx context.Context, p parts, r record) (pipeline.Result, error) {
 	if s.at.Switched.IsZero() {
+		if err := s.healthy(ctx, s.at.New); err != nil {
+			return pipeline.Result{}, err
+		}
 		s.at.Switched = s.cfg.Now()
 		if err := s.enter(ctx, switching); err != nil {
 			return pipeline.Result{}, err

@@ -180,7 +180,7 @@ func (s *canary) climb(ctx context.Context, p parts, t traffic) (pipeline.Result
 				return pipeline.Result{}, false, err
 			}
 		}
-		if err := s.healthy(ctx); err != nil {
+		if err := s.healthy(ctx, s.at.New); err != nil {
 			return pipeline.Result{}, false, err
 		}
 		if left := s.at.Due.Sub(s.cfg.Now()); left > 0 {
@@ -210,20 +210,6 @@ func (s *canary) share(ctx context.Context, p parts, t traffic, step weight) err
 	s.say("The canary has %d %% of the traffic.", step.Percent)
 	s.at.Due = s.cfg.Now().Add(step.Pause)
 	return s.save(ctx, s.at)
-}
-
-// healthy refuses to go on with a canary whose pods went down in the pause.
-func (s *canary) healthy(ctx context.Context) error {
-	live, err := s.deployment(ctx, s.at.New)
-	if err != nil {
-		return err
-	}
-	if live == nil {
-		return pipeline.Refuse("canary_gone", "The Deployment %s was deleted by somebody.", s.at.New)
-	}
-	until, cancel := s.until(ctx, s.cfg.Now().Add(s.cfg.patience()))
-	defer cancel()
-	return s.ready(until, []*unstructured.Unstructured{live}, nil)
 }
 
 // promote makes the canary's revision the stable one: the canary takes the

@@ -47,6 +47,21 @@ func (d *deploy) ready(ctx context.Context, objects []*unstructured.Unstructured
 	}
 }
 
+// healthy refuses to go on with a Deployment whose pods went down since they
+// were ready.
+func (d *deploy) healthy(ctx context.Context, deployment string) error {
+	live, err := d.deployment(ctx, deployment)
+	if err != nil {
+		return err
+	}
+	if live == nil {
+		return pipeline.Refuse("deployment_gone", "The Deployment %s was deleted by somebody.", deployment)
+	}
+	until, cancel := d.until(ctx, d.cfg.Now().Add(d.cfg.patience()))
+	defer cancel()
+	return d.ready(until, []*unstructured.Unstructured{live}, nil)
+}
+
 // watched are objects whose state is looked at whenever one of them changes.
 type watched struct {
 	d        *deploy

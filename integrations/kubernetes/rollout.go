@@ -25,8 +25,6 @@ type strategy interface {
 	forward(ctx context.Context) (pipeline.Result, error)
 	// back makes everything as it was before the rollout, traffic first.
 	back(ctx context.Context) error
-	// began reports whether anything may have been changed.
-	began() bool
 }
 
 const (
@@ -77,7 +75,7 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	s, err := d.strategy()
+	s, at, err := d.strategy()
 	if err != nil {
 		return pipeline.Result{}, err
 	}
@@ -89,11 +87,17 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 	switch {
 	case err == nil, handedOver(ctx), errors.Is(err, pipeline.ErrLeaseLost):
 		return res, err
-	case pipeline.IsTemporary(err) && !stopped, !s.began():
+	case pipeline.IsTemporary(err) && !stopped, !at.Begun:
 		return res, err
 	}
 	d.logf("Going back: %s", pipeline.Message(err))
-	if undo := insist(ctx, s.back); undo != nil {
+	undo := insist(ctx, func(way context.Context) error {
+		if err := d.cancelChildren(way, at); err != nil {
+			d.logf("A step within this one may go on: %s", pipeline.Message(err))
+		}
+		return s.back(way)
+	})
+	if undo != nil {
 		return r.halfway(ctx, err, undo)
 	}
 	if stopped {
@@ -150,8 +154,18 @@ func sentence(s string) string { return strings.TrimSuffix(s, ".") + "." }
 
 // Cancel goes back while no call is in flight: during a pause.
 func (r rollout) Cancel(ctx context.Context, c *pipeline.StepContext) error {
-	_, err := r.Revert(ctx, c)
-	return err
+	d, err := r.cfg.reach(c)
+	if err != nil {
+		return err
+	}
+	s, at, err := d.strategy()
+	if err != nil {
+		return err
+	}
+	if err := d.cancelChildren(ctx, at); err != nil {
+		return err
+	}
+	return s.back(ctx)
 }
 
 // CanRevert reports whether there is something to go back from, and to.
@@ -172,7 +186,7 @@ func (r rollout) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	s, err := d.strategy()
+	s, _, err := d.strategy()
 	if err != nil {
 		return pipeline.Result{}, err
 	}
@@ -208,23 +222,23 @@ const (
 	switching phase = "switching" // the traffic goes over
 )
 
-// strategy is the one the step asks for. The checkpoint of a step never
+// strategy is the one the step asks for, with what it remembers. The checkpoint of a step never
 // changes its strategy.
-func (d *deploy) strategy() (strategy, error) {
+func (d *deploy) strategy() (strategy, *state, error) {
 	at := &state{}
 	if err := restoreCheckpoint(d.StepContext, at); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if at.Strategy == "" {
 		at.Strategy, _ = d.With["strategy"].(string)
 	}
 	switch at.Strategy {
 	case blueGreenStrategy:
-		return &blueGreen{d, at}, nil
+		return &blueGreen{d, at}, at, nil
 	case canaryStrategy:
-		return &canary{d, at}, nil
+		return &canary{d, at}, at, nil
 	}
-	return &rolling{d, at}, nil
+	return &rolling{d, at}, at, nil
 }
 
 // rolling lets the Deployment, StatefulSet or DaemonSet exchange its pods itself.
@@ -261,10 +275,6 @@ func (s *rolling) retireColours(ctx context.Context) error {
 	}
 	return nil
 }
-
-func (s *rolling) began() bool   { return s.at.Begun }
-func (s *blueGreen) began() bool { return s.at.Begun }
-func (s *canary) began() bool    { return s.at.Begun }
 
 func (s *rolling) back(ctx context.Context) error {
 	if !s.at.Begun {
