@@ -38,16 +38,12 @@ func trafficOf(params map[string]any) (split, error) {
 	if !ok {
 		return split{}, nil
 	}
-	known := []string{byRoute, byIngress}
-	for _, key := range slices.Sorted(maps.Keys(m)) {
-		name, isText := m[key].(string)
-		if !slices.Contains(known, key) || len(m) != 1 || !isText || name == "" {
-			near, _ := pipeline.Nearest(key, known)
-			return split{}, pipeline.Refuse("bad_param", "`traffic:` takes one of http_route and ingress, with a name%s: {http_route: shop}.", didYouMean(near))
+	for _, kind := range []string{byRoute, byIngress} {
+		if name, ok := m[kind].(string); ok && name != "" && len(m) == 1 {
+			return split{kind, name}, nil
 		}
-		return split{key, name}, nil
 	}
-	return split{}, pipeline.Refuse("bad_param", "`traffic:` is empty: write {http_route: shop} or {ingress: shop}, or take it out.")
+	return split{}, pipeline.Refuse("bad_param", "`traffic:` takes one of http_route and ingress, with a name: {http_route: shop}. Or take it out.")
 }
 
 func (s *canary) traffic() (traffic, error) {
