@@ -85,14 +85,14 @@ func decoded(content []byte) (*types.Kustomization, error) {
 
 // places are all texts that Kustomize takes for the place of a file or folder.
 func places(k *types.Kustomization) []string {
-	out := slices.Concat(k.Resources, k.Components, k.Bases, k.Crds, k.Configurations, []string{k.OpenAPI["path"]})
-	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) {
+	out := slices.Concat(k.Resources, k.Components, k.Bases, k.Crds, k.Configurations, []string{k.OpenAPI["path"]}) //nolint:staticcheck // deprecated fields are still read
+	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) {                                                 //nolint:staticcheck // likewise
 		out = append(out, p.Path)
 	}
 	for _, r := range k.Replacements {
 		out = append(out, r.Path)
 	}
-	for _, p := range k.PatchesStrategicMerge {
+	for _, p := range k.PatchesStrategicMerge { //nolint:staticcheck // likewise
 		if !strings.Contains(string(p), "\n") { // one that is written out
 			out = append(out, string(p))
 		}
