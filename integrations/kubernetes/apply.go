@@ -39,6 +39,11 @@ func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Resul
 	if err := restoreCheckpoint(c, &p); err != nil {
 		return pipeline.Result{}, err
 	}
+	if !p.Begun {
+		if err := d.preflight(ctx); err != nil {
+			return pipeline.Result{}, err
+		}
+	}
 	r, err := d.start(ctx, &p)
 	if err != nil {
 		return pipeline.Result{}, err
@@ -48,7 +53,7 @@ func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Resul
 
 // bring applies all objects and returns when they are ready.
 func (d *deploy) bring(ctx context.Context, r record, until time.Time) (pipeline.Result, error) {
-	ctx, cancel := d.until(ctx, until)
+	ctx, cancel := d.until(ctx, d.late(until))
 	defer cancel()
 	after, err := d.applyAll(ctx, d.objects)
 	if err == nil {
@@ -110,6 +115,16 @@ func (d *deploy) until(ctx context.Context, t time.Time) (context.Context, conte
 	return context.WithTimeoutCause(ctx, max(t.Sub(d.cfg.Now()), 0), errTooLate)
 }
 
+// late is the time by which all has to be ready. A call that begins after it,
+// because the cluster or the bot was away, still looks whether it is.
+func (d *deploy) late(t time.Time) time.Time {
+	const look = 10 * time.Second
+	if soon := d.cfg.Now().Add(look); t.Before(soon) && !t.After(d.cfg.Now()) {
+		return soon
+	}
+	return t
+}
+
 // CanRevert reports whether the step came as far as to change anything.
 func (apply) CanRevert(c *pipeline.StepContext) bool {
 	var p progress
@@ -148,29 +163,18 @@ func (d *deploy) undo(ctx context.Context) (left []string, err error) {
 	if err := d.claim(ctx); err != nil {
 		return nil, err
 	}
-	if left, err = d.restore(ctx, *r); err != nil {
+	after, left, err := d.restore(ctx, *r)
+	if err != nil {
 		return left, err
 	}
 	ctx, cancel := d.until(ctx, d.cfg.Now().Add(within(d.With, "ready_within")))
 	defer cancel()
-	return left, d.readyAgain(ctx, r.Before)
-}
-
-// readyAgain waits for what was brought back.
-func (d *deploy) readyAgain(ctx context.Context, before revision) error {
-	for _, o := range before.Objects {
-		if o.Absent || o.Manifest == nil {
-			continue
-		}
-		live, err := d.w.get(ctx, o.stub())
-		if err != nil {
-			return err
-		}
-		if live != nil {
-			d.objects = append(d.objects, live)
+	for _, u := range after {
+		if err := d.free(ctx, u); err != nil {
+			return left, err
 		}
 	}
-	return d.ready(ctx, d.objects, d.Say)
+	return left, d.ready(ctx, after, d.Say)
 }
 
 // handedOver reports whether another call takes the step up where this one leaves it.

@@ -49,7 +49,7 @@ func (r *room) image() string {
 	return strings.TrimPrefix(d.Spec.Template.Spec.Containers[0].Image, "registry.example/shop:")
 }
 
-func within10s(t *testing.T) context.Context {
+func within10s(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	return ctx

@@ -93,7 +93,7 @@ func (s *blueGreen) plain(ctx context.Context, name string) error {
 		return err
 	}
 	s.at.Old = name
-	s.at.OldHash, err = s.hashOf(ctx, old)
+	s.at.OldHash, err = s.settled(ctx, name)
 	return err
 }
 
@@ -105,14 +105,14 @@ func (s *blueGreen) enter(ctx context.Context, p phase) error {
 // raise brings the new pods up. The Service keeps them out: if it does not ask
 // for a colour yet, it is first pinned to the pods it leads to now.
 func (s *blueGreen) raise(ctx context.Context, p parts) error {
-	ctx, cancel := s.until(ctx, s.at.Until)
+	ctx, cancel := s.until(ctx, s.late(s.at.Until))
 	defer cancel()
 	if s.at.OldHash != "" {
 		if err := s.lead(ctx, s.at.Service, with(s.at.Selector, hashLabel, s.at.OldHash)); err != nil {
 			return err
 		}
 	}
-	if _, err := s.applyAll(ctx, p.others); err != nil {
+	if err := s.applyReady(ctx, p.others); err != nil {
 		return err
 	}
 	next, err := s.next(ctx, p)
@@ -191,6 +191,9 @@ func (s *blueGreen) finishSwitch(ctx context.Context, p parts, r record) (pipeli
 			return pipeline.Result{}, err
 		}
 	}
+	// A Deployment without a colour may be one that the step applied once: it is
+	// kept as long as one of the other colour is.
+	r.Known = slices.DeleteFunc(r.Known, func(o object) bool { return o.Kind == "Deployment" && o.Name == s.at.Old })
 	if err := s.finish(ctx, r); err != nil {
 		return pipeline.Result{}, err
 	}
@@ -249,7 +252,7 @@ func (s *blueGreen) back(ctx context.Context) error {
 	if err != nil || r == nil || r.Now.By != s.by() {
 		return err // nothing under its own name had been changed
 	}
-	_, err = s.restore(ctx, *r)
+	_, _, err = s.restore(ctx, *r)
 	return err
 }
 

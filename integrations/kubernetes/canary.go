@@ -69,8 +69,12 @@ func (s *canary) forward(ctx context.Context) (pipeline.Result, error) {
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	if stable == nil && !s.at.Begun {
-		s.logf("There is no %s yet, so there is nothing to compare with: it is rolled out at once.", manifest.Name(p.deployment))
+	at, err := s.coloured(ctx, p)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	if (stable == nil || at) && !s.at.Begun {
+		s.logf("%s has no traffic yet that could be compared: it is rolled out at once.", manifest.Name(p.deployment))
 		s.at.Strategy = rollingStrategy
 		return (&rolling{s.deploy, s.at}).forward(ctx)
 	}
@@ -98,6 +102,13 @@ func (s *canary) forward(ctx context.Context) (pipeline.Result, error) {
 	return s.promote(ctx, p, t, r)
 }
 
+// coloured reports whether the traffic is at pods that blue-green left: the
+// Deployment without a colour has none.
+func (s *canary) coloured(ctx context.Context, p parts) (bool, error) {
+	live, err := s.w.get(ctx, p.service)
+	return live != nil && stringMap(live, "spec", "selector")[colourLabel] != "", err
+}
+
 // plan notes once what the stable pods are.
 func (s *canary) plan(ctx context.Context, p parts, stable *unstructured.Unstructured) error {
 	if s.at.Begun {
@@ -114,7 +125,7 @@ func (s *canary) plan(ctx context.Context, p parts, stable *unstructured.Unstruc
 	delete(s.at.Selector, hashLabel) // left by a rollout that nobody finished
 	s.at.Old, s.at.New = stable.GetName(), stable.GetName()+"-canary"
 	s.at.Phase = raising
-	s.at.OldHash, err = s.hashOf(ctx, stable)
+	s.at.OldHash, err = s.settled(ctx, stable.GetName())
 	return err
 }
 
@@ -125,12 +136,12 @@ func (s *canary) enter(ctx context.Context, p phase) error {
 
 // raise brings up as many canary pods as the first step needs, without traffic.
 func (s *canary) raise(ctx context.Context, p parts, t traffic) error {
-	ctx, cancel := s.until(ctx, s.at.Until)
+	ctx, cancel := s.until(ctx, s.late(s.at.Until))
 	defer cancel()
 	if err := t.prepare(ctx, p); err != nil {
 		return err
 	}
-	if _, err := s.applyAll(ctx, p.others); err != nil {
+	if err := s.applyReady(ctx, p.others); err != nil {
 		return err
 	}
 	steps, err := weightsOf(s.With)
@@ -180,7 +191,7 @@ func (s *canary) climb(ctx context.Context, p parts, t traffic) (pipeline.Result
 				return pipeline.Result{}, false, err
 			}
 		}
-		if err := s.healthy(ctx, s.at.New); err != nil {
+		if err := s.bothThere(ctx); err != nil {
 			return pipeline.Result{}, false, err
 		}
 		if left := s.at.Due.Sub(s.cfg.Now()); left > 0 {
@@ -194,6 +205,19 @@ func (s *canary) climb(ctx context.Context, p parts, t traffic) (pipeline.Result
 		s.at.Due = time.Time{}
 	}
 	return pipeline.Result{}, true, s.enter(ctx, switching)
+}
+
+// bothThere refuses to go on without stable pods to go back to, or with a canary
+// whose pods went down.
+func (s *canary) bothThere(ctx context.Context) error {
+	stable, err := s.deployment(ctx, s.at.Old)
+	if err != nil {
+		return err
+	}
+	if stable == nil {
+		return gone(s.at.Old)
+	}
+	return s.healthy(ctx, s.at.New)
 }
 
 // share gives the canary its next share, and begins the pause.
@@ -215,7 +239,7 @@ func (s *canary) share(ctx context.Context, p parts, t traffic, step weight) err
 // promote makes the canary's revision the stable one: the canary takes the
 // traffic while the stable pods are exchanged, then gives it back and goes.
 func (s *canary) promote(ctx context.Context, p parts, t traffic, r record) (pipeline.Result, error) {
-	until, cancel := s.until(ctx, s.at.Until)
+	until, cancel := s.until(ctx, s.late(s.at.Until))
 	defer cancel()
 	if err := t.promoting(until, p); err != nil {
 		return pipeline.Result{}, err
@@ -258,7 +282,7 @@ func (s *canary) clear(ctx context.Context, t traffic) error {
 }
 
 // back gives all traffic to what was stable before. Unless the stable pods are
-// being exchanged already, that is the first thing it does.
+// being exchanged already, or are gone, that is the first thing it does.
 func (s *canary) back(ctx context.Context) error {
 	if !s.at.Begun {
 		return nil
@@ -270,7 +294,12 @@ func (s *canary) back(ctx context.Context) error {
 	if err := s.claim(ctx); err != nil {
 		return err
 	}
-	if s.at.Phase != switching {
+	stable, err := s.deployment(ctx, s.at.Old)
+	if err != nil {
+		return err
+	}
+	atOnce := s.at.Phase != switching && stable != nil
+	if atOnce {
 		if err := s.clear(ctx, t); err != nil {
 			return err
 		}
@@ -280,16 +309,17 @@ func (s *canary) back(ctx context.Context) error {
 		return err
 	}
 	if r != nil && r.Now.By == s.by() {
-		if _, err := s.restore(ctx, s.withoutTraffic(*r)); err != nil {
+		after, _, err := s.restore(ctx, s.withoutTraffic(*r))
+		if err != nil {
 			return err
 		}
 		until, cancel := s.until(ctx, s.cfg.Now().Add(within(s.With, "ready_within")))
 		defer cancel()
-		if err := s.readyAgain(until, r.Before); err != nil {
+		if err := s.ready(until, after, s.Say); err != nil {
 			return err
 		}
 	}
-	if s.at.Phase == switching {
+	if !atOnce {
 		if err := s.clear(ctx, t); err != nil {
 			return err
 		}
@@ -297,7 +327,7 @@ func (s *canary) back(ctx context.Context) error {
 	if r == nil || r.Now.By != s.by() {
 		return nil
 	}
-	_, err = s.restore(ctx, *r)
+	_, _, err = s.restore(ctx, *r)
 	return err
 }
 

@@ -129,6 +129,31 @@ func (d *deploy) place() error {
 	return errors.Join(errs...)
 }
 
+// preflight refuses, before anything is written, what would be refused halfway:
+// objects of another environment, kinds that may not be read or watched.
+func (d *deploy) preflight(ctx context.Context) error {
+	var known []*unstructured.Unstructured
+	for _, u := range d.objects {
+		live, err := d.w.get(ctx, u)
+		if pipeline.Code(err) == "unknown_kind" {
+			continue // its definition comes with the manifests
+		}
+		if err == nil {
+			err = d.w.mayWrite(live)
+		}
+		if err != nil {
+			return err
+		}
+		known = append(known, u)
+	}
+	w, err := d.watch(ctx, known)
+	if err != nil {
+		return err
+	}
+	w.close()
+	return nil
+}
+
 // global reports whether objects of the kind belong to no namespace. What the
 // cluster does not know yet may be defined by the manifests themselves.
 func (d *deploy) global(u *unstructured.Unstructured) (bool, error) {
@@ -171,6 +196,15 @@ func (d *deploy) applyAll(ctx context.Context, objects []*unstructured.Unstructu
 		after = append(after, live)
 	}
 	return after, nil
+}
+
+// applyReady applies what the new pods may need, and returns when it is ready.
+func (d *deploy) applyReady(ctx context.Context, objects []*unstructured.Unstructured) error {
+	after, err := d.applyAll(ctx, objects)
+	if err != nil {
+		return err
+	}
+	return d.ready(ctx, after, d.Say)
 }
 
 // prune deletes what the step applied once and its manifests do not hold any more.

@@ -36,13 +36,15 @@ func TestMain(m *testing.M) { os.Exit(kube.Run(m, func(p *kube.Plane) { plane = 
 // room is a namespace with what one test does in it. The runners act as a
 // service account that may do no more than docs/kubernetes.md asks for.
 type room struct {
-	t         *testing.T
+	t         testing.TB
 	namespace string
 	clusters  *cluster.Clusters
 	files     files
 	fence     int64
 	sha       string
-	runner    func(context.Context, *pipeline.StepContext) (pipeline.Result, error) // behind `uses: fake`
+
+	clusterWide bool                                                                  // whether the operator's rule says so
+	runner      func(context.Context, *pipeline.StepContext) (pipeline.Result, error) // behind `uses: fake`
 }
 
 // files is a source: the same files at every commit.
@@ -73,7 +75,7 @@ func (f files) put(name, content string) {
 
 var rooms atomic.Int64
 
-func newRoom(t *testing.T) *room {
+func newRoom(t testing.TB) *room {
 	t.Helper()
 	r := &room{t: t, namespace: fmt.Sprintf("room-%d", rooms.Add(1)), files: files{&sync.Mutex{}, map[string]string{}}}
 	ctx := t.Context()
@@ -84,7 +86,7 @@ func newRoom(t *testing.T) *room {
 }
 
 // role is the one docs/kubernetes.md shows.
-func role(t *testing.T) []rbacv1.PolicyRule {
+func role(t testing.TB) []rbacv1.PolicyRule {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/kubernetes/deploy.yaml")
 	must(t, err)
@@ -114,7 +116,7 @@ func (r *room) connect(account string, wrap func(http.RoundTripper) http.RoundTr
 	must(r.t, os.WriteFile(file, []byte(plane.KubeconfigFor(token.Status.Token)), 0o600))
 	cs, err := cluster.New(cluster.Config{
 		Clusters: map[string]cluster.Access{"test": {Kubeconfig: file, QPS: 500}},
-		Allow:    []cluster.Rule{{Repo: "acme/*", Cluster: "test", Namespaces: []string{r.namespace}}},
+		Allow:    []cluster.Rule{{Repo: "acme/*", Cluster: "test", Namespaces: []string{r.namespace}, ClusterWide: r.clusterWide}},
 		Wrap:     wrap,
 	}, slog.New(slog.DiscardHandler))
 	must(r.t, err)
@@ -202,7 +204,7 @@ func (s *step) again() *step {
 	return n
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -45,6 +46,71 @@ func (d *deploy) podsGone(ctx context.Context, with map[string]string, of string
 			return fmt.Errorf("wait for the end of %s: %w", of, context.Cause(ctx))
 		}
 	}
+}
+
+// settled returns the label of the Deployment's pods, once all of them are of one
+// revision: that they can be told apart from those to come hangs on it.
+func (d *deploy) settled(ctx context.Context, name string) (hash string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.cfg.patience(), errTooLate)
+	defer cancel()
+	view, err := d.target.Watch(ctx, cluster.Deployments)
+	if err != nil {
+		return "", err
+	}
+	defer view.Close()
+	for {
+		changed := view.Changed()
+		if live := view.Get(name); live != nil && ofOneRevision(live) {
+			if hash, err = d.hashOf(ctx, live); hash != "" || err != nil {
+				return hash, err
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), errTooLate) {
+				return "", pipeline.Refuse("not_settled", "Deployment %s is exchanging its pods and does not get to an end, so those that have the traffic cannot be told apart. Roll out once with `strategy: rolling`.", name)
+			}
+			return "", fmt.Errorf("wait for %s: %w", name, context.Cause(ctx))
+		}
+	}
+}
+
+func ofOneRevision(deployment *unstructured.Unstructured) bool {
+	number := func(path ...string) int64 {
+		n, _, _ := unstructured.NestedInt64(deployment.Object, path...)
+		return n
+	}
+	return number("status", "observedGeneration") >= deployment.GetGeneration() && number("status", "updatedReplicas") == number("status", "replicas")
+}
+
+// free deletes the pods of a StatefulSet that hold up its way back: it exchanges
+// none before the one it waits for is ready, which that one never is. See
+// https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback.
+func (d *deploy) free(ctx context.Context, u *unstructured.Unstructured) error {
+	with, err := selectorOf(u)
+	if u.GetKind() != "StatefulSet" || err != nil || with == nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	pods := d.target.Typed.CoreV1().Pods(u.GetNamespace())
+	list, err := pods.List(ctx, metav1.ListOptions{LabelSelector: with.String()})
+	if err != nil {
+		return d.target.Explain("list the pods of "+u.GetName(), err)
+	}
+	stable, _, _ := unstructured.NestedString(u.Object, "status", "currentRevision")
+	for _, p := range list.Items {
+		if templateHash(p) == stable || !metav1.IsControlledBy(&p, u) || !hopeless(p) {
+			continue
+		}
+		err := pods.Delete(ctx, p.Name, *metav1.NewPreconditionDeleteOptions(string(p.UID)))
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			return d.target.Explain("delete the pod "+p.Name, err)
+		}
+		d.logf("Pod %s: deleted, because it cannot start and nothing goes on before it does", p.Name)
+	}
+	return nil
 }
 
 // nameOfOwner reports whether the pod belongs to a revision of the Deployment:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -58,7 +59,7 @@ func (d *deploy) healthy(ctx context.Context, deployment string) error {
 		return err
 	}
 	if live == nil {
-		return pipeline.Refuse("deployment_gone", "The Deployment %s was deleted by somebody.", deployment)
+		return gone(deployment)
 	}
 	until, cancel := d.until(ctx, d.cfg.Now().Add(d.cfg.patience()))
 	defer cancel()
@@ -111,6 +112,10 @@ func isReady(c corev1.PodCondition) bool {
 	return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 }
 
+func gone(deployment string) error {
+	return pipeline.Refuse("deployment_gone", "The Deployment %s was deleted by somebody.", deployment)
+}
+
 // watched are objects whose state is looked at whenever one of them changes.
 type watched struct {
 	d        *deploy
@@ -120,6 +125,7 @@ type watched struct {
 	sets     *cluster.View // ReplicaSets
 	change   chan struct{}
 	hopeless map[string]time.Time // pods that cannot start, since when
+	seen     map[*unstructured.Unstructured]bool
 }
 
 // waiting is an object that is not ready, and what the cluster says about it.
@@ -129,7 +135,7 @@ type waiting struct {
 }
 
 func (d *deploy) watch(ctx context.Context, objects []*unstructured.Unstructured) (*watched, error) {
-	w := &watched{d: d, objects: objects, views: map[*unstructured.Unstructured]*cluster.View{}, change: make(chan struct{}, 1), hopeless: map[string]time.Time{}}
+	w := &watched{d: d, objects: objects, views: map[*unstructured.Unstructured]*cluster.View{}, change: make(chan struct{}, 1), hopeless: map[string]time.Time{}, seen: map[*unstructured.Unstructured]bool{}}
 	kinds, err := d.kinds(objects)
 	if err != nil {
 		return nil, err
@@ -172,10 +178,16 @@ func (w *watched) close() {
 	}
 }
 
+const deleted = "somebody deleted it"
+
 // look says which objects are not ready, and the first that will not be.
 func (w *watched) look() (pending []waiting, failed *waiting) {
 	for _, u := range w.objects {
 		live := w.views[u].Get(u.GetName())
+		if live == nil && w.seen[u] {
+			return nil, &waiting{u, deleted}
+		}
+		w.seen[u] = live != nil
 		if live == nil || live.GetGeneration() < u.GetGeneration() {
 			pending = append(pending, waiting{u, "the cluster has not seen it yet"})
 			continue
@@ -184,8 +196,10 @@ func (w *watched) look() (pending []waiting, failed *waiting) {
 		switch {
 		case err != nil:
 			return nil, &waiting{live, err.Error()}
+		case result.Status == status.CurrentStatus && running(live):
+			pending = append(pending, waiting{live, "it runs"})
 		case result.Status == status.CurrentStatus:
-		case result.Status == status.FailedStatus:
+		case result.Status == status.FailedStatus && !outdated(u, live):
 			return nil, &waiting{live, result.Message}
 		default:
 			pending = append(pending, waiting{live, result.Message})
@@ -197,6 +211,33 @@ func (w *watched) look() (pending []waiting, failed *waiting) {
 		}
 	}
 	return pending, nil
+}
+
+// running reports whether a Job has begun and not ended, which is good enough
+// for kstatus; what comes after it may need what it does.
+func running(u *unstructured.Unstructured) bool {
+	suspended, _, _ := unstructured.NestedBool(u.Object, "spec", "suspend")
+	_, ended, _ := unstructured.NestedString(u.Object, "status", "completionTime")
+	return u.GetKind() == "Job" && groupOf(u.GetAPIVersion()) == "batch" && !suspended && !ended
+}
+
+// outdated reports whether what the cluster says of the progress is what it said
+// of the revision before: a Deployment that goes back to pods it has keeps its
+// ProgressDeadlineExceeded for a moment.
+func outdated(applied, live *unstructured.Unstructured) bool {
+	seen, _, _ := unstructured.NestedInt64(applied.Object, "status", "observedGeneration")
+	said := progressing(live)
+	return seen < applied.GetGeneration() && said != nil && equality.Semantic.DeepEqual(said, progressing(applied))
+}
+
+func progressing(u *unstructured.Unstructured) map[string]any {
+	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+	for _, c := range conditions {
+		if m, ok := c.(map[string]any); ok && m["type"] == "Progressing" {
+			return m
+		}
+	}
+	return nil
 }
 
 var errTooLate = errors.New("not ready in time")
@@ -262,7 +303,7 @@ func replicas(u *unstructured.Unstructured) (ready, want int64) {
 // notReady makes the error of an object that did not become ready.
 func notReady(u *unstructured.Unstructured, said string, why []string) error {
 	message := fmt.Sprintf("%s did not become ready: %s.", manifest.Name(u), strings.TrimSuffix(said, "."))
-	if ready, want := replicas(u); want > 0 {
+	if ready, want := replicas(u); want > 0 && said != deleted {
 		message = fmt.Sprintf("%s did not become ready: %d of %d pods are.", manifest.Name(u), ready, want)
 	}
 	if len(why) > 0 {

@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -190,11 +192,9 @@ func (r revision) names() []object {
 func (d *deploy) by() string { return string(cmp.Or(d.Run.Reverts, d.Run.ID)) + "/" + d.Step.Name }
 
 // restore brings back what there was before: objects are applied as they were,
-// those that were not there are deleted. It returns the names of what it could
-// not bring back.
-func (d *deploy) restore(ctx context.Context, r record) (left []string, err error) {
-	w := d.w
-	w.force = true // what is taken back was ours to take
+// those that were not there are deleted. It returns what it applied, and the
+// names of what it could not bring back.
+func (d *deploy) restore(ctx context.Context, r record) (after []*unstructured.Unstructured, left []string, err error) {
 	before := r.Before
 	var objects []*unstructured.Unstructured
 	for _, o := range before.Objects {
@@ -208,10 +208,11 @@ func (d *deploy) restore(ctx context.Context, r record) (left []string, err erro
 	}
 	manifest.Sort(objects)
 	for _, u := range objects {
-		_, did, err := w.apply(ctx, u)
+		live, did, err := d.applyBack(ctx, u)
 		if err != nil {
-			return left, err
+			return after, left, err
 		}
+		after = append(after, live)
 		d.logf("%s: %s, as it was before", manifest.Name(u), did)
 	}
 	for _, o := range slices.Backward(r.Now.Objects) {
@@ -219,13 +220,49 @@ func (d *deploy) restore(ctx context.Context, r record) (left []string, err erro
 		if !absent || o.Kind == "CustomResourceDefinition" || o.Kind == "Namespace" || o.Kind == "PersistentVolumeClaim" {
 			continue // what holds data of others stays
 		}
-		if err := w.remove(ctx, o.stub()); err != nil {
-			return left, err
+		if err := d.w.remove(ctx, o.stub()); err != nil {
+			return after, left, err
 		}
 		d.logf("%s %s: deleted, because it was not there before", o.Kind, o.Name)
 	}
 	r.Now.Good = false
-	return left, d.writeRecord(ctx, r)
+	return after, left, d.writeRecord(ctx, r)
+}
+
+// applyBack applies an object as it was. What others set meanwhile stays theirs,
+// and what is as it was needs no right to be written.
+func (d *deploy) applyBack(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, change, error) {
+	live, did, err := d.w.apply(ctx, u)
+	switch pipeline.Code(err) {
+	case "field_conflict":
+		w := d.w
+		w.force = true // what is left to conflict was ours to take
+		return w.apply(ctx, yielding(u, err))
+	case "forbidden", "invalid_manifest":
+		if live, readErr := d.w.get(ctx, u); readErr == nil && live != nil && holds(live, u) {
+			return live, unchanged, nil
+		}
+	}
+	return live, did, err
+}
+
+// yielding is the object without the fields that others hold, as far as they
+// are not part of a list.
+func yielding(u *unstructured.Unstructured, err error) *unstructured.Unstructured {
+	u = u.DeepCopy()
+	for _, c := range fieldConflicts(err) {
+		if path := strings.TrimPrefix(c.Field, "."); !strings.Contains(path, "[") {
+			unstructured.RemoveNestedField(u.Object, strings.Split(path, ".")...)
+		}
+	}
+	return u
+}
+
+// holds reports whether all that the manifest says is so.
+func holds(live, u *unstructured.Unstructured) bool {
+	text, err := u.MarshalJSON() // a record's numbers are not of the types a server's are
+	var said unstructured.Unstructured
+	return err == nil && said.UnmarshalJSON(text) == nil && apiequality.Semantic.DeepDerivative(bare(&said), bare(live))
 }
 
 const maxRecord = 900 << 10 // a ConfigMap holds 1 MiB, and base64 is a third more

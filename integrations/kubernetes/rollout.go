@@ -80,7 +80,10 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 		return pipeline.Result{}, err
 	}
 	var res pipeline.Result
-	if err = d.read(ctx); err == nil {
+	if err = d.read(ctx); err == nil && !at.Begun {
+		err = d.preflight(ctx)
+	}
+	if err == nil {
 		res, err = s.forward(ctx)
 	}
 	stopped := ctx.Err() != nil

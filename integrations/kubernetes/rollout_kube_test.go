@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,7 +48,13 @@ func with2(strategy string, more map[string]any) map[string]any {
 // roll runs the step to its end, with a new call whenever it asks for one.
 func (r *room) roll(s *step) (pipeline.Result, error) {
 	r.t.Helper()
-	ctx := within10s(r.t)
+	return r.rollFor(s, 30*time.Second)
+}
+
+func (r *room) rollFor(s *step, patience time.Duration) (pipeline.Result, error) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
 	for {
 		s.Now = time.Now()
 		res, err := rollout{r.config()}.Run(ctx, s.StepContext)
@@ -57,12 +64,12 @@ func (r *room) roll(s *step) (pipeline.Result, error) {
 		if res.Checkpoint != nil {
 			s.Checkpoint = res.Checkpoint
 		}
-		pause(r.t, res.RetryAfter)
+		pause(r.t, max(res.RetryAfter, 10*time.Millisecond))
 		s = s.again()
 	}
 }
 
-func pause(t *testing.T, d time.Duration) {
+func pause(t testing.TB, d time.Duration) {
 	select {
 	case <-time.After(min(d, time.Second)):
 	case <-t.Context().Done():

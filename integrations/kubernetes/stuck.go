@@ -54,7 +54,10 @@ func (w *watched) newestHash(u *unstructured.Unstructured, pods []corev1.Pod) st
 	if len(pods) == 0 {
 		return ""
 	}
-	return templateHash(slices.MaxFunc(pods, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) }))
+	return templateHash(slices.MaxFunc(pods, func(a, b corev1.Pod) int {
+		// Times of creation are whole seconds; of two the one in trouble is meant.
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(min(len(trouble(a)), 1), min(len(trouble(b)), 1)))
+	}))
 }
 
 // deploymentHash is that of the Deployment's newest ReplicaSet.
@@ -234,7 +237,8 @@ func (d *deploy) events(ctx context.Context, u *unstructured.Unstructured, pods 
 	}
 	var found []corev1.Event
 	for _, e := range list.Items {
-		owned := e.InvolvedObject.Kind == "ReplicaSet" && strings.HasPrefix(e.InvolvedObject.Name, u.GetName()+"-")
+		hash, named := strings.CutPrefix(e.InvolvedObject.Name, u.GetName()+"-")
+		owned := e.InvolvedObject.Kind == "ReplicaSet" && named && !strings.Contains(hash, "-")
 		if (owned || slices.Contains(about, e.InvolvedObject.Name)) && time.Since(eventTime(e)) < time.Hour {
 			found = append(found, e)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,7 +31,7 @@ func (t Target) Explain(doing string, err error) error {
 	case !errors.As(err, &status):
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	said := strings.TrimSuffix(status.Status().Message, ".")
+	said := large.ReplaceAllString(strings.TrimSuffix(strings.Join(strings.Fields(status.Status().Message), " "), "."), "Invalid value: ...: ")
 	explain := func(code, format string, args ...any) error {
 		return &pipeline.Error{Code: code, Err: err, Message: fmt.Sprintf(format, args...)}
 	}
@@ -41,13 +42,25 @@ func (t Target) Explain(doing string, err error) error {
 		return explain("forbidden", "shipmate may not do this in the namespace %s (%s): %s. Its Role there lacks that verb; `shipmate doctor` lists what is missing.", t, doing, said)
 	case apierrors.IsUnauthorized(err):
 		return explain("unauthorized", "The cluster %s does not accept shipmate's credentials (%s). The operator has to renew them.", t.Name, doing)
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), strings.Contains(said, "field not declared in schema"): // the last is said with a 500
+	case apierrors.IsInvalid(err) && fixed.MatchString(said):
+		return explain("invalid_manifest", "The cluster %s refuses it (%s): %s. It can only be set when the object is made: give it another name, or delete the old one first.", t.Name, doing, said)
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), strings.Contains(said, untyped):
 		return explain("invalid_manifest", "The cluster %s refuses it (%s): %s.", t.Name, doing, said)
 	case apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err), apierrors.IsInternalError(err), apierrors.IsServiceUnavailable(err):
 		return pipeline.Temporary(explain("cluster_busy", "The cluster %s could not do it right now (%s): %s. It is tried again.", t.Name, doing, said))
 	}
 	return explain("cluster_refused_it", "The cluster %s answered (%s): %s.", t.Name, doing, said)
 }
+
+// untyped begins what API servers say of an apply with a field that is unknown
+// or of another type; for one reason or another it is a 500.
+const untyped = "failed to create typed patch object"
+
+// large is a value that is shown whole, such as a pod template.
+var large = regexp.MustCompile(`Invalid value: \{.{200,}\}: `)
+
+// fixed is what API servers say of fields that cannot be changed.
+var fixed = regexp.MustCompile(`field is immutable|may not change once set|may not be changed|updates to \S+ spec for fields other than`)
 
 // unreachable: nothing came back that an API server would say.
 func unreachable(err error) bool {

@@ -54,7 +54,8 @@ var state = []Need{
 }
 
 var needs = map[Feature][]Need{
-	ForDeploy: slices.Concat(workloads, state),
+	// The pods of a StatefulSet whose rollout is taken back have to be deleted.
+	ForDeploy: slices.Concat(workloads, state, []Need{{"", "pods", []string{"delete"}}}),
 	ForJobs: {
 		{"", "pods", look},
 		{"", "pods/portforward", []string{"create", "get"}}, // a WebSocket asks for both
