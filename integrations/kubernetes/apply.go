@@ -65,7 +65,7 @@ func (d *deploy) bring(ctx context.Context, r record, until time.Time) (pipeline
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	return pipeline.Result{Done: true, Message: fmt.Sprintf("%s in %s.", count(len(after), "object is ready", "objects are ready"), d.target), Summary: d.table(after), Images: manifest.Images(d.objects)}, nil
+	return pipeline.Result{Done: true, Message: fmt.Sprintf("%s in %s.", count(len(after), "object is ready", "objects are ready"), d.target), Summary: d.table(after), Images: d.running(ctx, manifest.Images(d.objects))}, nil
 }
 
 // begin is a step's checkpoint before its first change.

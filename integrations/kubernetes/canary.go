@@ -264,7 +264,7 @@ func (s *canary) promote(ctx context.Context, p parts, t traffic, r record) (pip
 	if err := s.finish(ctx, r); err != nil {
 		return pipeline.Result{}, err
 	}
-	return pipeline.Result{Done: true, Images: s.images(p), Message: fmt.Sprintf("%s has all the traffic of %s, after %s.", s.at.Old, s.at.Service, count(s.at.Step, "canary step", "canary steps"))}, nil
+	return pipeline.Result{Done: true, Images: s.images(ctx, p), Message: fmt.Sprintf("%s has all the traffic of %s, after %s.", s.at.Old, s.at.Service, count(s.at.Step, "canary step", "canary steps"))}, nil
 }
 
 // clear gives all traffic to the stable pods and removes the canary.

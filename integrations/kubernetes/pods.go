@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
+	"github.com/shipmate/shipmate/integrations/kubernetes/manifest"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -118,4 +122,44 @@ func (d *deploy) free(ctx context.Context, u *unstructured.Unstructured) error {
 func nameOfOwner(pod *unstructured.Unstructured, deployment string) bool {
 	hash := pod.GetLabels()[hashLabel]
 	return slices.ContainsFunc(pod.GetOwnerReferences(), func(o metav1.OwnerReference) bool { return o.Name == deployment+"-"+hash })
+}
+
+// running are the images with the digests that nodes found for them, where
+// pods tell: a tag may lead elsewhere tomorrow.
+func (d *deploy) running(ctx context.Context, images []string) []string {
+	view, err := d.target.Watch(ctx, cluster.Pods)
+	if err != nil {
+		d.logf("the digests of images could not be asked: %s", pipeline.Message(err))
+		return images
+	}
+	defer view.Close()
+	return digested(images, decodePods(view.List(labels.SelectorFromSet(labels.Set{}))))
+}
+
+func digested(images []string, pods []corev1.Pod) []string {
+	// Of two pods with one tag and different digests the younger one counts.
+	slices.SortStableFunc(pods, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	found := map[string]string{}
+	for _, p := range pods {
+		for _, c := range p.Spec.Containers {
+			if _, digest, ok := strings.Cut(statusOf(p, c.Name).ImageID, "@"); ok {
+				found[c.Image] = manifest.WithoutTag(c.Image) + "@" + digest
+			}
+		}
+	}
+	out := slices.Clone(images)
+	for i, image := range out {
+		if with, ok := found[image]; ok && !strings.Contains(image, "@") {
+			out[i] = with
+		}
+	}
+	return out
+}
+
+func statusOf(p corev1.Pod, container string) corev1.ContainerStatus {
+	i := slices.IndexFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == container })
+	if i < 0 {
+		return corev1.ContainerStatus{}
+	}
+	return p.Status.ContainerStatuses[i]
 }

@@ -88,8 +88,8 @@ func (p *parts) choose(services []*unstructured.Unstructured, with map[string]an
 }
 
 // images are all that run because of the rollout.
-func (d *deploy) images(p parts) []string {
-	return manifest.Images(append(slices.Clone(p.others), p.deployment))
+func (d *deploy) images(ctx context.Context, p parts) []string {
+	return d.running(ctx, manifest.Images(append(slices.Clone(p.others), p.deployment)))
 }
 
 func names(objects []*unstructured.Unstructured) string {

@@ -17,7 +17,7 @@ func setImages(objects []*unstructured.Unstructured, images map[string]string) e
 	for _, u := range objects {
 		EachContainer(u, func(c map[string]any) {
 			image, _ := c["image"].(string)
-			name := withoutTag(image)
+			name := WithoutTag(image)
 			all = append(all, name)
 			if to, ok := images[name]; ok {
 				c["image"], used[name] = to, true
@@ -89,8 +89,8 @@ func podSpec(u *unstructured.Unstructured) map[string]any {
 	return m
 }
 
-// withoutTag is the name of an image: "host:5000/shop:1@sha256:..." is "host:5000/shop".
-func withoutTag(image string) string {
+// WithoutTag is the name of an image: "host:5000/shop:1@sha256:..." is "host:5000/shop".
+func WithoutTag(image string) string {
 	image, _, _ = strings.Cut(image, "@")
 	if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
 		image = image[:i]

@@ -160,7 +160,7 @@ func TestWithoutTag(t *testing.T) {
 		"shop": "shop", "shop:1": "shop", "acme/shop:1": "acme/shop", "host:5000/shop": "host:5000/shop",
 		"host:5000/shop:1": "host:5000/shop", "host:5000/shop:1@sha256:beef": "host:5000/shop", "shop@sha256:beef": "shop",
 	} {
-		if got := withoutTag(image); got != want {
+		if got := WithoutTag(image); got != want {
 			t.Errorf("%s: %s, want %s", image, got, want)
 		}
 	}
