@@ -23,7 +23,8 @@ test:
 # Against a real Kubernetes. Its servers are built from Go modules the first
 # time, which takes some ten minutes; see test/kube.
 test-kube:
-	go test -race -tags kube -p 1 -timeout 20m ./test/kube ./integrations/... ./test/chart/... ./cmd/shipmate
+	go test -race -tags kube -p 1 -timeout 20m ./test/kube ./integrations/kubernetes/... ./integrations/helm ./test/chart ./cmd/shipmate
+	go test -race -tags kube -p 1 -timeout 20m -run 'TestKubernetes|TestScriptsInPods' ./test/e2e
 
 check: $(GOLANGCI) $(DEADCODE)
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
@@ -39,6 +40,8 @@ crash:
 
 bench:
 	cd test/bench && go run .
+	go test -tags kube -run '^$$' -bench . ./integrations/kubernetes # readiness and the switch back, beside what the API server needs for it
+	SHIPMATE_JOBS=500 go test -tags kube -count 1 -run ManyJobs -v ./integrations/kubernetes/job
 
 # Every fuzz target for a moment; FUZZTIME=10m make fuzz for longer.
 FUZZTIME ?= 20s
