@@ -272,8 +272,9 @@ func (s *blueGreen) claimOld(ctx context.Context) error {
 	if old == nil {
 		return pipeline.Refuse("cannot_revert", "The old pods of %s are gone, so the traffic cannot go back to them.", s.at.Old)
 	}
+	wanted, _, _ := unstructured.NestedInt64(old.Object, "spec", "replicas")
 	ready, _, _ := unstructured.NestedInt64(old.Object, "status", "readyReplicas")
-	if ready == 0 {
+	if ready == 0 || wanted == 0 {
 		return pipeline.Refuse("cannot_revert", "%s has no pod that is ready, so the traffic cannot go back to it.", s.at.Old)
 	}
 	return nil

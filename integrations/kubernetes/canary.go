@@ -284,8 +284,11 @@ func (s *canary) clear(ctx context.Context, t traffic) error {
 // back gives all traffic to what was stable before. Unless the stable pods are
 // being exchanged already, or are gone, that is the first thing it does.
 func (s *canary) back(ctx context.Context) error {
-	if !s.at.Begun {
+	switch {
+	case !s.at.Begun:
 		return nil
+	case s.at.Strategy == rollingStrategy: // there was nothing to compare with
+		return (&rolling{s.deploy, s.at}).back(ctx)
 	}
 	t, err := s.traffic()
 	if err != nil {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/pipeline"
@@ -214,6 +216,14 @@ type state struct {
 	Step     int              `json:"step,omitempty"`     // canary: index of the weight
 	Due      time.Time        `json:"due,omitzero"`       // canary: end of the pause
 	Children map[string]child `json:"children,omitempty"` // steps within the step
+	Retired  []retired        `json:"retired,omitempty"`  // rolling: what blue-green had left
+}
+
+// retired is a Deployment of a colour whose pods were taken away.
+type retired struct {
+	Name     string `json:"name"`
+	Colour   string `json:"colour"`
+	Replicas int64  `json:"replicas"`
 }
 
 // phase is how far a rollout is; they follow in this order.
@@ -271,6 +281,14 @@ func (s *rolling) retireColours(ctx context.Context) error {
 	if err != nil {
 		return s.target.Explain("list the Deployments", err)
 	}
+	for _, u := range list.Items {
+		if n, _, _ := unstructured.NestedInt64(u.Object, "spec", "replicas"); n > 0 {
+			s.at.Retired = append(s.at.Retired, retired{u.GetName(), u.GetLabels()[colourLabel], n})
+		}
+	}
+	if err := s.save(ctx, s.at); err != nil {
+		return err
+	}
 	for i := range list.Items {
 		if err := s.w.retire(ctx, &list.Items[i]); err != nil {
 			return err
@@ -279,9 +297,42 @@ func (s *rolling) retireColours(ctx context.Context) error {
 	return nil
 }
 
+// revive brings the pods back that had the traffic by blue-green, before the
+// Service leads to no others.
+func (s *rolling) revive(ctx context.Context) error {
+	r, err := s.readRecord(ctx)
+	if err != nil || r == nil || r.Now.By != s.by() {
+		return err
+	}
+	var up []*unstructured.Unstructured
+	for _, old := range s.at.Retired {
+		if !slices.ContainsFunc(r.Before.Objects, func(o object) bool {
+			return o.Kind == "Service" && stringMap(&unstructured.Unstructured{Object: o.Manifest}, "spec", "selector")[colourLabel] == old.Colour
+		}) {
+			continue
+		}
+		u, err := s.w.update(ctx, s.stub("apps/v1", "Deployment", old.Name), func(live *unstructured.Unstructured) bool {
+			return unstructured.SetNestedField(live.Object, old.Replicas, "spec", "replicas") == nil
+		})
+		if err != nil {
+			return err
+		}
+		if u == nil {
+			return pipeline.Refuse("cannot_revert", "The old pods of %s are gone, so the traffic cannot go back to them.", old.Name)
+		}
+		up = append(up, u)
+	}
+	ctx, cancel := s.until(ctx, s.cfg.Now().Add(within(s.With, "ready_within")))
+	defer cancel()
+	return s.ready(ctx, up, s.Say)
+}
+
 func (s *rolling) back(ctx context.Context) error {
 	if !s.at.Begun {
 		return nil
+	}
+	if err := s.revive(ctx); err != nil {
+		return err
 	}
 	_, err := s.undo(ctx)
 	return err
