@@ -229,14 +229,15 @@ func TestStrategiesInEveryOrder(t *testing.T) {
 	}
 }
 
-// generations are the Deployments, and where the Service leads to.
+// generations are the Deployments, with their pods and versions, and where the
+// Service leads to.
 func (r *room) generations() []string {
 	r.t.Helper()
 	out := []string{fmt.Sprint(r.ledTo("shop"))}
 	list, err := plane.Client.AppsV1().Deployments(r.namespace).List(r.t.Context(), metav1.ListOptions{})
 	must(r.t, err)
 	for _, d := range list.Items {
-		out = append(out, fmt.Sprint(d.Name, " ", d.Generation))
+		out = append(out, fmt.Sprint(d.Name, " ", *d.Spec.Replicas, " ", d.Spec.Template.Spec.Containers[0].Image))
 	}
 	return out
 }
@@ -247,9 +248,14 @@ func TestAnAPIServerThatIsAwayForAWhile(t *testing.T) {
 	for _, strategy := range []string{"rolling", "blue-green", "canary"} {
 		t.Run(strategy, func(t *testing.T) {
 			r := newRoom(t)
-			r.version(4, "v1")
-			r.mustRoll(with2(strategy, nil))
-			r.version(4, "v2")
+			patient := func(tag string) { // controllers come back later than the server
+				r.files.put("deploy/shop.yaml", strings.Replace(fmt.Sprintf(shop, 4, tag, tag), "progressDeadlineSeconds: 5", "progressDeadlineSeconds: 60", 1))
+			}
+			patient("v1")
+			if res, err := r.rollFor(r.newStep(with2("rolling", nil)), time.Minute); err != nil || res.State == pipeline.Failed {
+				t.Fatal(err, res)
+			}
+			patient("v2")
 			more := map[string]any{}
 			if strategy == "canary" {
 				more["steps"] = twoShares

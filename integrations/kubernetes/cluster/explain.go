@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -38,6 +39,8 @@ func (t Target) Explain(doing string, err error) error {
 	switch {
 	case apierrors.IsForbidden(err) && strings.Contains(said, "exceeded quota"):
 		return explain("quota_exceeded", "The namespace %s has no room for this (%s): %s. Ask for less, or for a larger ResourceQuota.", t, doing, said)
+	case apierrors.IsForbidden(err) && t.starting():
+		return pipeline.Temporary(explain("cluster_busy", "The cluster %s has just started and does not know yet who may do what (%s). It is tried again.", t.Name, doing))
 	case apierrors.IsForbidden(err):
 		return explain("forbidden", "shipmate may not do this in the namespace %s (%s): %s. Its Role there lacks that verb; `shipmate doctor` lists what is missing.", t, doing, said)
 	case apierrors.IsUnauthorized(err):
@@ -58,6 +61,29 @@ const untyped = "failed to create typed patch object"
 
 // large is a value that is shown whole, such as a pod template.
 var large = regexp.MustCompile(`Invalid value: \{.{200,}\}: `)
+
+// starting reports whether the API server has not read its rules yet: until then
+// it forbids everything. It is asked for its readiness, which anybody may see;
+// a cluster that forbids even that is given a few seconds.
+func (t Target) starting() bool {
+	if t.Typed == nil {
+		return false
+	}
+	const patience = 5 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for first := true; ; first = false {
+		err := t.Typed.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+		if err == nil {
+			return !first
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return !apierrors.IsForbidden(err)
+		}
+	}
+}
 
 // fixed is what API servers say of fields that cannot be changed.
 var fixed = regexp.MustCompile(`field is immutable|may not change once set|may not be changed|updates to \S+ spec for fields other than`)
