@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -116,21 +112,9 @@ func (w writer) apply(ctx context.Context, u *unstructured.Unstructured) (after 
 		if err := w.mayWrite(live); err != nil {
 			return nil, "", err
 		}
-		switch {
-		case live == nil && !w.dryRun:
-			after, err = w.create(ctx, u)
-		case live != nil:
-			if live, err = w.migrate(ctx, live); err != nil {
-				break
-			}
-			u.SetResourceVersion(live.GetResourceVersion())
-			fallthrough
-		default:
-			after, err = w.patchApply(ctx, u)
-		}
+		after, err = w.send(ctx, live, u)
 		switch {
 		case stale(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err) && live != nil:
-			u.SetResourceVersion("")
 			continue // somebody wrote in between: look again
 		case w.dryRun && ourOwn(err):
 			w.force = true // what migrate would have made ours
@@ -145,6 +129,22 @@ func (w writer) apply(ctx context.Context, u *unstructured.Unstructured) (after 
 		return after, changed, nil
 	}
 	return nil, "", w.busy(u)
+}
+
+// send makes the object, or applies it to the version that was read.
+func (w writer) send(ctx context.Context, live, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if live == nil && !w.dryRun {
+		u.SetResourceVersion("")
+		return w.create(ctx, u)
+	}
+	if live != nil {
+		live, err := w.migrate(ctx, live)
+		if err != nil {
+			return nil, err
+		}
+		u.SetResourceVersion(live.GetResourceVersion())
+	}
+	return w.patchApply(ctx, u)
 }
 
 // create makes an object that must not be there yet: server-side apply would
@@ -329,127 +329,4 @@ func (w writer) retire(ctx context.Context, u *unstructured.Unstructured) error 
 
 func (w writer) busy(u *unstructured.Unstructured) error {
 	return pipeline.Temporary(pipeline.Refuse("cluster_busy", "%s changes faster than it can be written. It is tried again.", manifest.Name(u)))
-}
-
-// mark makes the object one of ours.
-func (w writer) mark(u *unstructured.Unstructured) {
-	w.stamp(u)
-	labels := u.GetLabels()
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	labels[setLabel] = w.set
-	u.SetLabels(labels)
-}
-
-func (w writer) stamp(u *unstructured.Unstructured) {
-	notes := u.GetAnnotations()
-	if notes == nil {
-		notes = map[string]string{}
-	}
-	notes[fenceAnnotation] = w.whose + ":" + strconv.FormatInt(w.fence, 10)
-	u.SetAnnotations(notes)
-}
-
-// mayWrite refuses a call that has been overtaken, and objects of somebody else.
-func (w writer) mayWrite(live *unstructured.Unstructured) error {
-	if live == nil {
-		return nil
-	}
-	whose, fence, ok := readFence(live)
-	switch {
-	case !ok:
-		return nil
-	case whose != w.whose && !w.force:
-		return pipeline.Refuse("other_owner", "%s is deployed by another environment of shipmate (repository id and environment: %s). Give it another name, or say `force: true` to take it over.", manifest.Name(live), whose)
-	case whose == w.whose && fence > w.fence && !w.dryRun: // a plan is made before a run has a fence
-		return &pipeline.Error{Code: "fenced", Err: pipeline.ErrLeaseLost, Message: fmt.Sprintf("A later call of shipmate has been at %s, so this one stops and changes nothing.", manifest.Name(live))}
-	}
-	return nil
-}
-
-func readFence(u *unstructured.Unstructured) (whose string, fence int64, ok bool) {
-	note := u.GetAnnotations()[fenceAnnotation]
-	i := strings.LastIndexByte(note, ':')
-	if i < 0 {
-		return "", 0, false
-	}
-	n, err := strconv.ParseInt(note[i+1:], 10, 64)
-	return note[:i], n, err == nil
-}
-
-// stale reports whether a write was refused because the object had changed.
-// Fields of another manager are a conflict too, but one that stays.
-func stale(err error) bool { return apierrors.IsConflict(err) && len(fieldConflicts(err)) == 0 }
-
-// fieldConflicts are the fields other managers hold, as the server names them.
-func fieldConflicts(err error) []metav1.StatusCause {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || status.Status().Details == nil {
-		return nil
-	}
-	var causes []metav1.StatusCause
-	for _, c := range status.Status().Details.Causes {
-		if c.Type == metav1.CauseTypeFieldManagerConflict {
-			causes = append(causes, c)
-		}
-	}
-	return causes
-}
-
-// ourOwn reports whether the only other manager is ourselves, by an update.
-func ourOwn(err error) bool {
-	held := fieldConflicts(err)
-	return len(held) > 0 && !slices.ContainsFunc(held, func(c metav1.StatusCause) bool { return holder(c) != fieldManager })
-}
-
-// holder is the manager that has the field: the message is
-// `conflict with "kubectl" using apps/v1`.
-func holder(c metav1.StatusCause) string {
-	who, _, _ := strings.Cut(strings.TrimPrefix(c.Message, "conflict with "), " using ")
-	who, _, _ = strings.Cut(strings.Trim(who, `"`), `" `)
-	return who
-}
-
-func (w writer) explain(doing string, u *unstructured.Unstructured, err error) error {
-	causes := fieldConflicts(err)
-	if len(causes) == 0 {
-		return w.target.Explain(doing, err)
-	}
-	var held []string
-	for _, c := range causes {
-		held = append(held, fmt.Sprintf("%s (set by %s)", strings.TrimPrefix(c.Field, "."), holder(c)))
-	}
-	return &pipeline.Error{Code: "field_conflict", Err: err, Message: fmt.Sprintf(
-		"Others manage fields of %s that the manifest sets too: %s. Take these fields out of the manifest, or say `force: true` to take them over.",
-		manifest.Name(u), strings.Join(held, ", "))}
-}
-
-// same reports whether a write changed nothing but our own marks.
-func same(before, after *unstructured.Unstructured) bool {
-	return apiequality.Semantic.DeepEqual(bare(before), bare(after))
-}
-
-// bare is what people wrote, without what the server and we keep about it.
-func bare(u *unstructured.Unstructured) map[string]any {
-	u = u.DeepCopy()
-	for _, field := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"} {
-		unstructured.RemoveNestedField(u.Object, "metadata", field)
-	}
-	notes := u.GetAnnotations()
-	for _, note := range []string{fenceAnnotation, "deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration", "deprecated.daemonset.template.generation"} {
-		delete(notes, note)
-	}
-	u.SetAnnotations(notes)
-	labels := u.GetLabels()
-	delete(labels, setLabel)
-	u.SetLabels(labels)
-	if len(notes) == 0 {
-		unstructured.RemoveNestedField(u.Object, "metadata", "annotations")
-	}
-	if len(labels) == 0 {
-		unstructured.RemoveNestedField(u.Object, "metadata", "labels")
-	}
-	delete(u.Object, "status")
-	return u.Object
 }
