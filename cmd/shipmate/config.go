@@ -128,8 +128,14 @@ func loadConfig(path string, getenv func(string) (string, bool)) (Config, error)
 		if err != nil {
 			return c, err
 		}
-		if err := yaml.UnmarshalWithOptions(src, &c, yaml.Strict()); err != nil {
+		var said any // a file that says nothing would set every default to nothing
+		if err := yaml.Unmarshal(src, &said); err != nil {
 			return c, fmt.Errorf("%s: %w", path, err)
+		}
+		if said != nil {
+			if err := yaml.UnmarshalWithOptions(src, &c, yaml.Strict()); err != nil {
+				return c, fmt.Errorf("%s: %w", path, err)
+			}
 		}
 	}
 	if err := c.environment(getenv); err != nil {
