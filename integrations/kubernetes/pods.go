@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -50,6 +49,26 @@ func (d *deploy) podsGone(ctx context.Context, with map[string]string, of string
 			return fmt.Errorf("wait for the end of %s: %w", of, context.Cause(ctx))
 		}
 	}
+}
+
+// readyPods asks the server which of the workload's pods are ready.
+func (d *deploy) readyPods(ctx context.Context, u *unstructured.Unstructured) (ready int64, pods []corev1.Pod, err error) {
+	with, err := selectorOf(u)
+	if err != nil || with == nil {
+		return 0, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	list, err := d.target.Typed.CoreV1().Pods(u.GetNamespace()).List(ctx, metav1.ListOptions{LabelSelector: with.String()})
+	if err != nil {
+		return 0, nil, d.target.Explain("list the pods of "+u.GetName(), err)
+	}
+	for _, p := range list.Items {
+		if p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue }) {
+			ready++
+		}
+	}
+	return ready, list.Items, nil
 }
 
 // settled returns the label of the Deployment's pods, once all of them are of one

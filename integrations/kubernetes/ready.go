@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
@@ -63,53 +60,31 @@ func (d *deploy) healthy(ctx context.Context, deployment string) error {
 	}
 	until, cancel := d.until(ctx, d.cfg.Now().Add(d.cfg.patience()))
 	defer cancel()
-	if err := d.ready(until, []*unstructured.Unstructured{live}, nil); err != nil {
-		return err
-	}
-	return d.podsReady(until, live)
-}
-
-// podsReady asks the server for the pods themselves: what a Deployment says of
-// them comes a moment later, and traffic is about to be moved.
-func (d *deploy) podsReady(ctx context.Context, deployment *unstructured.Unstructured) error {
-	with, err := selectorOf(deployment)
-	if err != nil {
-		return err
-	}
-	want, _, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas")
-	view, err := d.target.Watch(ctx, cluster.Pods)
+	view, err := d.target.Watch(until, cluster.Pods)
 	if err != nil {
 		return err
 	}
 	defer view.Close()
+	want, _, _ := unstructured.NestedInt64(live.Object, "spec", "replicas")
 	for {
 		changed := view.Changed()
-		list, err := d.target.Typed.CoreV1().Pods(d.target.Namespace).List(ctx, metav1.ListOptions{LabelSelector: with.String()})
-		if err != nil {
-			return d.target.Explain("list the pods of "+deployment.GetName(), err)
+		if err := d.ready(until, []*unstructured.Unstructured{live}, nil); err != nil {
+			return err
 		}
-		ready := int64(0)
-		for _, p := range list.Items {
-			if p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, isReady) {
-				ready++
-			}
-		}
-		if ready >= want {
-			return nil
+		// What the Deployment says of its pods is a moment old.
+		ready, pods, err := d.readyPods(ctx, live)
+		if err != nil || ready >= want {
+			return err
 		}
 		select {
 		case <-changed:
-		case <-ctx.Done():
-			if errors.Is(context.Cause(ctx), errTooLate) {
-				return notReady(deployment, fmt.Sprintf("%d of its %d pods are ready", ready, want), sentences(list.Items))
+		case <-until.Done():
+			if !errors.Is(context.Cause(until), errTooLate) {
+				return context.Cause(until)
 			}
-			return context.Cause(ctx)
+			return notReady(live, fmt.Sprintf("%d of its %d pods are ready", ready, want), sentences(pods))
 		}
 	}
-}
-
-func isReady(c corev1.PodCondition) bool {
-	return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 }
 
 func gone(deployment string) error {
