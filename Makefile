@@ -23,8 +23,8 @@ test:
 # Against a real Kubernetes. Its servers are built from Go modules the first
 # time, which takes some ten minutes; see test/kube.
 test-kube:
-	go test -race -tags kube -p 1 -timeout 20m ./test/kube ./integrations/kubernetes/... ./integrations/helm ./test/chart ./cmd/shipmate
-	go test -race -tags kube -p 1 -timeout 20m -run 'TestKubernetes|TestScriptsInPods' ./test/e2e
+	go test -tags kube -p 1 -timeout 20m ./test/kube ./integrations/kubernetes/... ./integrations/helm ./test/chart ./cmd/shipmate
+	go test -tags kube -p 1 -timeout 20m -run 'TestKubernetes|TestScriptsInPods' ./test/e2e
 
 check: $(GOLANGCI) $(DEADCODE)
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
