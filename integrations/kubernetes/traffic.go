@@ -183,7 +183,13 @@ func (t routeTraffic) set(ctx context.Context, percent int64) error {
 
 // backends are the stable one and, with a share, the canary beside it.
 func (t routeTraffic) backends(old []any, percent int64) []any {
-	i := slices.IndexFunc(old, func(b any) bool { ref, _ := b.(map[string]any); return ref["name"] == t.at.Service })
+	at := func(name string) int {
+		return slices.IndexFunc(old, func(b any) bool { ref, _ := b.(map[string]any); return ref["name"] == name })
+	}
+	i := at(t.at.Service)
+	if percent == 0 && at(t.sideName()) < 0 {
+		return old // never split: its weight, which counts for nothing, stays too
+	}
 	stable, _ := old[max(i, 0)].(map[string]any)
 	stable = maps.Clone(stable)
 	stable["name"] = t.at.Service
