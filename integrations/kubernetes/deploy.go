@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -186,6 +187,7 @@ func (d *deploy) applyAll(ctx context.Context, objects []*unstructured.Unstructu
 			}
 			if i > 0 {
 				d.target.Mapper.Reset()
+				d.discovered(ctx, objects[i:])
 			}
 		}
 		live, did, err := d.w.apply(ctx, u)
@@ -196,6 +198,27 @@ func (d *deploy) applyAll(ctx context.Context, objects []*unstructured.Unstructu
 		after = append(after, live)
 	}
 	return after, nil
+}
+
+// discovered waits a little until the cluster lists the kinds of the objects: it
+// does so a moment after their definitions are established. What stays unknown
+// is refused where it is applied.
+func (d *deploy) discovered(ctx context.Context, objects []*unstructured.Unstructured) {
+	const patience = 10 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, u := range objects {
+		for {
+			if _, err := d.w.mapping(u.GroupVersionKind()); !meta.IsNoMatchError(err) {
+				break
+			}
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
 }
 
 // applyReady applies what the new pods may need, and returns when it is ready.

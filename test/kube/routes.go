@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -45,8 +46,8 @@ func (p *Plane) InstallHTTPRoutes(ctx context.Context) error {
 	if _, err := definitions.Create(ctx, crd, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("HTTPRoute: %w", err)
 	}
-	return until(30*time.Second, "HTTPRoutes can be listed", func() bool {
-		_, err := client.Resource(HTTPRoutes).List(ctx, metav1.ListOptions{})
-		return err == nil
+	return until(30*time.Second, "HTTPRoutes are known", func() bool {
+		_, resources, err := p.Client.Discovery().ServerGroupsAndResources()
+		return err == nil && slices.ContainsFunc(resources, func(l *metav1.APIResourceList) bool { return l.GroupVersion == HTTPRoutes.GroupVersion().String() })
 	}, p.logOf("apiserver"))
 }
