@@ -224,7 +224,7 @@ func (s *stage) inOrder(messages []slack.Message) {
 }
 
 func (s *stage) message(where string, m slack.Message, show func(key, text string)) {
-	if !m.Bot || m.Rendered == "Started." {
+	if !m.Bot || m.Rendered == "Started." || strings.HasPrefix(m.Rendered, "Undoing run ") {
 		return // whether that is said depends on who is faster
 	}
 	key := "slack " + m.Channel + m.TS
