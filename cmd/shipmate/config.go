@@ -79,6 +79,11 @@ type GitHub struct {
 // On reports whether the GitHub App is configured at all.
 func (g GitHub) On() bool { return g.AppID != 0 }
 
+// shared are secrets that every replica of the bot has, the newest first.
+func (g GitHub) shared() []pipeline.Secret {
+	return slices.DeleteFunc([]pipeline.Secret{g.WebhookSecret, g.PreviousSecret}, func(s pipeline.Secret) bool { return s.Reveal() == "" })
+}
+
 // Slack is the Slack app.
 type Slack struct {
 	BotToken       pipeline.Secret `yaml:"-"`

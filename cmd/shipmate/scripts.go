@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -62,8 +63,11 @@ func openScripts(cfg Config, gh githubSide, artifacts *artifact.Store, log *slog
 		}
 		return runners, nil
 	}
+	if len(cfg.GitHub.shared()) == 0 {
+		return scriptRunners{}, &usageError{errors.New("SHIPMATE_RUNNER: kubernetes needs GitHub, where the scripts come from; set SHIPMATE_GITHUB_APP_ID and its key and secret")}
+	}
 	runners.needs.Jobs, err = job.New(cfg.Kubernetes.Jobs, job.Needs{
-		Clusters: clusters, Source: gh.whole, Artifacts: artifacts, Dir: filepath.Join(cfg.DataDir, "jobs"), Logger: log, Now: time.Now,
+		Clusters: clusters, Keys: cfg.GitHub.shared(), Source: gh.whole, Artifacts: artifacts, Dir: filepath.Join(cfg.DataDir, "jobs"), Logger: log, Now: time.Now,
 	})
 	if err != nil {
 		return scriptRunners{}, &usageError{err}

@@ -144,7 +144,7 @@ func TestABotThatComesTooLate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := connect(w.at, cp).letGo(t.Context()); err != nil { // the dying bot's last word
+			if err := w.connect().letGo(t.Context()); err != nil { // the dying bot's last word
 				t.Fatal(err)
 			}
 			w.close()

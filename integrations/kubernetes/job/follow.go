@@ -35,7 +35,7 @@ func (w *work) follow(ctx context.Context, c script.Call, from int64) (pipeline.
 	out := &output{log: c.Log, at: from}
 	w.out = out
 	if w.link == nil {
-		w.link = connect(w.at, w.cp)
+		w.link = w.connect()
 	}
 	pause := time.Duration(0)
 	for {

@@ -45,9 +45,10 @@ type Source interface {
 	Checkout(ctx context.Context, repo pipeline.Repo, sha, dir string) error
 }
 
-// Needs is what a Runner works with. Clusters, Source, Artifacts and Dir must be given.
+// Needs is what a Runner works with. Clusters, Keys, Source, Artifacts and Dir must be given.
 type Needs struct {
 	Clusters  *cluster.Clusters
+	Keys      []pipeline.Secret // that all replicas of the bot have; the first is the newest
 	Source    Source
 	Artifacts *artifact.Store
 	Dir       string // checkouts lie in Dir/orders until they are sent
@@ -77,8 +78,8 @@ type attempt struct {
 
 // New checks the configuration and removes what an earlier process left in Dir.
 func New(cfg Config, with Needs) (*Runner, error) {
-	if with.Clusters == nil || with.Source == nil || with.Artifacts == nil || with.Dir == "" {
-		return nil, errors.New("job: Clusters, Source, Artifacts and Dir must be set")
+	if with.Clusters == nil || len(with.Keys) == 0 || with.Source == nil || with.Artifacts == nil || with.Dir == "" {
+		return nil, errors.New("job: Clusters, Keys, Source, Artifacts and Dir must be set")
 	}
 	if err := cfg.Check(with.Clusters.Names()); err != nil {
 		return nil, err
@@ -228,14 +229,14 @@ func (r *Runner) opened(ctx context.Context, err error) (pipeline.Result, error)
 }
 
 // checkpoint is what leads a later call to the Job of an earlier one, and once
-// its pod has its order to that pod. The token is good for nothing but this
-// pod's shim, and for that one needs the right to forward ports as well.
+// its pod has its order to that pod. What the shim knows the bot by is not in
+// it, see pass.go.
 type checkpoint struct {
 	Cluster   string    `json:"cluster"`
 	Namespace string    `json:"namespace"`
 	Job       string    `json:"job"`
 	JobUID    types.UID `json:"job_uid"`
-	Token     string    `json:"token"`
+	Pass      pass      `json:"pass"`
 	Created   time.Time `json:"created"`
 	Pod       string    `json:"pod,omitempty"`
 	PodUID    types.UID `json:"pod_uid,omitempty"` // that it has its order, and may have been told to go

@@ -51,9 +51,12 @@ env | sort`)
 	}
 	var cp checkpoint
 	_ = json.Unmarshal(res.Checkpoint, &cp)
-	for _, secret := range []string{"hunter-22", cp.Token, "greeting", "SHIPMATE_"} {
+	for _, secret := range []string{"hunter-22", cp.Pass.token(s.keys), "greeting", "SHIPMATE_"} {
 		if saw == "" || secret == "" || strings.Contains(saw, secret) {
 			t.Errorf("%q is in the spec of Job or pod: %s", secret, saw)
+		}
+		if strings.Contains(string(res.Checkpoint), secret) {
+			t.Errorf("%q is in the checkpoint: %s", secret, res.Checkpoint)
 		}
 	}
 	if err := r.Forget("r-1", "build", 1, c.Fence); err != nil {

@@ -15,7 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -25,12 +24,13 @@ type link struct {
 	token  string
 }
 
-func connect(t cluster.Target, cp checkpoint) *link {
-	return &link{token: cp.Token, client: &http.Client{Transport: &http.Transport{
+func (w *work) connect() *link {
+	t, pod := w.at, w.cp.Pod
+	return &link{token: w.cp.Pass.token(w.with.Keys), client: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 			defer cancel()
-			return dial(ctx, t, cp.Pod, shimPort)
+			return dial(ctx, t, pod, shimPort)
 		},
 		DisableCompression: true, MaxIdleConnsPerHost: 1, IdleConnTimeout: 20 * time.Second, ResponseHeaderTimeout: time.Minute,
 		ReadBufferSize: bufferSize, WriteBufferSize: bufferSize,

@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +29,7 @@ func (r *Runner) begin(ctx context.Context, c script.Call, before checkpoint) (p
 		return pipeline.Result{}, err
 	}
 	w, err := r.open(ctx, checkpoint{
-		Cluster: r.cfg.Cluster, Namespace: at.namespace, Job: jobName(c), Token: rand.Text(), Fence: c.Fence, Undo: c.Undo, Reruns: before.Reruns, LogBase: before.LogBase,
+		Cluster: r.cfg.Cluster, Namespace: at.namespace, Job: jobName(c), Pass: newPass(r.with.Keys[0]), Fence: c.Fence, Undo: c.Undo, Reruns: before.Reruns, LogBase: before.LogBase,
 	})
 	if err != nil {
 		return r.opened(ctx, err)
@@ -152,7 +151,7 @@ func (w *work) again(ctx context.Context, why string) (pipeline.Result, error) {
 // first word is the go. If anything fails before the checkpoint is saved, nothing has begun.
 func (w *work) release(ctx context.Context, c script.Call) (pipeline.Result, error) {
 	w.cp.Pod = w.last.Name
-	w.link = connect(w.at, w.cp)
+	w.link = w.connect()
 	err := w.send(ctx, c)
 	switch {
 	case ctx.Err() != nil:

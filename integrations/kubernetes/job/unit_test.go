@@ -273,3 +273,20 @@ func TestAPodWithoutALastWord(t *testing.T) {
 		t.Error("a container that was killed is taken for one whose end is known")
 	}
 }
+
+// A replica with an older or newer key beside the one a pod's pass was made
+// with opens its shim; one without it does not, and nothing stored does.
+func TestPassOfAPod(t *testing.T) {
+	older, newer, other := pipeline.NewSecret("older"), pipeline.NewSecret("newer"), pipeline.NewSecret("other")
+	p := newPass(older)
+	token := p.token([]pipeline.Secret{newer, older})
+	if hash(token) != p.Hash || token == p.Salt || token == p.Hash {
+		t.Errorf("%+v opens with %q", p, token)
+	}
+	if got := p.token([]pipeline.Secret{other}); got != "" {
+		t.Errorf("another key makes %q", got)
+	}
+	if newPass(older) == p {
+		t.Error("two pods have one pass")
+	}
+}

@@ -136,7 +136,7 @@ func (w *work) wait(ctx context.Context, pods, jobs <-chan struct{}, atMost time
 // call's that saved no checkpoint: nothing began in it, and it makes way.
 func (w *work) create(ctx context.Context, c script.Call, at site, timeout time.Duration) error {
 	for {
-		j, err := w.at.Typed.BatchV1().Jobs(w.cp.Namespace).Create(ctx, w.cfg.spec(c, at, hash(w.cp.Token), timeout), metav1.CreateOptions{})
+		j, err := w.at.Typed.BatchV1().Jobs(w.cp.Namespace).Create(ctx, w.cfg.spec(c, at, w.cp.Pass.Hash, timeout), metav1.CreateOptions{})
 		if err == nil {
 			w.cp.JobUID, w.cp.Created = j.UID, w.with.Now().UTC()
 			return nil

@@ -72,6 +72,7 @@ type world struct {
 	artifacts  *artifact.Store
 	cfg        Config
 	tree       map[string]string // of the commit
+	keys       []pipeline.Secret // of all bots
 }
 
 var worlds = struct {
@@ -93,7 +94,7 @@ func simulatedWorld(t *testing.T, nodes map[string]string) *world {
 	worlds.Unlock()
 	bucket := memblob.OpenBucket(nil)
 	t.Cleanup(func() { bucket.Close() })
-	s := &world{T: t, namespace: ns, artifacts: &artifact.Store{Bucket: bucket}, tree: map[string]string{"README": "hello\n"}}
+	s := &world{T: t, namespace: ns, artifacts: &artifact.Store{Bucket: bucket}, tree: map[string]string{"README": "hello\n"}, keys: []pipeline.Secret{pipeline.NewSecret("the key of these bots")}}
 	s.make()
 	s.cfg = Config{
 		Cluster: "test", Namespace: ns, Image: shipmateImage, DefaultImage: busyboxImage, PullPatience: 3 * time.Second, Grace: 2 * time.Second,
@@ -142,7 +143,7 @@ func (s *world) bot() *Runner {
 		s.Fatal(err)
 	}
 	s.Cleanup(clusters.Close)
-	r, err := New(s.cfg, Needs{Clusters: clusters, Source: s, Artifacts: s.artifacts, Dir: s.TempDir(), Logger: log})
+	r, err := New(s.cfg, Needs{Clusters: clusters, Keys: s.keys, Source: s, Artifacts: s.artifacts, Dir: s.TempDir(), Logger: log})
 	if err != nil {
 		s.Fatal(err)
 	}
