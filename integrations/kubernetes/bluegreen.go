@@ -133,15 +133,14 @@ func (s *blueGreen) raise(ctx context.Context, p parts) error {
 // many pods there are, it begins with as many as the old one has.
 func (s *blueGreen) next(ctx context.Context, p parts) (*unstructured.Unstructured, error) {
 	u := variant(p.deployment, s.at.New, colourLabel, s.at.Colour)
-	if _, said, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "replicas"); said || s.at.Old == "" {
+	if saysScale(u) || s.at.Old == "" {
 		return u, nil
 	}
 	old, err := s.deployment(ctx, s.at.Old)
 	if err != nil || old == nil {
 		return u, err
 	}
-	n, _, _ := unstructured.NestedInt64(old.Object, "spec", "replicas")
-	return u, unstructured.SetNestedField(u.Object, max(n, 1), "spec", "replicas")
+	return u, unstructured.SetNestedField(u.Object, max(podsOf(old), 1), "spec", "replicas")
 }
 
 func (s *blueGreen) preview() string { return s.at.Service + "-preview" }
@@ -272,9 +271,8 @@ func (s *blueGreen) claimOld(ctx context.Context) error {
 	if old == nil {
 		return pipeline.Refuse("cannot_revert", "The old pods of %s are gone, so the traffic cannot go back to them.", s.at.Old)
 	}
-	wanted, _, _ := unstructured.NestedInt64(old.Object, "spec", "replicas")
 	ready, _, _ := unstructured.NestedInt64(old.Object, "status", "readyReplicas")
-	if ready == 0 || wanted == 0 {
+	if ready == 0 || podsOf(old) == 0 {
 		return pipeline.Refuse("cannot_revert", "%s has no pod that is ready, so the traffic cannot go back to it.", s.at.Old)
 	}
 	return nil

@@ -162,7 +162,7 @@ func (s *canary) scale(ctx context.Context, p parts, t traffic, percent int64) e
 	}
 	n := int64(1)
 	if stable != nil {
-		n, _, _ = unstructured.NestedInt64(stable.Object, "spec", "replicas")
+		n = podsOf(stable)
 	}
 	u := variant(p.deployment, s.at.New, trackLabel, "canary")
 	if err := unstructured.SetNestedField(u.Object, t.pods(max(n, 1), percent), "spec", "replicas"); err != nil {

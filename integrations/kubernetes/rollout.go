@@ -8,10 +8,8 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -261,6 +259,9 @@ type rolling struct {
 }
 
 func (s *rolling) forward(ctx context.Context) (pipeline.Result, error) {
+	if err := s.takeOver(ctx); err != nil {
+		return pipeline.Result{}, err
+	}
 	r, err := s.start(ctx, s.at)
 	if err != nil {
 		return pipeline.Result{}, err
@@ -275,22 +276,20 @@ func (s *rolling) forward(ctx context.Context) (pipeline.Result, error) {
 // retireColours takes down what an earlier rollout of the same step by
 // blue-green left: the Service leads to all pods again.
 func (s *rolling) retireColours(ctx context.Context) error {
-	call, cancel := context.WithTimeout(ctx, callPatience)
-	defer cancel()
-	list, err := s.target.Dynamic.Resource(cluster.Deployments).Namespace(s.target.Namespace).List(call, metav1.ListOptions{LabelSelector: setLabel + "=" + s.w.set + "," + colourLabel})
+	coloured, err := s.coloured(ctx)
 	if err != nil {
-		return s.target.Explain("list the Deployments", err)
+		return err
 	}
-	for _, u := range list.Items {
-		if n, _, _ := unstructured.NestedInt64(u.Object, "spec", "replicas"); n > 0 {
-			s.at.Retired = append(s.at.Retired, retired{u.GetName(), u.GetLabels()[colourLabel], n})
+	for i := range coloured {
+		if u := &coloured[i]; podsOf(u) > 0 {
+			s.at.Retired = append(s.at.Retired, retired{u.GetName(), u.GetLabels()[colourLabel], podsOf(u)})
 		}
 	}
 	if err := s.save(ctx, s.at); err != nil {
 		return err
 	}
-	for i := range list.Items {
-		if err := s.w.retire(ctx, &list.Items[i]); err != nil {
+	for i := range coloured {
+		if err := s.w.retire(ctx, &coloured[i]); err != nil {
 			return err
 		}
 	}

@@ -142,7 +142,9 @@ func (w writer) send(ctx context.Context, live, u *unstructured.Unstructured) (*
 		if err != nil {
 			return nil, err
 		}
+		u = u.DeepCopy()
 		u.SetResourceVersion(live.GetResourceVersion())
+		keepScale(live, u)
 	}
 	return w.patchApply(ctx, u)
 }
