@@ -130,31 +130,6 @@ func (d *deploy) place() error {
 	return errors.Join(errs...)
 }
 
-// preflight refuses, before anything is written, what would be refused halfway:
-// objects of another environment, kinds that may not be read or watched.
-func (d *deploy) preflight(ctx context.Context) error {
-	var known []*unstructured.Unstructured
-	for _, u := range d.objects {
-		live, err := d.w.get(ctx, u)
-		if pipeline.Code(err) == "unknown_kind" {
-			continue // its definition comes with the manifests
-		}
-		if err == nil {
-			err = d.w.mayWrite(live)
-		}
-		if err != nil {
-			return err
-		}
-		known = append(known, u)
-	}
-	w, err := d.watch(ctx, known)
-	if err != nil {
-		return err
-	}
-	w.close()
-	return nil
-}
-
 // global reports whether objects of the kind belong to no namespace. What the
 // cluster does not know yet may be defined by the manifests themselves.
 func (d *deploy) global(u *unstructured.Unstructured) (bool, error) {

@@ -80,9 +80,13 @@ func newRoom(t testing.TB) *room {
 	r := &room{t: t, namespace: fmt.Sprintf("room-%d", rooms.Add(1)), files: files{&sync.Mutex{}, map[string]string{}}}
 	ctx := t.Context()
 	must(t, second(plane.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.namespace}}, metav1.CreateOptions{})))
-	for range 100 { // pods are refused before
-		if _, err := plane.Client.CoreV1().ServiceAccounts(r.namespace).Get(ctx, "default", metav1.GetOptions{}); err == nil {
+	for { // pods are refused before
+		_, err := plane.Client.CoreV1().ServiceAccounts(r.namespace).Get(ctx, "default", metav1.GetOptions{})
+		if err == nil {
 			break
+		}
+		if !apierrors.IsNotFound(err) {
+			t.Fatal(err)
 		}
 		pause(t, 20*time.Millisecond)
 	}

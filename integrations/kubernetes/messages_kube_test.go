@@ -106,7 +106,7 @@ func without(t *testing.T, resource string, verbs ...string) []rbacv1.PolicyRule
 
 func TestAForbiddenVerbIsSaid(t *testing.T) {
 	for _, strategy := range []string{"rolling", "blue-green"} {
-		for resource, verb := range map[string]string{"deployments": "patch", "pods": "watch", "replicasets": "watch"} {
+		for resource, verb := range map[string]string{"deployments": "patch", "services": "delete", "configmaps": "create", "pods": "watch", "replicasets": "watch"} {
 			t.Run(strategy+" "+resource, func(t *testing.T) {
 				r := newRoom(t)
 				r.version(2, "v1")
@@ -114,10 +114,14 @@ func TestAForbiddenVerbIsSaid(t *testing.T) {
 				r.account("weak", without(t, resource, verb))
 				r.clusters = r.connect("weak", nil)
 				r.version(2, "v2")
+				before := r.generations()
 				r.failed(quick(strategy, nil), "forbidden", "shipmate may not do this in the namespace", `cannot `+verb+` resource "`+resource+`"`, "Its Role there lacks that verb")
 				r.expect(map[string]int{"v1": 2})
 				if got := r.version1(); got != "v1" {
 					t.Error("the ConfigMap says", got)
+				}
+				if after := r.generations(); !slices.Equal(before, after) {
+					t.Errorf("it was refused after it had begun: %v became %v", before, after)
 				}
 			})
 		}

@@ -217,8 +217,8 @@ func (d *deploy) restore(ctx context.Context, r record) (after []*unstructured.U
 	}
 	for _, o := range slices.Backward(r.Now.Objects) {
 		absent := !slices.ContainsFunc(before.Objects, func(p object) bool { return p.is(o) && !p.Absent })
-		if !absent || o.Kind == "CustomResourceDefinition" || o.Kind == "Namespace" || o.Kind == "PersistentVolumeClaim" {
-			continue // what holds data of others stays
+		if !absent || keepsData(o.Kind) {
+			continue
 		}
 		if err := d.w.remove(ctx, o.stub()); err != nil {
 			return after, left, err

@@ -73,6 +73,40 @@ func TestAnAutoscalerGoesWithTheTraffic(t *testing.T) {
 	}
 }
 
+// Whoever scales, the change from one strategy to another takes no pods away.
+func TestAnAutoscalerAndOtherStrategies(t *testing.T) {
+	r := newRoom(t)
+	r.scaled("v1")
+	r.mustRoll(with2("blue-green", nil))
+	r.scale("shop-blue", 4)
+	for i, strategy := range []string{"rolling", "rolling", "canary", "blue-green", "canary", "rolling"} {
+		tag := fmt.Sprint("v", i+2)
+		more := map[string]any{}
+		if strategy == "canary" {
+			more["steps"] = []any{map[string]any{"weight": 20, "pause": "0s"}}
+		}
+		r.scaled(tag)
+		r.mustRoll(with2(strategy, more))
+		r.expect(map[string]int{tag: 4})
+	}
+}
+
+// A number that leaves the manifest stays as it was.
+func TestANumberOfPodsIsLeftToOthers(t *testing.T) {
+	r := newRoom(t)
+	r.version(3, "v1")
+	r.mustRoll(with2("rolling", nil))
+	for _, tag := range []string{"v2", "v3"} {
+		r.scaled(tag)
+		r.mustRoll(with2("rolling", nil))
+		r.expect(map[string]int{tag: 3})
+	}
+	r.scale("shop", 2)
+	r.scaled("v4")
+	r.mustRoll(with2("rolling", nil))
+	r.expect(map[string]int{"v4": 2})
+}
+
 func TestTwoServicesNeedAName(t *testing.T) {
 	const more = "apiVersion: v1\nkind: Service\nmetadata: {name: shop-all}\nspec: {clusterIP: None, selector: {app: shop}, ports: [{port: 80}]}\n"
 	for _, strategy := range []string{"blue-green", "canary"} {
@@ -242,45 +276,83 @@ func (r *room) generations() []string {
 	return out
 }
 
-// The API server is away for a while in the middle: nothing fails, and all goes
+// The API server is away for a minute in the middle: nothing fails, and all goes
 // on by itself.
-func TestAnAPIServerThatIsAwayForAWhile(t *testing.T) {
+func TestAnAPIServerThatIsAwayForAMinute(t *testing.T) {
+	gone := make(chan struct{})
+	var rooms []*inTheMiddle
 	for _, strategy := range []string{"rolling", "blue-green", "canary"} {
-		t.Run(strategy, func(t *testing.T) {
-			r := newRoom(t)
-			patient := func(tag string) { // controllers come back later than the server
-				r.files.put("deploy/shop.yaml", strings.Replace(fmt.Sprintf(shop, 4, tag, tag), "progressDeadlineSeconds: 5", "progressDeadlineSeconds: 60", 1))
-			}
-			patient("v1")
-			if res, err := r.rollFor(r.newStep(with2("rolling", nil)), time.Minute); err != nil || res.State == pipeline.Failed {
-				t.Fatal(err, res)
-			}
-			patient("v2")
-			more := map[string]any{}
-			if strategy == "canary" {
-				more["steps"] = twoShares
-			}
-			s := r.newStep(with2(strategy, more))
-			away, saves, back := false, 0, make(chan error, 1)
-			save := s.Save
-			s.Save = func(ctx context.Context, cp json.RawMessage) error {
-				saves++
-				if last := strategy == "rolling" || saves == 2; last && !away {
-					away = true
-					plane.StopAPIServer()
-					go func() { pause(t, time.Second); back <- plane.StartAPIServer() }()
-				}
-				return save(ctx, cp)
-			}
-			res, err := r.rollFor(s, time.Minute)
-			if !away {
-				t.Fatal("it was never away")
-			}
-			must(t, <-back)
-			if err != nil || res.State != "" && res.State != pipeline.Succeeded {
-				t.Fatalf("%v %+v\n%s", err, res, s.log)
-			}
-			r.expect(map[string]int{"v2": 4})
-		})
+		m := &inTheMiddle{room: newRoom(t), strategy: strategy, there: make(chan struct{}), done: make(chan struct{})}
+		m.patient("v1")
+		m.mustRoll(with2("rolling", nil))
+		m.patient("v2")
+		rooms = append(rooms, m)
+	}
+	for _, m := range rooms {
+		go m.run(gone)
+	}
+	for _, m := range rooms {
+		<-m.there
+	}
+	plane.StopAPIServer()
+	close(gone)
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		pause(t, time.Second)
+	}
+	for _, m := range rooms {
+		select {
+		case <-m.done:
+			t.Errorf("%s ended without an API server: %v %+v", m.strategy, m.err, m.res)
+		default:
+		}
+	}
+	must(t, plane.StartAPIServer())
+	for _, m := range rooms {
+		<-m.done
+		if m.err != nil || m.res.State != "" && m.res.State != pipeline.Succeeded {
+			t.Errorf("%s: %v %+v\n%s", m.strategy, m.err, m.res, m.log)
+			continue
+		}
+		m.expect(map[string]int{"v2": 4})
+	}
+}
+
+// inTheMiddle is a rollout that waits when it has begun.
+type inTheMiddle struct {
+	*room
+	strategy    string
+	there, done chan struct{} // in the middle; at its end
+	log         *output
+	res         pipeline.Result
+	err         error
+}
+
+// patient is a version whose controllers may come back later than the server.
+func (m *inTheMiddle) patient(tag string) {
+	m.files.put("deploy/shop.yaml", strings.Replace(fmt.Sprintf(shop, 4, tag, tag), "progressDeadlineSeconds: 5", "progressDeadlineSeconds: 300", 1))
+}
+
+func (m *inTheMiddle) run(goOn <-chan struct{}) {
+	defer close(m.done)
+	more, saves := map[string]any{"ready_within": "5m"}, 1
+	if m.strategy == "canary" {
+		more["steps"] = twoShares
+	}
+	if m.strategy != "rolling" {
+		saves = 2 // the first is before anything is done
+	}
+	s := m.newStep(with2(m.strategy, more))
+	m.log = s.log
+	save := s.Save
+	s.Save = func(ctx context.Context, cp json.RawMessage) error {
+		if saves--; saves == 0 {
+			close(m.there)
+			<-goOn
+		}
+		return save(ctx, cp)
+	}
+	m.res, m.err = m.rollFor(s, 5*time.Minute)
+	if saves > 0 {
+		close(m.there)
 	}
 }

@@ -150,7 +150,7 @@ func (t Target) missing(ctx context.Context, needs []Need) ([]Need, error) {
 	for _, n := range needs {
 		lacks := Need{Group: n.Group, Resource: n.Resource}
 		for _, verb := range n.Verbs {
-			ok, err := t.may(ctx, n, verb)
+			ok, err := t.May(ctx, Right{Group: n.Group, Resource: n.Resource, Verb: verb})
 			errs = append(errs, err)
 			if err == nil && !ok {
 				lacks.Verbs = append(lacks.Verbs, verb)
@@ -166,10 +166,18 @@ func (t Target) missing(ctx context.Context, needs []Need) ([]Need, error) {
 	return out, nil
 }
 
-func (t Target) may(ctx context.Context, n Need, verb string) (bool, error) {
-	resource, part, _ := strings.Cut(n.Resource, "/")
+// Right is one verb on a resource, or on one object of it.
+type Right struct {
+	Group, Resource, Verb string
+	Name                  string // "": all objects
+}
+
+// May asks the API server whether the bot may do that in the target's
+// namespace; "" stands for objects outside of namespaces.
+func (t Target) May(ctx context.Context, r Right) (bool, error) {
+	resource, part, _ := strings.Cut(r.Resource, "/")
 	review := &authv1.SelfSubjectAccessReview{Spec: authv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authv1.ResourceAttributes{
-		Namespace: t.Namespace, Verb: verb, Group: n.Group, Resource: resource, Subresource: part,
+		Namespace: t.Namespace, Verb: r.Verb, Group: r.Group, Resource: resource, Subresource: part, Name: r.Name,
 	}}}
 	got, err := t.Typed.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
 	if err != nil {

@@ -55,6 +55,12 @@ func (t Target) Explain(doing string, err error) error {
 	return explain("cluster_refused_it", "The cluster %s answered (%s): %s.", t.Name, doing, said)
 }
 
+// Lacks says that the bot has not been given a right.
+func (t Target) Lacks(r Right) error {
+	return pipeline.Refuse("forbidden", "shipmate may not do this in the namespace %s: it cannot %s resource \"%s\" in API group \"%s\". Its Role there lacks that verb; `shipmate doctor` lists what is missing. Nothing was changed.",
+		t, r.Verb, r.Resource, r.Group)
+}
+
 // untyped begins what API servers say of an apply with a field that is unknown
 // or of another type; for one reason or another it is a 500.
 const untyped = "failed to create typed patch object"
