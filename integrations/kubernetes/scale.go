@@ -45,7 +45,7 @@ func setsScale(live *unstructured.Unstructured) bool {
 			} `json:"f:spec"`
 		}
 		return m.Manager == fieldManager && m.Subresource == "" && m.FieldsV1 != nil &&
-			json.Unmarshal(m.FieldsV1.Raw, &fields) == nil && fields.Spec.Replicas != nil
+			json.Unmarshal(m.FieldsV1.GetRawBytes(), &fields) == nil && fields.Spec.Replicas != nil
 	})
 }
 
