@@ -18,8 +18,18 @@ import (
 type child struct {
 	Began      time.Time       `json:"began,omitzero"`
 	Checkpoint json.RawMessage `json:"checkpoint,omitempty"`
-	Done       bool            `json:"done,omitempty"`
+	Done       bool            `json:"done,omitempty"` // and it succeeded
+	No         *verdict        `json:"no,omitempty"`   // it is over, and did not
 }
+
+// verdict is why a step within the step did not succeed. It is asked once: what
+// went back because of it does not go forward again after a crash.
+type verdict struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func (c child) over() bool { return c.Done || c.No != nil }
 
 // childOf reads a step that a parameter holds; nil: there is none.
 func childOf(params map[string]any, name string) (*pipeline.Step, error) {
@@ -65,17 +75,15 @@ func didYouMean(near string) string {
 // that of this call; if it does not succeed there is an error.
 func (d *deploy) child(ctx context.Context, at *state, param, key string, env map[string]string) (res pipeline.Result, done bool, err error) {
 	def, err := childOf(d.With, param)
-	if err != nil || def == nil || at.Children[key].Done {
+	was := at.Children[key]
+	switch {
+	case was.No != nil:
+		return pipeline.Result{}, false, &pipeline.Error{Code: was.No.Code, Message: was.No.Message}
+	case err != nil || def == nil || was.Done:
 		return pipeline.Result{}, err == nil, err
 	}
-	began := cmp.Or(at.Children[key].Began, d.cfg.Now().UTC())
-	keep := func(cp json.RawMessage, done bool) {
-		if at.Children == nil {
-			at.Children = map[string]child{}
-		}
-		at.Children[key] = child{began, cp, done}
-	}
-	keep(at.Children[key].Checkpoint, false)
+	now := child{Began: cmp.Or(was.Began, d.cfg.Now().UTC()), Checkpoint: was.Checkpoint}
+	at.keep(key, now)
 	uses, c, err := d.childStep(at, def, param, key)
 	if err != nil {
 		return pipeline.Result{}, false, err
@@ -83,17 +91,14 @@ func (d *deploy) child(ctx context.Context, at *state, param, key string, env ma
 	c.Step.Environment = maps.Clone(env)
 	maps.Copy(c.Step.Environment, d.Step.Environment)
 	c.Save = func(ctx context.Context, cp json.RawMessage) error {
-		keep(cp, false)
-		b, err := json.Marshal(at)
-		if err != nil {
-			return err
-		}
-		return d.Save(ctx, b)
+		now.Checkpoint = cp
+		at.keep(key, now)
+		return d.save(ctx, at)
 	}
 	var cancel context.CancelFunc = func() {}
 	call := ctx
 	if def.Timeout != 0 {
-		call, cancel = d.until(ctx, began.Add(def.Timeout.Or(0)))
+		call, cancel = d.until(ctx, now.Began.Add(def.Timeout.Or(0)))
 	}
 	defer cancel()
 	res, err = uses.Runner.Run(call, c)
@@ -103,20 +108,44 @@ func (d *deploy) child(ctx context.Context, at *state, param, key string, env ma
 	if err != nil {
 		return pipeline.Result{}, false, err
 	}
-	if res.Checkpoint != nil {
-		keep(res.Checkpoint, res.Done)
-	}
 	if !res.Done {
+		if res.Checkpoint != nil {
+			now.Checkpoint = res.Checkpoint
+			at.keep(key, now)
+		}
 		b, err := json.Marshal(at)
 		return pipeline.Result{RetryAfter: res.RetryAfter, Message: res.Message, Checkpoint: b}, false, err
 	}
+	end := child{Began: now.Began, Done: true}
 	if state := cmp.Or(res.State, pipeline.Succeeded); state != pipeline.Succeeded {
-		keep(nil, true)
 		code := map[string]string{"smoke": "smoke_failed", "analysis": "analysis_failed"}[param]
-		return pipeline.Result{}, false, pipeline.Refuse(code, "The %s step says no: %s", param, sentence(cmp.Or(res.Message, string(state))))
+		says := fmt.Sprintf("The %s step says no: %s", param, sentence(cmp.Or(res.Message, string(state))))
+		end, err = child{Began: now.Began, No: &verdict{code, says}}, pipeline.Refuse(code, "%s", says)
 	}
-	keep(nil, true)
-	return pipeline.Result{}, true, d.save(ctx, at)
+	at.keep(key, end)
+	if saved := d.save(ctx, at); saved != nil {
+		return pipeline.Result{}, false, saved
+	}
+	d.forget(uses, c)
+	return pipeline.Result{}, end.Done, err
+}
+
+func (at *state) keep(key string, c child) {
+	if at.Children == nil {
+		at.Children = map[string]child{}
+	}
+	at.Children[key] = c
+}
+
+// forget has a runner clean up after a step within the step, whose end is saved.
+func (d *deploy) forget(uses pipeline.Uses, c *pipeline.StepContext) {
+	f, ok := uses.Runner.(pipeline.Forgetter)
+	if !ok {
+		return
+	}
+	if err := f.Forget(c.Run.ID, c.Step.Name, c.Attempt, c.Fence); err != nil {
+		d.logf("Something of %s is left: %s", c.Step.Name, pipeline.Message(err))
+	}
 }
 
 // childStep is the step within the step as its runner sees it.
@@ -136,11 +165,15 @@ func (d *deploy) childStep(at *state, def *pipeline.Step, param, key string) (pi
 	return uses, &c, nil
 }
 
-// cancelChildren stops what steps within the step have begun outside of us.
+// cancelChildren stops what steps within the step have begun outside of us. It
+// comes after the way back: the traffic does not wait for them.
 func (d *deploy) cancelChildren(ctx context.Context, at *state) error {
+	const patience = time.Minute
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(at.Children)) {
-		if at.Children[key].Done {
+		if at.Children[key].over() {
 			continue
 		}
 		param, _, _ := strings.Cut(key, "-")

@@ -94,12 +94,12 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 		return res, err
 	}
 	d.logf("Going back: %s", pipeline.Message(err))
-	undo := insist(ctx, func(way context.Context) error {
-		if err := d.cancelChildren(way, at); err != nil {
+	undo := insist(ctx, s.back)
+	if !handedOver(ctx) {
+		if err := d.cancelChildren(context.WithoutCancel(ctx), at); err != nil {
 			d.logf("A step within this one may go on: %s", pipeline.Message(err))
 		}
-		return s.back(way)
-	})
+	}
 	if undo != nil {
 		return r.halfway(ctx, err, undo)
 	}
@@ -165,10 +165,7 @@ func (r rollout) Cancel(ctx context.Context, c *pipeline.StepContext) error {
 	if err != nil {
 		return err
 	}
-	if err := d.cancelChildren(ctx, at); err != nil {
-		return err
-	}
-	return s.back(ctx)
+	return errors.Join(s.back(ctx), d.cancelChildren(ctx, at))
 }
 
 // CanRevert reports whether there is something to go back from, and to.

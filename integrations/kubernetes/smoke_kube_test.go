@@ -158,30 +158,90 @@ func TestASmokeStepThatWaitsTooLong(t *testing.T) {
 	}
 }
 
-// cancelled is a runner whose step is stopped from outside.
+// cancellable is a runner whose step is stopped from outside.
 type cancellable struct {
 	fake
-	with chan json.RawMessage
+	with   chan json.RawMessage
+	cannot error
 }
 
 func (c cancellable) Cancel(_ context.Context, s *pipeline.StepContext) error {
 	c.with <- s.Checkpoint
+	return c.cannot
+}
+
+// keeping is a runner that cleans up when the end of its step is safe.
+type keeping struct {
+	fake
+	forgot func(step string, fence int64)
+}
+
+func (k keeping) Forget(_ pipeline.RunID, step string, _ int, fence int64) error {
+	k.forgot(step, fence)
 	return nil
+}
+
+// Its end is saved, and only then what it kept is given up. A crash after a no
+// does not have it asked again.
+func TestTheEndOfASmokeStepIsSaved(t *testing.T) {
+	for _, state := range []pipeline.State{pipeline.Succeeded, pipeline.Failed} {
+		t.Run(string(state), func(t *testing.T) {
+			r, s := smoked(t, nil)
+			asked, forgot, crashed := 0, []string{}, errors.New("killed")
+			cfg := r.config()
+			cfg.Runner = func(string) (pipeline.Uses, bool) {
+				return pipeline.Uses{Name: "fake", Runner: keeping{func(context.Context, *pipeline.StepContext) (pipeline.Result, error) {
+					asked++
+					return pipeline.Result{Done: true, State: state, Message: "/health answers."}, nil
+				}, func(step string, fence int64) {
+					if saved := string(s.saved[len(s.saved)-1]); fence != s.Fence || !strings.Contains(saved, `"done":true`) && !strings.Contains(saved, `"no":`) {
+						t.Errorf("%s is forgotten under %d, saved is %s", step, fence, saved)
+					}
+					forgot = append(forgot, step)
+					panic(crashed)
+				}}}, true
+			}
+			func() {
+				defer func() {
+					if p := recover(); p != crashed { //nolint:errorlint // the very same
+						t.Error(p)
+					}
+				}()
+				_, _ = rollout{cfg}.Run(within10s(t), s.StepContext)
+			}()
+			s = s.again()
+			res, err := rollout{cfg}.Run(within10s(t), s.StepContext)
+			must(t, err)
+			want := map[string]int{"v2": 2}
+			if state == pipeline.Failed {
+				want = map[string]int{"v1": 2}
+				if res.Code != "smoke_failed" {
+					t.Errorf("%+v", res)
+				}
+			}
+			r.expect(want)
+			if asked != 1 || !slices.Equal(forgot, []string{"rollout-smoke"}) {
+				t.Error("asked", asked, "times, forgotten:", forgot)
+			}
+		})
+	}
 }
 
 func TestCancelReachesASmokeStepThatWaits(t *testing.T) {
 	r, s := smoked(t, nil)
 	child := cancellable{func(context.Context, *pipeline.StepContext) (pipeline.Result, error) {
 		return pipeline.Result{RetryAfter: time.Hour, Checkpoint: json.RawMessage(`{"job":"42"}`)}, nil
-	}, make(chan json.RawMessage, 1)}
+	}, make(chan json.RawMessage, 1), errors.New("its pod does not end")}
 	cfg := r.config()
 	cfg.Runner = func(string) (pipeline.Uses, bool) { return pipeline.Uses{Name: "fake", Runner: child}, true }
 	res, err := rollout{cfg}.Run(within10s(t), s.StepContext)
 	must(t, err)
 	s = s.again()
 	s.Checkpoint = res.Checkpoint
-	must(t, rollout{cfg}.Cancel(within10s(t), s.StepContext))
-	select {
+	if err := (rollout{cfg}).Cancel(within10s(t), s.StepContext); !errors.Is(err, child.cannot) {
+		t.Error(err)
+	}
+	select { // and yet the traffic is where it was
 	case cp := <-child.with:
 		if string(cp) != `{"job":"42"}` {
 			t.Errorf("it was cancelled with %s", cp)
