@@ -183,6 +183,7 @@ func Reasons() []Reason {
 		{"missing_artifact", "A step ended well without a file that its `artifacts:` promise."},
 		{"missing_dependency", "What the chart depends on is not in the repository."},
 		{"missing_secret", "The environment declares no such secret."},
+		{"name_taken", "A rollout needs a name that an object of somebody else has."},
 		{"namespace_refused", "A chart has objects in a namespace that the operator has not allowed."},
 		{"no_artifacts", "What a step before handed on is not kept any more."},
 		{"no_chart", "There is no such chart in the repository."},

@@ -83,7 +83,7 @@ func (s *blueGreen) plan(ctx context.Context, p parts) error {
 		}
 	}
 	s.at.New, s.at.Phase = name+"-"+s.at.Colour, raising
-	return nil
+	return s.w.unclaimed(ctx, s.stub("apps/v1", "Deployment", s.at.New), s.stub("v1", "Service", s.preview()))
 }
 
 // plain notes a Deployment without a colour that has the traffic so far.
@@ -251,8 +251,20 @@ func (s *blueGreen) back(ctx context.Context) error {
 	if err != nil || r == nil || r.Now.By != s.by() {
 		return err // nothing under its own name had been changed
 	}
+	if s.at.Selector != nil {
+		r.Before.lead(s.at.Service, s.at.Selector)
+	}
 	_, _, err = s.restore(ctx, *r)
 	return err
+}
+
+// lead has the Service, as it is brought back, lead to these pods.
+func (r revision) lead(service string, selector map[string]any) {
+	for _, o := range r.Objects {
+		if o.Kind == "Service" && o.Name == service && o.Manifest != nil {
+			_ = unstructured.SetNestedMap(o.Manifest, selector, "spec", "selector")
+		}
+	}
 }
 
 // claimOld puts this call's fence on the old Deployment, so that whoever was
@@ -301,7 +313,7 @@ func (r rollout) Later(ctx context.Context, c *pipeline.StepContext) (pipeline.R
 		return pipeline.Result{}, err
 	case old == nil:
 		return pipeline.Result{Done: true}, nil
-	case old.GetLabels()[setLabel] != d.w.set:
+	case !d.w.ours(old):
 		return pipeline.Result{Done: true, Message: fmt.Sprintf("The Deployment %s gets no traffic any more. shipmate did not make it, so it is left to you.", at.Old)}, nil
 	}
 	if err := d.w.retire(ctx, old); err != nil {

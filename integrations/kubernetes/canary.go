@@ -125,8 +125,14 @@ func (s *canary) plan(ctx context.Context, p parts, stable *unstructured.Unstruc
 	delete(s.at.Selector, hashLabel) // left by a rollout that nobody finished
 	s.at.Old, s.at.New = stable.GetName(), stable.GetName()+"-canary"
 	s.at.Phase = raising
-	s.at.OldHash, err = s.settled(ctx, stable.GetName())
-	return err
+	if s.at.OldHash, err = s.settled(ctx, stable.GetName()); err != nil {
+		return err
+	}
+	t, err := s.traffic()
+	if err != nil {
+		return err
+	}
+	return s.w.unclaimed(ctx, append(t.made(), s.stub("apps/v1", "Deployment", s.at.New))...)
 }
 
 func (s *canary) enter(ctx context.Context, p phase) error {

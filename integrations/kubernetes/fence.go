@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -44,6 +45,28 @@ func (w writer) mayWrite(live *unstructured.Unstructured) error {
 		return pipeline.Refuse("other_owner", "%s is deployed by another environment of shipmate (repository id and environment: %s). Give it another name, or say `force: true` to take it over.", manifest.Name(live), whose)
 	case whose == w.whose && fence > w.fence && !w.dryRun: // a plan is made before a run has a fence
 		return &pipeline.Error{Code: "fenced", Err: pipeline.ErrLeaseLost, Message: fmt.Sprintf("A later call of shipmate has been at %s, so this one stops and changes nothing.", manifest.Name(live))}
+	}
+	return nil
+}
+
+// ours reports whether shipmate made the object, or applied it, for the same
+// environment. One that only carries a fence may be somebody else's.
+func (w writer) ours(live *unstructured.Unstructured) bool {
+	whose, _, ok := readFence(live)
+	return ok && whose == w.whose && live.GetLabels()[setLabel] != ""
+}
+
+// unclaimed refuses names that a rollout needs for itself and that somebody
+// else's objects have.
+func (w writer) unclaimed(ctx context.Context, stubs ...*unstructured.Unstructured) error {
+	for _, u := range stubs {
+		live, err := w.get(ctx, u)
+		if err != nil {
+			return err
+		}
+		if live != nil && !w.ours(live) {
+			return pipeline.Refuse("name_taken", "There is a %s already that shipmate did not make, and the rollout needs that name. Rename it, or delete it if nobody needs it.", manifest.Name(live))
+		}
 	}
 	return nil
 }

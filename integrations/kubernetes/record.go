@@ -133,25 +133,48 @@ func (d *deploy) begin(ctx context.Context) (record, error) {
 		return *old, d.claim(ctx)
 	}
 	r := record{Now: revision{By: d.by(), SHA: d.Run.SHA}}
+	var failed revision
 	if old != nil {
 		r.Before, r.Known = old.Before, append(old.Known, old.Now.names()...)
 		if old.Now.Good {
 			r.Before = old.Now
+		} else {
+			failed = old.Now
 		}
 	}
 	for _, u := range d.objects {
 		r.Now.Objects = append(r.Now.Objects, described(u))
 	}
-	if err := d.lookBefore(ctx, &r.Before); err != nil {
+	if err := d.lookBefore(ctx, &r.Before, failed); err != nil {
 		return record{}, err
 	}
 	r.Known = slices.DeleteFunc(append(r.Known, r.Before.names()...), func(o object) bool { return r.Now.holds(o) })
 	return r, d.writeRecord(ctx, r)
 }
 
-// lookBefore adds to the way back what is there now of objects that it does not hold.
-func (d *deploy) lookBefore(ctx context.Context, before *revision) error {
-	before.Objects = slices.DeleteFunc(slices.Clone(before.Objects), func(o object) bool { return o.Absent })
+// lookBefore makes the way back what ran before. What this step applied once
+// counts as long as it still stands, or as what a try that failed left stands
+// in its place. Otherwise somebody has been there since, another pipeline for
+// instance, and what stands there now counts. So it does of objects that the
+// step did not apply before.
+func (d *deploy) lookBefore(ctx context.Context, before *revision, failed revision) error {
+	var out []object
+	for _, o := range before.Objects {
+		if o.Absent {
+			continue
+		}
+		live, err := d.w.get(ctx, o.stub())
+		if err != nil && pipeline.Code(err) != "unknown_kind" {
+			return err
+		}
+		switch {
+		case live == nil, o.Manifest == nil, d.stands(o, live), d.stands(failed.find(o), live):
+			out = append(out, o)
+		case d.w.ours(live), d.applies(o):
+			out = append(out, stood(live))
+		}
+	}
+	before.Objects = out
 	for _, u := range d.objects {
 		if before.holds(named(u)) {
 			continue
@@ -166,14 +189,42 @@ func (d *deploy) lookBefore(ctx context.Context, before *revision) error {
 		o := named(u)
 		o.Absent = live == nil
 		if live != nil {
-			o = described(live)
+			o = stood(live)
 		}
 		before.Objects = append(before.Objects, o)
 	}
 	return nil
 }
 
+func (d *deploy) applies(o object) bool {
+	return slices.ContainsFunc(d.objects, func(u *unstructured.Unstructured) bool { return o.is(named(u)) })
+}
+
+// stands reports whether this step wrote the object last, and all that it
+// applied is so.
+func (d *deploy) stands(o object, live *unstructured.Unstructured) bool {
+	return o.Manifest != nil && live.GetLabels()[setLabel] == d.w.set && holds(live, &unstructured.Unstructured{Object: o.Manifest})
+}
+
+// stood is an object as it stands, without what a rollout that nobody finished
+// left in it.
+func stood(live *unstructured.Unstructured) object {
+	o := described(live)
+	if o.Kind == "Service" {
+		unstructured.RemoveNestedField(o.Manifest, "spec", "selector", hashLabel)
+	}
+	return o
+}
+
 func (r revision) holds(o object) bool { return slices.ContainsFunc(r.Objects, o.is) }
+
+// find returns the object of the same name; one without a manifest if there is none.
+func (r revision) find(o object) object {
+	if i := slices.IndexFunc(r.Objects, o.is); i >= 0 {
+		return r.Objects[i]
+	}
+	return object{}
+}
 
 // names are the objects that are there, without what they say.
 func (r revision) names() []object {

@@ -56,11 +56,13 @@ func (s *rolling) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var most int64
-	for i := range coloured {
-		most = max(most, podsOf(&coloured[i]))
-	}
 	for _, u := range s.objects {
+		var most int64
+		for i := range coloured {
+			if c := &coloured[i]; u.GetName()+"-"+c.GetLabels()[colourLabel] == c.GetName() {
+				most = max(most, podsOf(c))
+			}
+		}
 		if u.GetKind() != "Deployment" || saysScale(u) || most == 0 {
 			continue
 		}
@@ -75,13 +77,18 @@ func (s *rolling) takeOver(ctx context.Context) error {
 	return nil
 }
 
-// coloured are the Deployments that an earlier rollout of the same step by blue-green left.
+// coloured are Deployments that earlier rollouts by blue-green left, of whichever
+// pipeline, for those that are rolled out now.
 func (s *rolling) coloured(ctx context.Context) ([]unstructured.Unstructured, error) {
 	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
-	list, err := s.target.Dynamic.Resource(cluster.Deployments).Namespace(s.target.Namespace).List(ctx, metav1.ListOptions{LabelSelector: setLabel + "=" + s.w.set + "," + colourLabel})
+	list, err := s.target.Dynamic.Resource(cluster.Deployments).Namespace(s.target.Namespace).List(ctx, metav1.ListOptions{LabelSelector: setLabel + "," + colourLabel})
 	if err != nil {
 		return nil, s.target.Explain("list the Deployments", err)
 	}
-	return list.Items, nil
+	return slices.DeleteFunc(list.Items, func(live unstructured.Unstructured) bool {
+		return !s.w.ours(&live) || !slices.ContainsFunc(s.objects, func(u *unstructured.Unstructured) bool {
+			return u.GetKind() == "Deployment" && u.GetNamespace() == live.GetNamespace() && u.GetName()+"-"+live.GetLabels()[colourLabel] == live.GetName()
+		})
+	}), nil
 }

@@ -13,6 +13,8 @@ import (
 
 // traffic splits requests between the stable pods and the canary.
 type traffic interface {
+	// made are the objects that prepare makes, by name.
+	made() []*unstructured.Unstructured
 	// prepare makes the canary reachable, without giving it any traffic.
 	prepare(ctx context.Context, p parts) error
 	// pods is how many canary pods a share needs beside n stable ones.
@@ -61,6 +63,8 @@ func (s *canary) traffic() (traffic, error) {
 
 // podTraffic is the share of pods: the Service leads to both kinds alike.
 type podTraffic struct{ *canary }
+
+func (podTraffic) made() []*unstructured.Unstructured { return nil }
 
 func (podTraffic) prepare(context.Context, parts) error { return nil }
 
@@ -124,6 +128,10 @@ func (s *canary) promotedTraffic(ctx context.Context, p parts, t traffic) error 
 type routeTraffic struct {
 	*canary
 	route string
+}
+
+func (t routeTraffic) made() []*unstructured.Unstructured {
+	return []*unstructured.Unstructured{t.stub("v1", "Service", t.sideName())}
 }
 
 func (t routeTraffic) prepare(ctx context.Context, p parts) error {
@@ -211,6 +219,10 @@ type ingressTraffic struct {
 }
 
 const nginx = "nginx.ingress.kubernetes.io/"
+
+func (t ingressTraffic) made() []*unstructured.Unstructured {
+	return []*unstructured.Unstructured{t.stub("v1", "Service", t.sideName()), t.side()}
+}
 
 func (t ingressTraffic) prepare(ctx context.Context, p parts) error {
 	live, err := t.w.get(ctx, t.stub("networking.k8s.io/v1", "Ingress", t.ingress))

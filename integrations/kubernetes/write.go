@@ -287,7 +287,7 @@ func (w writer) edited(live *unstructured.Unstructured, edit func(*unstructured.
 	return jsonpatch.MergeMergePatches(patch, version)
 }
 
-// remove deletes the object if it is the one that may be written. What it owns goes too.
+// remove deletes the object if it is ours. What it owns goes too.
 func (w writer) remove(ctx context.Context, u *unstructured.Unstructured) error {
 	res, err := w.resource(u)
 	if pipeline.Code(err) == "unknown_kind" {
@@ -298,7 +298,7 @@ func (w writer) remove(ctx context.Context, u *unstructured.Unstructured) error 
 	}
 	for range writeTries {
 		live, err := w.get(ctx, u)
-		if err != nil || live == nil || live.GetDeletionTimestamp() != nil {
+		if err != nil || live == nil || live.GetDeletionTimestamp() != nil || !w.ours(live) {
 			return err
 		}
 		if err := w.mayWrite(live); err != nil {
@@ -319,12 +319,12 @@ func (w writer) remove(ctx context.Context, u *unstructured.Unstructured) error 
 	return w.busy(u)
 }
 
-// retire takes a Deployment's pods away but leaves it standing, with our fence
+// retire takes the pods of a Deployment of ours away but leaves it standing, with our fence
 // on it: one that was deleted could be made again by a call that has lost its
 // lease, and its pods would get traffic at once.
 func (w writer) retire(ctx context.Context, u *unstructured.Unstructured) error {
 	_, err := w.update(ctx, u, func(live *unstructured.Unstructured) bool {
-		return unstructured.SetNestedField(live.Object, int64(0), "spec", "replicas") == nil
+		return w.ours(live) && unstructured.SetNestedField(live.Object, int64(0), "spec", "replicas") == nil
 	})
 	return err
 }
