@@ -181,8 +181,14 @@ func (s *canary) scale(ctx context.Context, p parts, t traffic, percent int64) e
 	return s.ready(ctx, up, s.Say)
 }
 
-// healthEvery is how often the canary's pods are looked at during a pause.
-const healthEvery = 15 * time.Second
+// lookEvery is how often the pods are looked at during a pause. Those that a
+// Service is held to could be exchanged by somebody.
+func lookEvery(t traffic) time.Duration {
+	if t.pins() {
+		return 3 * time.Second
+	}
+	return 15 * time.Second
+}
 
 // climb goes through the steps: more pods, more traffic, a pause, a look.
 func (s *canary) climb(ctx context.Context, p parts, t traffic) (pipeline.Result, bool, error) {
@@ -197,11 +203,11 @@ func (s *canary) climb(ctx context.Context, p parts, t traffic) (pipeline.Result
 				return pipeline.Result{}, false, err
 			}
 		}
-		if err := s.bothThere(ctx); err != nil {
+		if err := s.bothThere(ctx, t); err != nil {
 			return pipeline.Result{}, false, err
 		}
 		if left := s.at.Due.Sub(s.cfg.Now()); left > 0 {
-			return pipeline.Result{RetryAfter: min(left, healthEvery), Message: fmt.Sprintf("The canary has %d %% of the traffic until %s (step %d of %d).",
+			return pipeline.Result{RetryAfter: min(left, lookEvery(t)), Message: fmt.Sprintf("The canary has %d %% of the traffic until %s (step %d of %d).",
 				step.Percent, s.at.Due.UTC().Format("15:04:05 MST"), s.at.Step+1, len(steps))}, false, nil
 		}
 		env := map[string]string{"CANARY_WEIGHT": strconv.FormatInt(step.Percent, 10), "CANARY_DEPLOYMENT": s.at.New, "STABLE_DEPLOYMENT": s.at.Old, "CANARY_NAMESPACE": s.target.Namespace}
@@ -215,13 +221,18 @@ func (s *canary) climb(ctx context.Context, p parts, t traffic) (pipeline.Result
 
 // bothThere refuses to go on without stable pods to go back to, or with a canary
 // whose pods went down.
-func (s *canary) bothThere(ctx context.Context) error {
+func (s *canary) bothThere(ctx context.Context, t traffic) error {
 	stable, err := s.deployment(ctx, s.at.Old)
 	if err != nil {
 		return err
 	}
 	if stable == nil {
 		return gone(s.at.Old)
+	}
+	if t.pins() {
+		if err := s.follow(ctx, stable); err != nil {
+			return err
+		}
 	}
 	return s.healthy(ctx, s.at.New)
 }
@@ -245,17 +256,10 @@ func (s *canary) share(ctx context.Context, p parts, t traffic, step weight) err
 // promote makes the canary's revision the stable one: the canary takes the
 // traffic while the stable pods are exchanged, then gives it back and goes.
 func (s *canary) promote(ctx context.Context, p parts, t traffic, r record) (pipeline.Result, error) {
-	until, cancel := s.until(ctx, s.late(s.at.Until))
-	defer cancel()
-	if err := t.promoting(until, p); err != nil {
-		return pipeline.Result{}, err
-	}
-	up, err := s.applyAll(until, []*unstructured.Unstructured{p.deployment})
-	if err != nil {
-		return pipeline.Result{}, err
-	}
-	if err := s.ready(until, up, s.Say); err != nil {
-		return pipeline.Result{}, err
+	if s.at.Phase == switching {
+		if err := s.exchange(ctx, p, t); err != nil {
+			return pipeline.Result{}, err
+		}
 	}
 	if err := s.clear(ctx, t); err != nil {
 		return pipeline.Result{}, err
@@ -271,6 +275,23 @@ func (s *canary) promote(ctx context.Context, p parts, t traffic, r record) (pip
 		return pipeline.Result{}, err
 	}
 	return pipeline.Result{Done: true, Images: s.images(ctx, p), Message: fmt.Sprintf("%s has all the traffic of %s, after %s.", s.at.Old, s.at.Service, count(s.at.Step, "canary step", "canary steps"))}, nil
+}
+
+// exchange brings the stable pods to the new revision while the canary has the traffic.
+func (s *canary) exchange(ctx context.Context, p parts, t traffic) error {
+	until, cancel := s.until(ctx, s.late(s.at.Until))
+	defer cancel()
+	if err := t.promoting(until, p); err != nil {
+		return err
+	}
+	up, err := s.applyAll(until, []*unstructured.Unstructured{p.deployment})
+	if err != nil {
+		return err
+	}
+	if err := s.ready(until, up, s.Say); err != nil {
+		return err
+	}
+	return s.enter(ctx, clearing) // from here on nothing sends traffic to the canary any more
 }
 
 // clear gives all traffic to the stable pods and removes the canary.
@@ -307,8 +328,13 @@ func (s *canary) back(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	atOnce := s.at.Phase != switching && stable != nil
+	atOnce := s.at.Phase != switching && s.at.Phase != clearing && stable != nil
 	if atOnce {
+		if t.pins() {
+			if err := s.follow(ctx, stable); err != nil {
+				return err
+			}
+		}
 		if err := s.clear(ctx, t); err != nil {
 			return err
 		}

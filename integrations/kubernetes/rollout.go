@@ -228,6 +228,7 @@ const (
 	raising   phase = "raising"   // the new pods come up, without traffic
 	checking  phase = "checking"  // the smoke step looks at them, or a canary gets its share
 	switching phase = "switching" // the traffic goes over
+	clearing  phase = "clearing"  // canary: the stable pods are the new ones; what is left of it goes
 )
 
 // strategy is the one the step asks for, with what it remembers. The checkpoint of a step never

@@ -13,6 +13,8 @@ import (
 
 // traffic splits requests between the stable pods and the canary.
 type traffic interface {
+	// pins reports whether the Service is held to the stable revision.
+	pins() bool
 	// made are the objects that prepare makes, by name.
 	made() []*unstructured.Unstructured
 	// prepare makes the canary reachable, without giving it any traffic.
@@ -64,6 +66,10 @@ func (s *canary) traffic() (traffic, error) {
 // podTraffic is the share of pods: the Service leads to both kinds alike.
 type podTraffic struct{ *canary }
 
+func (podTraffic) pins() bool     { return false }
+func (routeTraffic) pins() bool   { return true }
+func (ingressTraffic) pins() bool { return true }
+
 func (podTraffic) made() []*unstructured.Unstructured { return nil }
 
 func (podTraffic) prepare(context.Context, parts) error { return nil }
@@ -97,6 +103,24 @@ func (s *canary) pinned(ctx context.Context, p parts) error {
 	}
 	_, _, err := s.w.apply(ctx, sideService(p.service, s.sideName(), trackLabel, "canary"))
 	return err
+}
+
+// follow has the Service go with the stable pods if somebody exchanges them,
+// by a restart for instance: as long as that lasts it leads to all pods.
+func (s *canary) follow(ctx context.Context, stable *unstructured.Unstructured) error {
+	hash, err := s.hashOf(ctx, stable)
+	if err != nil || hash == s.at.OldHash {
+		return err
+	}
+	if hash == "" || !ofOneRevision(stable) {
+		return s.lead(ctx, s.at.Service, s.at.Selector)
+	}
+	s.logf("The pods of %s were exchanged by somebody; %s goes with them", s.at.Old, s.at.Service)
+	if err := s.lead(ctx, s.at.Service, with(s.at.Selector, hashLabel, hash)); err != nil {
+		return err
+	}
+	s.at.OldHash = hash
+	return s.save(ctx, s.at)
 }
 
 func (s *canary) sideName() string { return s.at.Service + "-canary" }
