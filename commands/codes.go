@@ -232,6 +232,7 @@ func Reasons() []Reason {
 		{"superseded", "A newer run takes its place."},
 		{"template_error", "A template of the chart has a mistake; the message has file and line."},
 		{"timeout", "The step took too long."},
+		{"traffic_gone", "Somebody deleted what splits the traffic of a canary."},
 		{"unauthorized", "The cluster does not accept shipmate's credentials."},
 		{"unknown", "A step's end was seen by nobody."},
 		{"unknown_kind", "The cluster does not know a kind of object."},

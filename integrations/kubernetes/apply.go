@@ -145,10 +145,15 @@ func (a apply) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.Re
 }
 
 func undoneMessage(left []string) string {
+	return "What was there before is back and ready" + except(left)
+}
+
+// except names what could not be brought back, and ends the sentence.
+func except(left []string) string {
 	if len(left) == 0 {
-		return "What was there before is back and ready."
+		return "."
 	}
-	return "What was there before is back and ready, except " + strings.Join(left, ", ") + ": of Secrets no copy is kept."
+	return ", except " + strings.Join(left, ", ") + "."
 }
 
 // undo brings back what was there before, and waits until it is ready.

@@ -166,10 +166,10 @@ func firstPort(service *unstructured.Unstructured) int64 {
 // finishSwitch moves the traffic and cleans up. What has to be known to go back
 // is saved before.
 func (s *blueGreen) finishSwitch(ctx context.Context, p parts, r record) (pipeline.Result, error) {
+	if err := s.healthy(ctx, s.at.New); err != nil {
+		return pipeline.Result{}, err
+	}
 	if s.at.Switched.IsZero() {
-		if err := s.healthy(ctx, s.at.New); err != nil {
-			return pipeline.Result{}, err
-		}
 		s.at.Switched = s.cfg.Now()
 		if err := s.enter(ctx, switching); err != nil {
 			return pipeline.Result{}, err

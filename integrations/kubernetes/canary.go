@@ -154,31 +154,32 @@ func (s *canary) raise(ctx context.Context, p parts, t traffic) error {
 	if err != nil {
 		return err
 	}
-	if err := s.scale(ctx, p, t, steps[0].Percent); err != nil {
+	if _, err := s.scale(ctx, p, t, steps[0].Percent); err != nil {
 		return err
 	}
 	return s.enter(ctx, checking)
 }
 
-// scale has as many canary pods as a share of the traffic needs, and waits for them.
-func (s *canary) scale(ctx context.Context, p parts, t traffic, percent int64) error {
+// scale has as many canary pods as a share of the traffic needs, and waits for
+// them. It returns how many stable ones there are.
+func (s *canary) scale(ctx context.Context, p parts, t traffic, percent int64) (n int64, err error) {
 	stable, err := s.deployment(ctx, s.at.Old)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	n := int64(1)
+	n = 1
 	if stable != nil {
-		n = podsOf(stable)
+		n = max(podsOf(stable), 1)
 	}
 	u := variant(p.deployment, s.at.New, trackLabel, "canary")
-	if err := unstructured.SetNestedField(u.Object, t.pods(max(n, 1), percent), "spec", "replicas"); err != nil {
-		return err
+	if err := unstructured.SetNestedField(u.Object, t.pods(n, percent), "spec", "replicas"); err != nil {
+		return 0, err
 	}
 	up, err := s.applyAll(ctx, []*unstructured.Unstructured{u})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return s.ready(ctx, up, s.Say)
+	return n, s.ready(ctx, up, s.Say)
 }
 
 // lookEvery is how often the pods are looked at during a pause. Those that a
@@ -208,9 +209,9 @@ func (s *canary) climb(ctx context.Context, p parts, t traffic) (pipeline.Result
 		}
 		if left := s.at.Due.Sub(s.cfg.Now()); left > 0 {
 			return pipeline.Result{RetryAfter: min(left, lookEvery(t)), Message: fmt.Sprintf("The canary has %d %% of the traffic until %s (step %d of %d).",
-				step.Percent, s.at.Due.UTC().Format("15:04:05 MST"), s.at.Step+1, len(steps))}, false, nil
+				s.at.Share, s.at.Due.UTC().Format("15:04:05 MST"), s.at.Step+1, len(steps))}, false, nil
 		}
-		env := map[string]string{"CANARY_WEIGHT": strconv.FormatInt(step.Percent, 10), "CANARY_DEPLOYMENT": s.at.New, "STABLE_DEPLOYMENT": s.at.Old, "CANARY_NAMESPACE": s.target.Namespace}
+		env := map[string]string{"CANARY_WEIGHT": strconv.FormatInt(s.at.Share, 10), "CANARY_DEPLOYMENT": s.at.New, "STABLE_DEPLOYMENT": s.at.Old, "CANARY_NAMESPACE": s.target.Namespace}
 		if res, done, err := s.child(ctx, s.at, "analysis", "analysis-"+strconv.Itoa(s.at.Step+1), env); !done || err != nil {
 			return res, false, err
 		}
@@ -241,14 +242,16 @@ func (s *canary) bothThere(ctx context.Context, t traffic) error {
 func (s *canary) share(ctx context.Context, p parts, t traffic, step weight) error {
 	until, cancel := s.until(ctx, s.cfg.Now().Add(within(s.With, "ready_within")))
 	defer cancel()
-	if err := s.scale(until, p, t, step.Percent); err != nil {
+	n, err := s.scale(until, p, t, step.Percent)
+	if err != nil {
 		return err
 	}
 	if err := t.set(ctx, step.Percent); err != nil {
 		return err
 	}
-	s.logf("The canary has %d %% of the traffic", step.Percent)
-	s.say("The canary has %d %% of the traffic.", step.Percent)
+	s.at.Share = t.share(n, step.Percent)
+	s.logf("The canary has %d %% of the traffic", s.at.Share)
+	s.say("The canary has %d %% of the traffic.", s.at.Share)
 	s.at.Due = s.cfg.Now().Add(step.Pause)
 	return s.save(ctx, s.at)
 }

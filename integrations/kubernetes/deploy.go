@@ -26,6 +26,7 @@ type deploy struct {
 	target  cluster.Target
 	w       writer
 	objects []*unstructured.Unstructured // in the order they are applied
+	left    []string                     // what could not be brought back, when it went back
 }
 
 // reach finds the place of the run's environment, without the objects.

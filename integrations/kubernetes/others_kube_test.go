@@ -4,6 +4,7 @@ package kubernetes
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
+	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -140,4 +142,128 @@ spec:
 			}
 		})
 	}
+}
+
+// Objects of one name in several namespaces are told apart in a plan.
+func TestAPlanTellsObjectsOfOneNameApart(t *testing.T) {
+	r := newRoom(t)
+	other := r.elsewhere("jobs")
+	put := func(a, b string) {
+		r.files.put("deploy/shop.yaml", settings("app", a)+"---\n"+strings.Replace(settings("app", b), "name: app", "name: app, namespace: "+other, 1))
+	}
+	put("1", "1")
+	must(t, second(apply{r.config()}.Run(within10s(t), r.newStep(manifests()).StepContext)))
+	put("2", "1")
+	res, err := apply{r.config()}.Plan(within10s(t), r.newStep(manifests()).StepContext)
+	must(t, err)
+	if !strings.Contains(res.Summary, `+  version: "2"`) || !strings.Contains(res.Summary, "ConfigMap app in "+r.namespace) || strings.Contains(res.Summary, "app in "+other) || !strings.Contains(res.Message, "1 object changes, 0 of them new; 1 stay") {
+		t.Errorf("%s\n%s", res.Message, res.Summary)
+	}
+}
+
+// What a new namespace holds is planned before the namespace is there.
+func TestAPlanWithANewNamespace(t *testing.T) {
+	r := newRoom(t)
+	other := r.namespace + "-new"
+	r.admin(r.namespace, other)
+	r.files.put("deploy/shop.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: "+other+"}\n---\n"+strings.Replace(settings("app", "1"), "name: app", "name: app, namespace: "+other, 1))
+	res, err := apply{r.config()}.Plan(within10s(t), r.newStep(manifests()).StepContext)
+	if err != nil || !strings.Contains(res.Message, "2 objects change, 2 of them new") {
+		t.Fatal(err, res)
+	}
+	must(t, second(apply{r.config()}.Run(within10s(t), r.newStep(manifests()).StepContext)))
+}
+
+// elsewhere is one more namespace, in which the room's bot may do everything.
+func (r *room) elsewhere(name string) string {
+	r.t.Helper()
+	name = r.namespace + "-" + name
+	must(r.t, second(plane.Client.CoreV1().Namespaces().Create(r.t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})))
+	r.admin(r.namespace, name)
+	return name
+}
+
+// admin has the room's bot be one that may do everything in these namespaces.
+func (r *room) admin(namespaces ...string) {
+	r.t.Helper()
+	cs, err := cluster.New(cluster.Config{
+		Clusters: map[string]cluster.Access{"test": {Kubeconfig: plane.Kubeconfig, QPS: 500}},
+		Allow:    []cluster.Rule{{Repo: "acme/*", Cluster: "test", Namespaces: namespaces, ClusterWide: true}},
+	}, slog.New(slog.DiscardHandler))
+	must(r.t, err)
+	r.t.Cleanup(cs.Close)
+	r.clusters = cs
+}
+
+// A Secret is not brought back, and whoever reads that all is as before reads that too.
+func TestARolloutSaysThatASecretIsNotBroughtBack(t *testing.T) {
+	for _, strategy := range []string{"rolling", "blue-green", "canary"} {
+		t.Run(strategy, func(t *testing.T) {
+			r := newRoom(t)
+			r.admin(r.namespace)
+			secret := func(password string) {
+				r.files.put("deploy/secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: "+password+"}\n")
+			}
+			secret("old")
+			r.by("deploy", "v1", with2("rolling", nil))
+			secret("new")
+			r.version(2, "bad")
+			r.failed(quick(strategy, nil), "not_ready", "What ran before runs, with all the traffic, except Secret db (of Secrets no copy is kept).")
+		})
+	}
+}
+
+// What another environment took over with force stays its own when this one goes back.
+func TestForceTakesNothingBack(t *testing.T) {
+	r := newRoom(t)
+	r.files.put("deploy/extra.yaml", settings("extra", "1"))
+	r.by("deploy", "v1", with2("rolling", map[string]any{"force": true}))
+	r.files.put("deploy/extra.yaml", settings("extra", "2"))
+	s, _ := r.by("deploy", "v2", with2("rolling", map[string]any{"force": true}))
+	r.files.put("deploy/extra.yaml", settings("extra", "theirs"))
+	theirs := r.newStep(map[string]any{"manifests": []any{"deploy/extra.yaml"}, "force": true, "ready_within": "10s"})
+	theirs.Run.Environment.Name = "staging"
+	must(t, second(apply{r.config()}.Run(within10s(t), theirs.StepContext)))
+	res, err := rollout{r.config()}.Revert(within10s(t), s.again().StepContext)
+	must(t, err)
+	if want := "except ConfigMap extra (another environment deploys it by now)."; !strings.HasSuffix(res.Message, want) {
+		t.Error(res.Message)
+	}
+	extra, err := plane.Client.CoreV1().ConfigMaps(r.namespace).Get(t.Context(), "extra", metav1.GetOptions{})
+	must(t, err)
+	if extra.Data["version"] != "theirs" {
+		t.Error(extra.Data)
+	}
+}
+
+// A misspelt field is refused at the first deploy as at any other.
+func TestAMisspeltFieldOfANewObject(t *testing.T) {
+	r := newRoom(t)
+	r.files.put("deploy/shop.yaml", strings.Replace(fmt.Sprintf(shop, 2, "v1", "v1"), "replicas:", "replcas:", 1))
+	_, err := apply{r.config()}.Run(within10s(t), r.newStep(manifests()).StepContext)
+	if pipeline.Code(err) != "invalid_manifest" || !strings.Contains(pipeline.Message(err), "replcas") {
+		t.Error(pipeline.Code(err), err)
+	}
+}
+
+// Somebody deletes what splits the traffic: the canary does not go on as if it had its share.
+func TestASplitThatSomebodyDeletes(t *testing.T) {
+	r := newRoom(t)
+	r.split(byIngress)
+	r.version(2, "v1")
+	r.mustRoll(with2("rolling", nil))
+	r.version(2, "v2")
+	s := r.newStep(byTraffic(byIngress, share(25, "1s"), share(50, "10ms")))
+	res, err := rollout{r.config()}.Run(within10s(t), s.StepContext)
+	must(t, err)
+	if res.Done {
+		t.Fatalf("%+v", res)
+	}
+	must(t, plane.Client.NetworkingV1().Ingresses(r.namespace).Delete(t.Context(), "shop-canary", metav1.DeleteOptions{}))
+	res, _, err = r.toTheEnd(within10s(t), r.config(), s.again())
+	must(t, err)
+	if res.Code != "traffic_gone" || !strings.Contains(res.Message, "The Ingress shop-canary was deleted by somebody") {
+		t.Errorf("%+v", res)
+	}
+	r.expect(map[string]int{"v1": 2})
 }

@@ -35,6 +35,7 @@ func TestCheckRollout(t *testing.T) {
 		"a step without a weight":       {m{"strategy": "canary", "steps": []any{m{"pause": "5m"}}}, "Step 1 of `steps:` needs a weight between 1 and 100"},
 		"a weight of nothing":           {m{"strategy": "canary", "steps": []any{m{"weight": 0}}}, "Step 1 of `steps:` needs a weight between 1 and 100"},
 		"more than all":                 {m{"strategy": "canary", "steps": []any{m{"weight": 101}}}, "Step 1 of `steps:` needs a weight between 1 and 100"},
+		"all, by numbers of pods":       {m{"strategy": "canary", "steps": []any{m{"weight": 10}, m{"weight": 100}}}, "made by numbers of pods, and that goes up to 90; the last of `steps:` says 100."},
 		"a step that is no mapping":     {m{"strategy": "canary", "steps": []any{10}}, "Step 1 of `steps:` needs a weight between 1 and 100"},
 		"shares that do not grow":       {m{"strategy": "canary", "steps": []any{m{"weight": 50}, m{"weight": 50}}}, "Step 2 of `steps:` needs a weight between 1 and 100, larger than the one before"},
 		"a pause that is none":          {m{"strategy": "canary", "steps": []any{m{"weight": 5, "pause": "long"}}}, "Step 1 of `steps:`: the pause long is not a duration like 5m."},
@@ -78,13 +79,18 @@ func TestWeightsOf(t *testing.T) {
 
 func TestShareOfPods(t *testing.T) {
 	for _, c := range []struct{ n, percent, byPods, bySplit int64 }{
-		{20, 20, 5, 4}, {20, 50, 20, 10}, {1, 1, 1, 1}, {10, 1, 1, 1}, {4, 75, 12, 3}, {20, 100, 20, 20}, {3, 34, 2, 2},
+		{20, 20, 5, 4}, {20, 50, 20, 10}, {1, 1, 1, 1}, {10, 1, 1, 1}, {4, 75, 12, 3}, {20, 90, 180, 18}, {3, 34, 2, 2},
 	} {
 		if got := (podTraffic{}).pods(c.n, c.percent); got != c.byPods {
 			t.Errorf("%d %% beside %d pods are %d pods, want %d", c.percent, c.n, got, c.byPods)
 		}
 		if got := sharePods(c.n, c.percent); got != c.bySplit {
 			t.Errorf("%d %% of what %d pods take needs %d pods, want %d", c.percent, c.n, got, c.bySplit)
+		}
+	}
+	for _, c := range []struct{ n, percent, want int64 }{{1, 10, 50}, {2, 10, 33}, {5, 10, 17}, {9, 10, 10}, {20, 20, 20}} {
+		if got := (podTraffic{}).share(c.n, c.percent); got != c.want {
+			t.Errorf("%d %% beside %d pods are %d %%, want %d", c.percent, c.n, got, c.want)
 		}
 	}
 }

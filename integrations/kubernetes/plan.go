@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -106,11 +107,16 @@ func (d *deploy) plan(ctx context.Context, objects []*unstructured.Unstructured)
 	w.dryRun = true
 	was, will := objectdiff.Objects{}, objectdiff.Objects{}
 	news := 0
+	comes := map[string]bool{} // namespaces that are in the manifests, and not there yet
 	for _, u := range objects {
+		name := title(u, objects)
 		live, err := w.get(ctx, u)
+		if live == nil && u.GetKind() == "Namespace" {
+			comes[u.GetName()] = true
+		}
 		switch {
-		case pipeline.Code(err) == "unknown_kind": // its definition comes with the manifests
-			will[manifest.Name(u)] = bare(u)
+		case pipeline.Code(err) == "unknown_kind", comes[u.GetNamespace()]: // what it needs comes with the manifests
+			will[name] = bare(u)
 			news++
 			continue
 		case err != nil:
@@ -120,13 +126,13 @@ func (d *deploy) plan(ctx context.Context, objects []*unstructured.Unstructured)
 		if err != nil {
 			return pipeline.Result{}, err
 		}
-		will[manifest.Name(u)] = bare(after)
+		will[name] = bare(after)
 		if live == nil {
-			will[manifest.Name(u)] = bare(u) // without what the server fills in
+			will[name] = bare(u) // without what the server fills in
 			news++
 			continue
 		}
-		was[manifest.Name(u)] = bare(live)
+		was[name] = bare(live)
 	}
 	text, changes := objectdiff.Markdown(was, will)
 	res := pipeline.Result{Done: true, Summary: text, Digest: digest(d.objects)}
@@ -137,6 +143,26 @@ func (d *deploy) plan(ctx context.Context, objects []*unstructured.Unstructured)
 		res.Message = fmt.Sprintf("In %s %s, %d of them new; %d stay as they are.", d.target, count(changes, "object changes", "objects change"), news, same)
 	}
 	return res, nil
+}
+
+// title is what a plan calls an object: by its namespace or group as well,
+// where another one has the same kind and name.
+func title(u *unstructured.Unstructured, all []*unstructured.Unstructured) string {
+	name := manifest.Name(u)
+	var place, group bool
+	for _, other := range all {
+		if other != u && manifest.Name(other) == name {
+			place = place || other.GetNamespace() != u.GetNamespace()
+			group = group || groupOf(other.GetAPIVersion()) != groupOf(u.GetAPIVersion())
+		}
+	}
+	if group {
+		name += " of " + cmp.Or(groupOf(u.GetAPIVersion()), "core")
+	}
+	if place {
+		name += " in " + cmp.Or(u.GetNamespace(), "no namespace")
+	}
+	return name
 }
 
 // digest names what would be applied, whatever is there now.

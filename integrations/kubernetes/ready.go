@@ -58,6 +58,9 @@ func (d *deploy) healthy(ctx context.Context, deployment string) error {
 	if live == nil {
 		return gone(deployment)
 	}
+	if podsOf(live) == 0 {
+		return pipeline.Refuse("not_ready", "Somebody took all pods of the Deployment %s away.", deployment)
+	}
 	until, cancel := d.until(ctx, d.cfg.Now().Add(d.cfg.patience()))
 	defer cancel()
 	view, err := d.target.Watch(until, cluster.Pods)
@@ -65,7 +68,7 @@ func (d *deploy) healthy(ctx context.Context, deployment string) error {
 		return err
 	}
 	defer view.Close()
-	want, _, _ := unstructured.NestedInt64(live.Object, "spec", "replicas")
+	want := podsOf(live)
 	for {
 		changed := view.Changed()
 		if err := d.ready(until, []*unstructured.Unstructured{live}, nil); err != nil {

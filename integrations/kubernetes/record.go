@@ -247,12 +247,13 @@ func (d *deploy) by() string { return string(cmp.Or(d.Run.Reverts, d.Run.ID)) + 
 // names of what it could not bring back.
 func (d *deploy) restore(ctx context.Context, r record) (after []*unstructured.Unstructured, left []string, err error) {
 	before := r.Before
+	d.w.force = false // what another environment has taken over since is its own
 	var objects []*unstructured.Unstructured
 	for _, o := range before.Objects {
 		switch {
 		case o.Absent:
 		case o.Manifest == nil:
-			left = append(left, o.Kind+" "+o.Name)
+			left = append(left, o.Kind+" "+o.Name+" (of Secrets no copy is kept)")
 		default:
 			objects = append(objects, &unstructured.Unstructured{Object: o.Manifest})
 		}
@@ -260,6 +261,10 @@ func (d *deploy) restore(ctx context.Context, r record) (after []*unstructured.U
 	manifest.Sort(objects)
 	for _, u := range objects {
 		live, did, err := d.applyBack(ctx, u)
+		if pipeline.Code(err) == "other_owner" {
+			left = append(left, manifest.Name(u)+" (another environment deploys it by now)")
+			continue
+		}
 		if err != nil {
 			return after, left, err
 		}
@@ -277,6 +282,7 @@ func (d *deploy) restore(ctx context.Context, r record) (after []*unstructured.U
 		d.logf("%s %s: deleted, because it was not there before", o.Kind, o.Name)
 	}
 	r.Now.Good = false
+	d.left = left
 	return after, left, d.writeRecord(ctx, r)
 }
 

@@ -61,10 +61,14 @@ func checkRollout(with map[string]any) error {
 			return err
 		}
 	}
-	if _, err := weightsOf(with); err != nil {
+	steps, err := weightsOf(with)
+	if err != nil {
 		return err
 	}
-	_, err := trafficOf(with)
+	if last := steps[len(steps)-1].Percent; last > mostByPods && with["traffic"] == nil {
+		return pipeline.Refuse("bad_param", "Without `traffic:` the share of the canary is made by numbers of pods, and that goes up to %d; the last of `steps:` says %d. Take it out: after the last step the canary gets all traffic anyway.", mostByPods, last)
+	}
+	_, err = trafficOf(with)
 	return err
 }
 
@@ -104,9 +108,9 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 		return r.halfway(ctx, err, undo)
 	}
 	if stopped {
-		return pipeline.Result{Done: true, State: pipeline.Cancelled, Message: "It was stopped. What ran before runs, with all the traffic."}, nil
+		return pipeline.Result{Done: true, State: pipeline.Cancelled, Message: "It was stopped. What ran before runs, with all the traffic" + except(d.left)}, nil
 	}
-	return pipeline.Result{Done: true, State: pipeline.Failed, Code: pipeline.Code(err), Message: sentence(pipeline.Message(err)) + " What ran before runs, with all the traffic."}, nil
+	return pipeline.Result{Done: true, State: pipeline.Failed, Code: pipeline.Code(err), Message: sentence(pipeline.Message(err)) + " What ran before runs, with all the traffic" + except(d.left)}, nil
 }
 
 // halfway says that the way back did not work either. What passes by itself is
@@ -193,7 +197,7 @@ func (r rollout) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.
 	if err := s.back(ctx); err != nil {
 		return pipeline.Result{}, err
 	}
-	return pipeline.Result{Done: true, Message: "What ran before runs again, with all the traffic."}, nil
+	return pipeline.Result{Done: true, Message: "What ran before runs again, with all the traffic" + except(d.left)}, nil
 }
 
 // state is what a rollout remembers between calls.
@@ -209,6 +213,7 @@ type state struct {
 	Colour   string           `json:"colour,omitempty"`   // blue-green
 	Switched time.Time        `json:"switched,omitzero"`  // blue-green
 	Step     int              `json:"step,omitempty"`     // canary: index of the weight
+	Share    int64            `json:"share,omitempty"`    // canary: what it has of the traffic, in percent
 	Due      time.Time        `json:"due,omitzero"`       // canary: end of the pause
 	Children map[string]child `json:"children,omitempty"` // steps within the step
 	Retired  []retired        `json:"retired,omitempty"`  // rolling: what blue-green had left

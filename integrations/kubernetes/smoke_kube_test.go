@@ -281,7 +281,7 @@ func TestAnalysisIsAskedOnceForEachStep(t *testing.T) {
 	}
 	must(t, second(r.roll(s)))
 	want := []string{
-		"rollout-analysis-1 25 shop-canary shop ", "rollout-analysis-1 25 shop-canary shop 1",
+		"rollout-analysis-1 33 shop-canary shop ", "rollout-analysis-1 33 shop-canary shop 1",
 		"rollout-analysis-2 50 shop-canary shop ", "rollout-analysis-2 50 shop-canary shop 1",
 	}
 	if !slices.Equal(asked, want) {

@@ -21,6 +21,8 @@ type traffic interface {
 	prepare(ctx context.Context, p parts) error
 	// pods is how many canary pods a share needs beside n stable ones.
 	pods(n, percent int64) int64
+	// share is what a canary with that many pods gets, in percent.
+	share(n, percent int64) int64
 	// set gives the canary that share, in one write.
 	set(ctx context.Context, percent int64) error
 	// promoting is called before the stable pods are exchanged.
@@ -36,6 +38,10 @@ const (
 	byRoute   = "http_route"
 	byIngress = "ingress"
 )
+
+// mostByPods is the largest share that numbers of pods make, in percent: there
+// are nine times as many canary pods then.
+const mostByPods = 90
 
 func trafficOf(params map[string]any) (split, error) {
 	m, ok := params["traffic"].(map[string]any)
@@ -77,10 +83,14 @@ func (podTraffic) prepare(context.Context, parts) error { return nil }
 // pods: the stable ones stay as many as they are, so that they can take all
 // the traffic back at any moment.
 func (podTraffic) pods(n, percent int64) int64 {
-	if percent >= 100 {
-		return n
-	}
+	percent = min(percent, mostByPods)
 	return max(1, (n*percent+(100-percent)/2)/(100-percent))
+}
+
+// share: of few pods one is a larger share than was asked for.
+func (t podTraffic) share(n, percent int64) int64 {
+	k := t.pods(n, percent)
+	return (100*k + (n+k)/2) / (n + k)
 }
 
 // set: pods that are there have their share; without any there is none.
@@ -138,7 +148,7 @@ func sharePods(n, percent int64) int64 { return max(1, (n*percent+99)/100) }
 // promotedTraffic moves all traffic to the canary, scaled to take it, before
 // the stable pods are exchanged. Then the Service may lead to any of them.
 func (s *canary) promotedTraffic(ctx context.Context, p parts, t traffic) error {
-	if err := s.scale(ctx, p, t, 100); err != nil {
+	if _, err := s.scale(ctx, p, t, 100); err != nil {
 		return err
 	}
 	if err := t.set(ctx, 100); err != nil {
@@ -173,7 +183,10 @@ func (t routeTraffic) object() *unstructured.Unstructured {
 	return t.stub("gateway.networking.k8s.io/v1", "HTTPRoute", t.route)
 }
 
-func (routeTraffic) pods(n, percent int64) int64 { return sharePods(n, percent) }
+func (routeTraffic) pods(n, percent int64) int64    { return sharePods(n, percent) }
+func (routeTraffic) share(_, percent int64) int64   { return percent }
+func (ingressTraffic) pods(n, percent int64) int64  { return sharePods(n, percent) }
+func (ingressTraffic) share(_, percent int64) int64 { return percent }
 
 func (t routeTraffic) promoting(ctx context.Context, p parts) error {
 	return t.promotedTraffic(ctx, p, t)
@@ -204,13 +217,20 @@ func (t routeTraffic) rules(route *unstructured.Unstructured) []map[string]any {
 }
 
 func (t routeTraffic) set(ctx context.Context, percent int64) error {
-	_, err := t.w.update(ctx, t.object(), func(live *unstructured.Unstructured) bool {
+	after, err := t.w.update(ctx, t.object(), func(live *unstructured.Unstructured) bool {
 		for _, rule := range t.rules(live) {
 			rule["backendRefs"] = t.backends(rule["backendRefs"].([]any), percent) //nolint:forcetypeassert // rules returns no others
 		}
 		return true
 	})
+	if after == nil && err == nil && percent > 0 {
+		err = splitGone("HTTPRoute " + t.route)
+	}
 	return err
+}
+
+func splitGone(name string) error {
+	return pipeline.Refuse("traffic_gone", "The %s was deleted by somebody, so the canary gets no share of the traffic.", name)
 }
 
 // backends are the stable one and, with a share, the canary beside it.
@@ -307,15 +327,16 @@ func (t ingressTraffic) replaced(u *unstructured.Unstructured) int {
 	return n
 }
 
-func (ingressTraffic) pods(n, percent int64) int64 { return sharePods(n, percent) }
-
 func (t ingressTraffic) set(ctx context.Context, percent int64) error {
-	_, err := t.w.update(ctx, t.side(), func(live *unstructured.Unstructured) bool {
+	after, err := t.w.update(ctx, t.side(), func(live *unstructured.Unstructured) bool {
 		notes := live.GetAnnotations()
 		notes[nginx+"canary-weight"] = fmt.Sprint(percent)
 		live.SetAnnotations(notes)
 		return true
 	})
+	if after == nil && err == nil && percent > 0 {
+		err = splitGone("Ingress " + t.side().GetName())
+	}
 	return err
 }
 

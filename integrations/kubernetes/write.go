@@ -163,7 +163,7 @@ func (w writer) create(ctx context.Context, u *unstructured.Unstructured) (*unst
 	}
 	call, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
-	made, err := res.Create(call, u, metav1.CreateOptions{FieldManager: fieldManager})
+	made, err := res.Create(call, u, metav1.CreateOptions{FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict})
 	if err != nil {
 		return nil, err
 	}
