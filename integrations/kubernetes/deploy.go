@@ -216,6 +216,10 @@ func (d *deploy) prune(ctx context.Context, r record) error {
 		if live == nil || live.GetLabels()[setLabel] != d.w.set {
 			continue // gone, or somebody else's by now
 		}
+		if keepsData(o.Kind) {
+			d.logf("%s %s: left, though the manifests do not hold it any more: what is in it would be lost. Delete it yourself", o.Kind, o.Name)
+			continue
+		}
 		if err := d.w.remove(ctx, o.stub()); err != nil {
 			return err
 		}

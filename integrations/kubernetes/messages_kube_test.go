@@ -333,10 +333,17 @@ func TestPruneDeletesWhatWasOursOnly(t *testing.T) {
 	if got := names(); !slices.Equal(got, []string{"old", "shop", "theirs"}) {
 		t.Error("without prune:", got)
 	}
+	r.files.put("deploy/data.yaml", "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec: {accessModes: [ReadWriteOnce], storageClassName: \"\", volumeName: none, resources: {requests: {storage: 1Mi}}}\n")
+	must(t, second(r.roll(r.newStep(quick("rolling", nil)))))
+	r.files.put("deploy/data.yaml", "")
 	s, _ := r.mustRoll(with2("rolling", map[string]any{"prune": true}))
 	if got := names(); !slices.Equal(got, []string{"shop", "theirs"}) {
 		t.Error("with prune:", got)
 	}
+	if !strings.Contains(s.log.String(), "PersistentVolumeClaim data: left, though the manifests do not hold it any more") {
+		t.Error(s.log)
+	}
+	must(t, second(plane.Client.CoreV1().PersistentVolumeClaims(r.namespace).Get(t.Context(), "data", metav1.GetOptions{})))
 	if !strings.Contains(s.log.String(), "ConfigMap old: removed, because the manifests do not hold it any more") {
 		t.Error(s.log)
 	}

@@ -79,8 +79,7 @@ func (d *deploy) allowed(ctx context.Context, objects []*unstructured.Unstructur
 	return nil
 }
 
-// verbsFor are those that write an object and take it back. What holds data of
-// others is never deleted on the way back.
+// verbsFor are those that write an object and take it back.
 func verbsFor(u *unstructured.Unstructured) []string {
 	verbs := []string{"create", "patch", "delete"}
 	if keepsData(u.GetKind()) {
@@ -89,6 +88,7 @@ func verbsFor(u *unstructured.Unstructured) []string {
 	return verbs
 }
 
+// keepsData says which kinds are never deleted: what is in them would be lost.
 func keepsData(kind string) bool {
 	return slices.Contains([]string{"CustomResourceDefinition", "Namespace", "PersistentVolumeClaim"}, kind)
 }
