@@ -459,3 +459,45 @@ func TestALogThatCannotBeOpenedFailsTheStep(t *testing.T) {
 		t.Errorf("%s, calls %v", r.Step("build").Code, s.runner.calls)
 	}
 }
+
+// fickle is a secret store that refuses from some time on.
+type fickle struct{ refuses bool }
+
+func (v *fickle) Resolve(context.Context, *pipeline.Run, []string) (map[string]pipeline.Secret, error) {
+	if v.refuses {
+		return nil, pipeline.Refuse("secret_refused", "The secret TOKEN is not allowed here.")
+	}
+	return map[string]pipeline.Secret{"TOKEN": pipeline.NewSecret("hunter2hunter2")}, nil
+}
+
+// What an earlier call began goes on without us: that it cannot be taken up is
+// no end of it.
+func TestAStepThatIsAtWorkIsNotFailedForASecret(t *testing.T) {
+	s := newStage(t)
+	secrets := &fickle{}
+	s.engine.Secrets = secrets
+	s.runner.do["build"] = func(c *pipeline.StepContext) pipeline.Result {
+		if len(c.Checkpoint) > 0 {
+			return pipeline.Result{Done: true}
+		}
+		secrets.refuses = true
+		return pipeline.Result{RetryAfter: time.Second, Checkpoint: []byte(`"pod"`)}
+	}
+	p := pipeline.Pipeline{Name: "p", Steps: steps("build")}
+	p.Steps[0].Secrets = []string{"TOKEN"}
+	r := s.start(pipeline.Request{Pipeline: p})
+	s.store.Advance(2 * time.Second)
+	s.work()
+	r = s.load(r.ID)
+	s.want(r, pipeline.Running, "build=waiting")
+	if m := r.Step("build").Message; !strings.HasPrefix(m, "The secret TOKEN is not allowed here. What the step began may go on") {
+		t.Error(m)
+	}
+	secrets.refuses = false
+	s.store.Advance(time.Minute)
+	s.work()
+	s.want(s.load(r.ID), pipeline.Succeeded, "build=succeeded")
+
+	secrets.refuses = true // before anything began
+	s.want(s.start(pipeline.Request{Pipeline: p}), pipeline.Failed, "build=failed")
+}

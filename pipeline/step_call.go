@@ -50,6 +50,9 @@ func (e *Engine) call(ctx context.Context, l *Lease, v errand) (res Result, err 
 		}
 	}()
 	c, log, err := e.context(ctx, l, v)
+	if err != nil && mayBeAtWork(r, v.step) {
+		err = untaken(err)
+	}
 	if err == nil {
 		res, err = v.do(ctx, c)
 	}
@@ -57,6 +60,19 @@ func (e *Engine) call(ctx context.Context, l *Lease, v errand) (res Result, err 
 		res = failedCall(ctx, e.class(r, step), err)
 	}
 	return res, err
+}
+
+// mayBeAtWork reports whether an earlier call of the step may have left something
+// that goes on by itself.
+func mayBeAtWork(r *Run, s *StepRun) bool {
+	return s.Calling && len(s.Checkpoint) > 0 && !r.DryRun
+}
+
+// untaken is why what an earlier call left could not be taken up. That says
+// nothing about how it ends, so it is not the end of the step: it is tried again
+// until the step is stopped.
+func untaken(err error) error {
+	return Temporary(&Error{Code: Code(err), Err: err, Message: Message(err) + " What the step began may go on meanwhile, so this is tried again."})
 }
 
 // closeLog ends the call's log, and hides secrets in what it came to.
