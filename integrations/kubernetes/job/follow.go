@@ -222,7 +222,7 @@ func (w *work) lost(ctx context.Context, c script.Call, why string) (pipeline.Re
 	if c.Step.AfterCrash == pipeline.Rerun && ctx.Err() == nil && w.cp.Reruns < maxReruns {
 		w.cp.Reruns++
 		if err := deleteJob(ctx, w.at, w.cp, foreground); err != nil {
-			return pipeline.Result{}, err
+			return pipeline.Result{}, pipeline.Temporary(err) // its pod may be there still
 		}
 		if w.out != nil {
 			w.cp.LogBase += w.out.at

@@ -207,7 +207,10 @@ func (r *Runner) call(ctx context.Context, c script.Call) (pipeline.Result, erro
 		return r.begin(ctx, c, checkpoint{})
 	}
 	w, err := r.open(ctx, *cp)
-	if err != nil {
+	switch {
+	case err != nil && cp.PodUID != "" && !pipeline.IsTemporary(err):
+		return r.opened(ctx, untaken(*cp, err))
+	case err != nil:
 		return r.opened(ctx, err)
 	}
 	defer w.close()
@@ -215,6 +218,13 @@ func (r *Runner) call(ctx context.Context, c script.Call) (pipeline.Result, erro
 		return w.await(ctx, c)
 	}
 	return w.resume(ctx, c)
+}
+
+// untaken is why the pod of an earlier call could not be looked at. Its script
+// goes on, so that is not the end of the step, whatever the reason.
+func untaken(cp checkpoint, err error) error {
+	return pipeline.Temporary(&pipeline.Error{Code: pipeline.Code(err), Err: err, Message: fmt.Sprintf(
+		"%s The pod %s in the namespace %s of %s may be at work meanwhile, so this is tried again.", pipeline.Message(err), cp.Pod, cp.Namespace, cp.Cluster)})
 }
 
 // opened is what it comes to that a cluster could not be reached.

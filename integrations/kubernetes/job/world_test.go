@@ -138,7 +138,7 @@ func (s *world) make() {
 func (s *world) bot() *Runner {
 	s.Helper()
 	log := slog.New(slog.NewTextHandler(testWriter{s.T}, nil))
-	clusters, err := cluster.New(cluster.Config{Clusters: map[string]cluster.Access{"test": {Kubeconfig: s.kubeconfig}}}, log)
+	clusters, err := cluster.New(cluster.Config{Clusters: map[string]cluster.Access{s.cfg.Cluster: {Kubeconfig: s.kubeconfig}}}, log)
 	if err != nil {
 		s.Fatal(err)
 	}

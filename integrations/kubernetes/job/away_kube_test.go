@@ -1,0 +1,58 @@
+//go:build kube
+
+package job
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// A bot that cannot look at the pod of an earlier call knows nothing of its
+// script, which goes on: whatever the reason, the step is not over.
+func TestABotThatMayNotLookAtItsPod(t *testing.T) {
+	for name, c := range map[string]struct {
+		lock func(s *world) *Runner
+		said string
+	}{
+		"its token is not accepted": {func(s *world) *Runner {
+			right := s.kubeconfig
+			defer func() { s.kubeconfig = right }()
+			s.kubeconfig = filepath.Join(s.TempDir(), "kubeconfig")
+			if err := os.WriteFile(s.kubeconfig, []byte(plane.KubeconfigFor("a token of yesterday")), 0o600); err != nil {
+				s.Fatal(err)
+			}
+			return s.bot()
+		}, "does not accept shipmate's credentials"},
+		"the cluster has another name": {func(s *world) *Runner {
+			defer func() { s.cfg.Cluster = "test" }()
+			s.cfg.Cluster = "renamed"
+			return s.bot()
+		}, "knows no cluster \"test\""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newWorld(t)
+			first := s.step(counting)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			go func() { first.log.await("line 5\n"); cancel(pipeline.ErrHandedOver) }()
+			if _, err := s.bot().Run(ctx, first.StepContext); !pipeline.IsTemporary(err) {
+				t.Fatal(err)
+			}
+			n, locked := first.next(), c.lock(s)
+			_, err := locked.Run(t.Context(), n.StepContext)
+			if m := pipeline.Message(err); !pipeline.IsTemporary(err) || !strings.Contains(m, c.said) || !strings.Contains(m, "may be at work meanwhile") {
+				t.Errorf("temporary %v: %s", pipeline.IsTemporary(err), m)
+			}
+			// At the deadline it is not known to have ended.
+			if err := locked.Cancel(t.Context(), n.StepContext); err == nil {
+				t.Error("it counts as stopped")
+			}
+			n.want(n.run(s.bot()), pipeline.Succeeded, "", "")
+			once(t, n)
+		})
+	}
+}
