@@ -9,6 +9,7 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/discovery"
@@ -37,6 +39,8 @@ type Config struct {
 	Allow    []Rule            `yaml:"allow"`
 	// Wrap stands around every request to a cluster; nil: nothing does.
 	Wrap func(http.RoundTripper) http.RoundTripper `yaml:"-"`
+	// Patience is how long a cluster is waited for that does not answer; 0: 15 seconds.
+	Patience time.Duration `yaml:"-"`
 }
 
 // Access says how a cluster is reached: InCluster, or a Kubeconfig (with its
@@ -211,7 +215,7 @@ func (cs *Clusters) Target(cluster, namespace string) (Target, error) {
 			return Target{}, pipeline.Refuse("no_cluster", "This shipmate knows no cluster %q. It knows: %s.", cluster, strings.Join(cs.Names(), ", "))
 		}
 		var err error
-		if c, err = connect(cluster, access, cs.config.Wrap, cs.log); err != nil {
+		if c, err = connect(cluster, access, cs.config, cs.log); err != nil {
 			return Target{}, err
 		}
 		cs.open[cluster] = c
@@ -240,7 +244,7 @@ type Cluster struct {
 	views views
 }
 
-func connect(name string, a Access, wrap func(http.RoundTripper) http.RoundTripper, log *slog.Logger) (*Cluster, error) {
+func connect(name string, a Access, of Config, log *slog.Logger) (*Cluster, error) {
 	cfg, err := a.rest()
 	if err != nil {
 		return nil, &pipeline.Error{Code: "no_cluster", Err: err, Message: fmt.Sprintf("The operator's settings for the cluster %s do not work: %v.", name, err)}
@@ -251,10 +255,10 @@ func connect(name string, a Access, wrap func(http.RoundTripper) http.RoundTripp
 	}
 	cfg.UserAgent = "shipmate"
 	cfg.WarningHandler = rest.NoWarnings{}
-	if wrap != nil {
-		cfg.Wrap(wrap)
+	if of.Wrap != nil {
+		cfg.Wrap(of.Wrap)
 	}
-	c := &Cluster{Name: name, REST: cfg, views: views{log: log.With("cluster", name), open: map[viewKey]*shared{}}}
+	c := &Cluster{Name: name, REST: cfg, views: views{log: log.With("cluster", name), patience: cmp.Or(of.Patience, patience), open: map[viewKey]*shared{}}}
 	if c.Dynamic, err = dynamic.NewForConfig(cfg); err != nil {
 		return nil, err
 	}

@@ -2,12 +2,16 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -122,6 +126,9 @@ func TestWhoMayDeployWhere(t *testing.T) {
 	}
 }
 
+// request is an error of a request that nobody answered.
+func request(err error) error { return &url.Error{Op: "Get", URL: "https://h", Err: err} }
+
 func TestExplain(t *testing.T) {
 	at := Target{Cluster: &Cluster{Name: "eu"}, Namespace: "shop"}
 	pods, name := schema.GroupResource{Resource: "pods"}, "x"
@@ -131,17 +138,24 @@ func TestExplain(t *testing.T) {
 		temporary bool
 		want      string
 	}{
-		"away":               {&url.Error{Op: "Get", URL: "https://h", Err: errors.New("connection refused")}, "cluster_away", true, "The cluster eu does not answer (apply it). It is tried again."},
-		"too slow":           {context.DeadlineExceeded, "cluster_away", true, "does not answer"},
-		"a quota":            {apierrors.NewForbidden(pods, name, errors.New("exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2")), "quota_exceeded", false, "requested: pods=1, used: pods=2, limited: pods=2. Ask for less, or for a larger ResourceQuota."},
-		"forbidden":          {apierrors.NewForbidden(pods, name, errors.New(`User "x" cannot patch`)), "forbidden", false, "shipmate may not do this in the namespace shop of eu (apply it): "},
-		"unauthorized":       {apierrors.NewUnauthorized("x"), "unauthorized", false, "The operator has to renew them."},
-		"a bad request":      {apierrors.NewBadRequest("unknown field spec.x"), "invalid_manifest", false, "The cluster eu refuses it (apply it): unknown field spec.x."},
-		"busy":               {apierrors.NewTooManyRequests("slowly", 1), "cluster_busy", true, "It is tried again."},
-		"broken":             {apierrors.NewInternalError(errors.New("etcd")), "cluster_busy", true, "It is tried again."},
-		"an unknown kind":    {&meta.NoKindMatchError{GroupKind: schema.GroupKind{Group: "g", Kind: "Widget"}, SearchedVersions: []string{"v1"}}, "unknown_kind", false, "Install its CustomResourceDefinition first, or correct apiVersion and kind."},
-		"something else":     {apierrors.NewGone("it is gone"), "cluster_refused_it", false, "The cluster eu answered (apply it): it is gone."},
-		"for people already": {pipeline.Refuse("x", "Said."), "x", false, "Said."},
+		"away":                     {request(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}), "cluster_away", true, "The cluster eu does not answer (apply it: connection refused). It is tried again."},
+		"too slow":                 {context.DeadlineExceeded, "cluster_away", true, "does not answer (apply it: no answer in time)"},
+		"no such address":          {request(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "h", Server: "10.0.0.2:53"}}), "cluster_away", true, "does not answer (apply it: no such host)"},
+		"a wrong authority":        {request(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), "no_cluster", false, "The operator's settings for the cluster eu do not work (apply it): they do not name the authority that signed its certificate. Correct `ca_file`"},
+		"a wrong address":          {request(x509.HostnameError{Certificate: &x509.Certificate{}, Host: "h"}), "no_cluster", false, "its certificate is not for the address by which it is reached ("},
+		"an old certificate":       {request(x509.CertificateInvalidError{Reason: x509.Expired}), "no_cluster", false, "its certificate is not valid (certificate has expired"},
+		"a plugin missing":         {request(errors.New("getting credentials: exec: executable aws not found\n\nIt looks like")), "no_cluster", false, "exec plugin aws is not installed where shipmate runs"},
+		"a plugin in a bad format": {request(errors.New("getting credentials: decoding stdout: no kind.")), "no_cluster", false, "gives no credentials (decoding stdout: no kind)"},
+		"a plugin that failed":     {request(errors.New("getting credentials: exec: executable aws failed with exit code 255")), "cluster_away", true, "(apply it: executable aws failed with exit code 255)"},
+		"a quota":                  {apierrors.NewForbidden(pods, name, errors.New("exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2")), "quota_exceeded", false, "requested: pods=1, used: pods=2, limited: pods=2. Ask for less, or for a larger ResourceQuota."},
+		"forbidden":                {apierrors.NewForbidden(pods, name, errors.New(`User "x" cannot patch resource "pods" in API group ""`)), "forbidden", false, "shipmate may not do this in the namespace shop of eu (apply it): "},
+		"unauthorized":             {apierrors.NewUnauthorized("x"), "unauthorized", false, "The operator has to renew them."},
+		"a bad request":            {apierrors.NewBadRequest("unknown field spec.x"), "invalid_manifest", false, "The cluster eu refuses it (apply it): unknown field spec.x."},
+		"busy":                     {apierrors.NewTooManyRequests("slowly", 1), "cluster_busy", true, "It is tried again."},
+		"broken":                   {apierrors.NewInternalError(errors.New("etcd")), "cluster_busy", true, "It is tried again."},
+		"an unknown kind":          {&meta.NoKindMatchError{GroupKind: schema.GroupKind{Group: "g", Kind: "Widget"}, SearchedVersions: []string{"v1"}}, "unknown_kind", false, "Install its CustomResourceDefinition first, or correct apiVersion and kind."},
+		"something else":           {apierrors.NewGone("it is gone"), "cluster_refused_it", false, "The cluster eu answered (apply it): it is gone."},
+		"for people already":       {pipeline.Refuse("x", "Said."), "x", false, "Said."},
 	} {
 		t.Run(what, func(t *testing.T) {
 			err := at.Explain("apply it", c.err)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -26,7 +24,7 @@ func (t Target) Explain(doing string, err error) error {
 	case err == nil, pipeline.Code(err) != "", pipeline.IsTemporary(err), errors.Is(err, context.Canceled):
 		return err
 	case unreachable(err):
-		return pipeline.Temporary(&pipeline.Error{Code: "cluster_away", Err: err, Message: fmt.Sprintf("The cluster %s does not answer (%s). It is tried again.", t.Name, doing)})
+		return t.away(doing, err)
 	case meta.IsNoMatchError(err):
 		return &pipeline.Error{Code: "unknown_kind", Err: err, Message: fmt.Sprintf("The cluster %s does not know a kind of object (%s): %v. Install its CustomResourceDefinition first, or correct apiVersion and kind.", t.Name, doing, err)}
 	case !errors.As(err, &status):
@@ -93,10 +91,3 @@ func (t Target) starting() bool {
 
 // fixed is what API servers say of fields that cannot be changed.
 var fixed = regexp.MustCompile(`field is immutable|may not change once set|may not be changed|updates to \S+ spec for fields other than`)
-
-// unreachable: nothing came back that an API server would say.
-func unreachable(err error) bool {
-	var dial net.Error
-	var at *url.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &dial) || errors.As(err, &at)
-}

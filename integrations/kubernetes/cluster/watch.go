@@ -1,8 +1,8 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/shipmate/shipmate/pipeline"
 )
 
 // View is a copy of all objects of one kind in a namespace, kept up to date by
@@ -32,19 +34,31 @@ type View struct {
 // the same kind most of the time.
 const linger = time.Minute
 
-// Watch returns once the view holds everything there is. Close it.
+// patience is how long a view is waited for that does not fill: who waits
+// longer holds a worker, and nobody is told why.
+const patience = 15 * time.Second
+
+// Watch returns once the view holds everything there is. Close it. If that takes
+// long the error is Temporary; the watch is tried on, so a later call finds it.
 func (t Target) Watch(ctx context.Context, kind schema.GroupVersionResource) (*View, error) {
 	v := t.views.take(t.Dynamic, viewKey{kind, t.Namespace})
+	late := time.NewTimer(t.views.patience)
+	defer late.Stop()
+	doing := "watch " + kind.Resource
+	var err error
 	select {
 	case <-v.shared.synced:
 		return v, nil
-	case err := <-v.shared.refused:
-		v.Close()
-		return nil, t.Explain(fmt.Sprintf("watch %s", kind.Resource), err)
+	case err = <-v.shared.refused:
 	case <-ctx.Done():
-		v.Close()
-		return nil, t.Explain(fmt.Sprintf("watch %s", kind.Resource), context.Cause(ctx))
+		err = context.Cause(ctx)
+	case <-late.C:
+		if err = t.Explain(doing, v.shared.trouble()); pipeline.Code(err) == "" {
+			err = t.away(doing, cmp.Or(err, t.ask(ctx)))
+		}
 	}
+	v.Close()
+	return nil, t.Explain(doing, err)
 }
 
 // Get returns the object, or nil. It is shared: do not change it.
@@ -133,10 +147,11 @@ type viewKey struct {
 
 // views are the watches of one cluster.
 type views struct {
-	log  *slog.Logger
-	mu   sync.Mutex
-	open map[viewKey]*shared
-	work sync.WaitGroup
+	log      *slog.Logger
+	patience time.Duration
+	mu       sync.Mutex
+	open     map[viewKey]*shared
+	work     sync.WaitGroup
 }
 
 // shared is one watch and what it has seen.
@@ -151,6 +166,7 @@ type shared struct {
 	idle  *time.Timer
 
 	mu      sync.Mutex
+	last    error // of the watch, as long as it has not begun
 	changed chan struct{}
 	told    map[chan<- struct{}]int
 }
@@ -198,10 +214,13 @@ func slim(obj any) (any, error) {
 	return obj, nil
 }
 
-// failed hands a refusal to whoever waits. Anything else passes: the informer
+// failed hands a refusal to whoever waits. Anything else may pass: the informer
 // tries again by itself.
 func (s *shared) failed(ctx context.Context, log *slog.Logger, err error) {
-	if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err) {
+	s.mu.Lock()
+	s.last = err
+	s.mu.Unlock()
+	if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err) && misconfigured(err) == "" {
 		return
 	}
 	log.Warn("watch refused", "kind", s.key.kind.Resource, "namespace", s.key.namespace, "err", err)
@@ -214,6 +233,13 @@ func (s *shared) failed(ctx context.Context, log *slog.Logger, err error) {
 			return
 		}
 	}
+}
+
+// trouble is why the watch did not begin when it was last tried, if that is known.
+func (s *shared) trouble() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
 }
 
 func (s *shared) tell() {

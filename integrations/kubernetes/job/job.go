@@ -232,7 +232,9 @@ func (r *Runner) opened(ctx context.Context, err error) (pipeline.Result, error)
 	switch cause := handedOver(ctx); {
 	case cause != nil:
 		err = pipeline.Temporary(cause)
-	case ctx.Err() != nil: // the next call is Cancel
+	case ctx.Err() != nil && pipeline.Code(err) == "": // the next call is Cancel
+		err = pipeline.Temporary(&pipeline.Error{Message: "It is being stopped.", Err: err})
+	case ctx.Err() != nil:
 		err = pipeline.Temporary(err)
 	}
 	return pipeline.Result{}, err

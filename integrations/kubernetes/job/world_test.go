@@ -73,6 +73,7 @@ type world struct {
 	cfg        Config
 	tree       map[string]string // of the commit
 	keys       []pipeline.Secret // of all bots
+	patience   time.Duration     // of bots with an API server that is away
 }
 
 var worlds = struct {
@@ -138,7 +139,7 @@ func (s *world) make() {
 func (s *world) bot() *Runner {
 	s.Helper()
 	log := slog.New(slog.NewTextHandler(testWriter{s.T}, nil))
-	clusters, err := cluster.New(cluster.Config{Clusters: map[string]cluster.Access{s.cfg.Cluster: {Kubeconfig: s.kubeconfig}}}, log)
+	clusters, err := cluster.New(cluster.Config{Clusters: map[string]cluster.Access{s.cfg.Cluster: {Kubeconfig: s.kubeconfig}}, Patience: s.patience}, log)
 	if err != nil {
 		s.Fatal(err)
 	}
