@@ -295,7 +295,7 @@ func (d *deploy) applyBack(ctx context.Context, u *unstructured.Unstructured) (*
 		w := d.w
 		w.force = true // what is left to conflict was ours to take
 		return w.apply(ctx, yielding(u, err))
-	case "forbidden", "invalid_manifest":
+	case "forbidden", "refused_by_policy", "invalid_manifest":
 		if live, readErr := d.w.get(ctx, u); readErr == nil && live != nil && holds(live, u) {
 			return live, unchanged, nil
 		}

@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	authv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -174,5 +176,74 @@ func TestSettingsThatDoNotWork(t *testing.T) {
 		if pipeline.Code(err) != c.code || pipeline.IsTemporary(err) != c.temporary || !strings.Contains(pipeline.Message(err), c.said) || time.Since(began) > 10*time.Second {
 			t.Errorf("%s: after %s %s, temporary %v: %s", name, time.Since(began), pipeline.Code(err), pipeline.IsTemporary(err), pipeline.Message(err))
 		}
+	}
+}
+
+// What an API server says to what it refuses, and what we make of it.
+func TestRefusals(t *testing.T) {
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	namespace(t, "strict", map[string]string{"pod-security.kubernetes.io/enforce": "restricted"})
+	namespace(t, "small", nil)
+	namespace(t, "doomed", nil)
+	_, err := plane.Client.CoreV1().LimitRanges("small").Create(ctx, &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Name: "small"}, Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{
+		{Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}}}}}, metav1.CreateOptions{})
+	must(err)
+	_, err = plane.Client.CoreV1().ConfigMaps("doomed").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "stays", Finalizers: []string{"example.com/never"}}}, metav1.CreateOptions{})
+	must(err)
+	must(plane.Client.CoreV1().Namespaces().Delete(ctx, "doomed", metav1.DeleteOptions{}))
+	deny(t, "invalid", nil)
+	forbidden := metav1.StatusReasonForbidden
+	deny(t, "forbidden", &forbidden)
+
+	at := Target{Cluster: &Cluster{Name: "eu", Typed: plane.Client}, Namespace: "shop"}
+	pod := func(ns, memory string) error {
+		_, err := plane.Client.CoreV1().Pods(ns).Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "p-"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "app",
+			Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(memory)}}}}}}, metav1.CreateOptions{})
+		return at.Explain("create it", err)
+	}
+	settings := func(ns, name string) error {
+		_, err := plane.Client.CoreV1().ConfigMaps(ns).Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: name}}, metav1.CreateOptions{})
+		return at.Explain("create it", err)
+	}
+	for what, c := range map[string]struct {
+		do         func() error
+		code, said string
+	}{
+		"pod security":              {func() error { return pod("strict", "1Gi") }, "refused_by_policy", `violates PodSecurity "restricted:latest"`},
+		"a limit":                   {func() error { return pod("small", "2Gi") }, "refused_by_policy", "maximum memory usage per Container is 1Gi"},
+		"a policy":                  {func() error { return settings("small", "invalid") }, "refused_by_policy", "no settings of the name invalid"},
+		"a policy that forbids":     {func() error { return settings("small", "forbidden") }, "refused_by_policy", "no settings of the name forbidden"},
+		"a namespace that is going": {func() error { return settings("doomed", "x") }, "namespace_terminating", "is being deleted"},
+	} {
+		var err error
+		until(t, what+" holds", func() bool { err = c.do(); return err != nil })
+		if m := pipeline.Message(err); pipeline.Code(err) != c.code || !strings.Contains(m, c.said) || strings.Contains(m, "lacks that verb") || pipeline.IsTemporary(err) {
+			t.Errorf("%s: %s: %s", what, pipeline.Code(err), m)
+		}
+	}
+}
+
+// deny lets nobody make a ConfigMap whose name begins so.
+func deny(t *testing.T, name string, reason *metav1.StatusReason) {
+	t.Helper()
+	every := admissionv1.Equivalent
+	_, err := plane.Client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Create(t.Context(), &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: admissionv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionv1.MatchResources{MatchPolicy: &every, ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+				Operations: []admissionv1.OperationType{admissionv1.Create}, Rule: admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}}}}}},
+			Validations: []admissionv1.Validation{{Expression: fmt.Sprintf("!has(object.metadata.generateName) || object.metadata.generateName != %q", name), Message: "no settings of the name " + name, Reason: reason}},
+		}}, metav1.CreateOptions{})
+	if err == nil {
+		_, err = plane.Client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Create(t.Context(), &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny}}}, metav1.CreateOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -39,6 +40,10 @@ func (t Target) Explain(doing string, err error) error {
 		return explain("quota_exceeded", "The namespace %s has no room for this (%s): %s. Ask for less, or for a larger ResourceQuota.", t, doing, said)
 	case apierrors.IsForbidden(err) && t.starting():
 		return pipeline.Temporary(explain("cluster_busy", "The cluster %s has just started and does not know yet who may do what (%s). It is tried again.", t.Name, doing))
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return explain("namespace_terminating", "The namespace %s is being deleted, so nothing can be made in it (%s). Deploy to another one, or wait until it is gone and made anew.", t, doing)
+	case apierrors.IsForbidden(err) && !rights.MatchString(said), policy.MatchString(said) && !apierrors.IsInternalError(err):
+		return explain("refused_by_policy", "A policy of the cluster %s refuses it (%s): %s. Change what the policy names, or ask the operator.", t.Name, doing, said)
 	case apierrors.IsForbidden(err):
 		return explain("forbidden", "shipmate may not do this in the namespace %s (%s): %s. Its Role there lacks that verb; `shipmate doctor` lists what is missing.", t, doing, said)
 	case apierrors.IsUnauthorized(err):
@@ -58,6 +63,13 @@ func (t Target) Lacks(r Right) error {
 	return pipeline.Refuse("forbidden", "shipmate may not do this in the namespace %s: it cannot %s resource \"%s\" in API group \"%s\". Its Role there lacks that verb; `shipmate doctor` lists what is missing. Nothing was changed.",
 		t, r.Verb, r.Resource, r.Group)
 }
+
+// rights is what API servers say of a right that is missing, and policy what
+// they say of admission, by webhooks and by their own: its status may be any.
+var (
+	rights = regexp.MustCompile(`cannot \S+ (resource|path) "`)
+	policy = regexp.MustCompile(`^admission webhook ".*" denied the request|ValidatingAdmissionPolicy '.*' denied request|violates PodSecurity "`)
+)
 
 // untyped begins what API servers say of an apply with a field that is unknown
 // or of another type; for one reason or another it is a 500.
