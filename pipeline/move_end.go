@@ -48,7 +48,7 @@ func (m *move) leave(d Finish) {
 	}
 	dep := deploymentOf(r, m.now)
 	if d.Adopts {
-		dep.Restores, dep.Artifacts, dep.Images = r.Same, env.Current.Artifacts, env.Current.Images
+		dep.Restores, dep.Artifacts, dep.Made, dep.Images = r.Same, env.Current.Artifacts, env.Current.Made, env.Current.Images
 	}
 	m.change.Deployment = &dep
 	m.envDone = true
@@ -69,13 +69,13 @@ func (m *move) leave(d Finish) {
 // deploymentOf is the line a run leaves in its environment's history: what runs
 // there if it succeeded. A run that undid another one leaves what ran before that.
 func deploymentOf(r *Run, now time.Time) Deployment {
-	d := Deployment{Run: r.ID, SHA: r.SHA, Ref: r.Ref, PR: r.PR, Pipeline: r.Pipeline.Name, By: r.Actor.Login, State: r.State, At: now, Artifacts: r.outputs(), Images: r.Images()}
+	d := Deployment{Run: r.ID, SHA: r.SHA, Ref: r.Ref, PR: r.PR, Pipeline: r.Pipeline.Name, By: r.Actor.Login, State: r.State, At: now, Artifacts: r.outputs(), Made: r.made(), Images: r.Images()}
 	if r.Restores != nil {
 		d.Restores = r.Restores.Run
 	}
 	if r.Reverts != "" && r.Restores != nil {
 		to := r.Restores
-		d.SHA, d.Ref, d.PR, d.Pipeline, d.Artifacts, d.Images = to.SHA, to.Ref, to.PR, to.Pipeline, to.Artifacts, to.Images
+		d.SHA, d.Ref, d.PR, d.Pipeline, d.Artifacts, d.Made, d.Images = to.SHA, to.Ref, to.PR, to.Pipeline, to.Artifacts, to.Made, to.Images
 	}
 	return d
 }

@@ -206,7 +206,7 @@ func startOrSkip(r *Run, def *Step, failed *StepRun) Decision {
 	case r.Trigger == ByRollback && def.Uses == "approval":
 		return Skip{def.Name, "rollback", "A rollback needs no approval."}
 	}
-	if def.Reuse && len(r.recorded(def.Name)) > 0 {
+	if r.taken(def) {
 		return Reuse{def.Name}
 	}
 	return Begin{def.Name}

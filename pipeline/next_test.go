@@ -362,15 +362,23 @@ func TestNextAdmits(t *testing.T) {
 			c.run.NotBefore, c.facts.Environment.Lock = noon, &pipeline.Lock{Expires: later}
 		}), "hold locked until 13:00 in the queue"},
 		{"what is promoted was built before", states{queued, queued}, func(c *nextCase) {
-			c.run.Promotes = &pipeline.Deployment{Artifacts: map[string]string{"a.digest": "sha256:1"}}
+			c.run.Promotes = &pipeline.Deployment{Run: "r-0", Artifacts: map[string]string{"a.digest": "sha256:1"}}
 			c.run.Pipeline.Steps[0].Reuse, c.run.Pipeline.Steps[1].Reuse = true, true
 		}, "reuse a"},
 		{"what is brought back was built before", states{queued}, func(c *nextCase) {
-			c.run.Trigger, c.run.Restores = pipeline.ByRollback, &pipeline.Deployment{Artifacts: map[string]string{"a.digest": "sha256:1"}}
+			c.run.Trigger, c.run.Restores = pipeline.ByRollback, &pipeline.Deployment{Run: "r-0", Artifacts: map[string]string{"a.digest": "sha256:1"}}
 			c.run.Pipeline.Steps[0].Reuse = true
 		}, "reuse a"},
 		{"what is promoted left no record", states{queued}, func(c *nextCase) {
 			c.run.Promotes, c.run.Pipeline.Steps[0].Reuse = &pipeline.Deployment{Artifacts: map[string]string{"b.digest": "sha256:1"}}, true
+		}, "begin a"},
+		{"what made files alone was built before, too", states{queued, queued}, func(c *nextCase) {
+			c.run.Promotes = &pipeline.Deployment{Run: "r-2", Made: map[string]pipeline.RunID{"a": "r-1"}}
+			c.run.Pipeline.Steps[0].Reuse, c.run.Pipeline.Steps[1].Reuse = true, true
+		}, "reuse a"},
+		{"what failed then is built", states{queued}, func(c *nextCase) {
+			c.run.Promotes = &pipeline.Deployment{Run: "r-2", Made: map[string]pipeline.RunID{}, Artifacts: map[string]string{"a.half": "done"}}
+			c.run.Pipeline.Steps[0].Reuse = true
 		}, "begin a"},
 		{"what is new is built", states{queued}, func(c *nextCase) { c.run.Pipeline.Steps[0].Reuse = true }, "begin a"},
 		{"nothing is to be done", states{queued, queued}, in(func(c *nextCase) {

@@ -97,8 +97,7 @@ func toPlan(r *Run, f Facts, gate string) (steps []*Step) {
 	for i := range r.Pipeline.Steps {
 		def := r.definition(i)
 		waits := gate == EnvironmentGate || order.upstream(def.Name)[gate]
-		taken := def.Reuse && len(r.recorded(def.Name)) > 0
-		if waits && !taken && !def.builtIn() && r.Steps[i].State == Queued && f.Plans != nil && f.Plans(def) {
+		if waits && !r.taken(def) && !def.builtIn() && r.Steps[i].State == Queued && f.Plans != nil && f.Plans(def) {
 			steps = append(steps, def)
 		}
 	}
@@ -196,11 +195,10 @@ func sum(v any) string {
 func (r *Run) known(v *Vars) {
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		recorded := r.recorded(s.Name)
 		switch {
 		case s.State.Terminal():
-		case r.definition(i).Reuse && len(recorded) > 0:
-			v.Steps[s.Name] = StepVars{Outputs: recorded, State: string(Succeeded)}
+		case r.taken(r.definition(i)):
+			v.Steps[s.Name] = StepVars{Outputs: r.recorded(s.Name), State: string(Succeeded)}
 		default:
 			delete(v.Steps, s.Name)
 		}

@@ -30,9 +30,42 @@ func (r *Run) recorded(step string) map[string]string {
 	return outputs
 }
 
+// Made is the run that a step need not be run again after: it ended well there,
+// and what it made is deployed once more. "": it has to be run.
+func (r *Run) Made(step string) RunID {
+	from := r.source()
+	switch {
+	case from == nil:
+		return ""
+	case from.Made != nil:
+		return from.Made[step]
+	case len(r.recorded(step)) > 0: // an older record, which names steps by their outputs alone
+		return from.Run
+	}
+	return ""
+}
+
+// taken: the step is not run; what was recorded of it is taken over.
+func (r *Run) taken(def *Step) bool { return def.Reuse && r.Made(def.Name) != "" }
+
+// made says for each step that ended well in which run it was done.
+func (r *Run) made() map[string]RunID {
+	made := map[string]RunID{}
+	for _, s := range r.Steps {
+		switch {
+		case s.State != Succeeded:
+		case s.Code == "reused":
+			made[s.Name] = r.Made(s.Name)
+		default:
+			made[s.Name] = r.ID
+		}
+	}
+	return made
+}
+
 // reuse ends a step without running it: what it made then is deployed again.
 func (m *move) reuse(step string) {
 	s := m.run.Step(step)
 	s.Outputs = m.run.recorded(step)
-	m.end(s, Succeeded, "reused", fmt.Sprintf("Taken over from run %s.", m.run.source().Run))
+	m.end(s, Succeeded, "reused", fmt.Sprintf("Taken over from run %s.", m.run.Made(step)))
 }

@@ -295,6 +295,7 @@ type Deployment struct {
 	State     State             `json:"state"`
 	Restores  RunID             `json:"restores,omitempty"`  // the run whose revision, or whose very files, run again
 	Artifacts map[string]string `json:"artifacts,omitempty"` // outputs to deploy again: "step.name" -> value
+	Made      map[string]RunID  `json:"made,omitempty"`      // step -> the run in which it ended well; nil in older records
 	Images    []string          `json:"images,omitempty"`    // what runs there: full references, sorted
 	At        time.Time         `json:"at"`
 }

@@ -39,7 +39,7 @@ func Needed(r *pipeline.Run, step string) []Set {
 		}
 		set := Set{Run: r.ID, Step: def.Name}
 		if s.Code == "reused" {
-			set.From = recorded(r)
+			set.From = r.Made(def.Name)
 		}
 		needed = append(needed, set)
 	}
@@ -58,17 +58,6 @@ func ancestors(p pipeline.Pipeline, step string) map[string]bool {
 		}
 	}
 	return found
-}
-
-// recorded is the run whose results are deployed once more.
-func recorded(r *pipeline.Run) pipeline.RunID {
-	switch {
-	case r.Restores != nil:
-		return r.Restores.Run
-	case r.Promotes != nil:
-		return r.Promotes.Run
-	}
-	return ""
 }
 
 // Store keeps sets for as long as its bucket does.

@@ -161,7 +161,7 @@ func TestAStepFindsWhatItNeeds(t *testing.T) {
 	if got := Needed(run("", nil), "deploy"); !slices.Equal(got, []Set{{Run: "r-2", Step: "build"}}) {
 		t.Error(got)
 	}
-	if got := Needed(run("reused", &pipeline.Deployment{Run: "r-1"}), "deploy"); !slices.Equal(got, []Set{{Run: "r-2", Step: "build", From: "r-1"}}) {
+	if got := Needed(run("reused", &pipeline.Deployment{Run: "r-9", Made: map[string]pipeline.RunID{"build": "r-1"}}), "deploy"); !slices.Equal(got, []Set{{Run: "r-2", Step: "build", From: "r-1"}}) {
 		t.Error(got)
 	}
 	if got := Needed(run("", nil), "build"); got != nil {
