@@ -27,6 +27,7 @@ type Config struct {
 	BaseURL     string   `yaml:"base_url"`
 	DataDir     string   `yaml:"data_dir"`
 	MetricsAddr string   `yaml:"metrics_addr"`
+	StoreURL    string   `yaml:"store_url"` // of logs of ended steps and artifacts; default: a folder in DataDir
 	RedisURL    string   `yaml:"redis_url"`
 	Insecure    bool     `yaml:"insecure_redis"`
 	Durability  string   `yaml:"durability"`
@@ -164,7 +165,7 @@ func defaultDataDir() string {
 func (c *Config) environment(getenv func(string) (string, bool)) error {
 	texts := map[string]*string{
 		"SHIPMATE_ADDR": &c.Addr, "SHIPMATE_BASE_URL": &c.BaseURL, "SHIPMATE_DATA_DIR": &c.DataDir, "SHIPMATE_METRICS_ADDR": &c.MetricsAddr,
-		"SHIPMATE_REDIS_URL": &c.RedisURL, "SHIPMATE_DURABILITY": &c.Durability, "SHIPMATE_RUNNER": &c.Runner,
+		"SHIPMATE_REDIS_URL": &c.RedisURL, "SHIPMATE_STORE_URL": &c.StoreURL, "SHIPMATE_DURABILITY": &c.Durability, "SHIPMATE_RUNNER": &c.Runner,
 		"SHIPMATE_LOG_LEVEL": &c.LogLevel, "SHIPMATE_LOG_FORMAT": &c.LogFormat, "SHIPMATE_IDENTITIES_FILE": &c.Identities,
 		"SHIPMATE_GITHUB_PRIVATE_KEY_FILE": &c.GitHub.PrivateKeyFile, "SHIPMATE_GITHUB_API_URL": &c.GitHub.APIURL,
 		"SHIPMATE_GITHUB_CLONE_URL": &c.GitHub.CloneURL, "SHIPMATE_SLACK_API_URL": &c.Slack.APIURL, "SHIPMATE_SLACK_DIGEST": &c.Slack.Digest,
@@ -206,7 +207,7 @@ func (c *Config) environment(getenv func(string) (string, bool)) error {
 const minSecret = 32 // bytes of a webhook secret
 
 func (c *Config) check() error {
-	return errors.Join(c.checkGitHub(), c.checkSlack(), c.checkAPI(), c.checkRest(), c.checkLink(), c.checkKubernetes())
+	return errors.Join(c.checkGitHub(), c.checkSlack(), c.checkAPI(), c.checkRest(), c.checkStore(), c.checkLink(), c.checkKubernetes())
 }
 
 func (c *Config) checkGitHub() error {

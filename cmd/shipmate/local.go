@@ -89,7 +89,7 @@ func (l *local) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	bucket, err := fileblob.OpenBucket(filepath.Join(dir, "artifacts"), &fileblob.Options{CreateDir: true})
+	bucket, err := fileblob.OpenBucket(filepath.Join(dir, "artifacts"), &fileblob.Options{CreateDir: true, NoTempDir: true})
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"gocloud.dev/blob/fileblob"
-
 	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/bot/api"
 	"github.com/shipmate/shipmate/commands"
@@ -53,8 +51,8 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	defer store.Close()
 	metrics := bot.NewMetrics(store.Stats)
 
-	// Logs of steps.
-	bucket, err := fileblob.OpenBucket(filepath.Join(cfg.DataDir, "logs"), &fileblob.Options{CreateDir: true})
+	// Logs of steps, and what they hand on.
+	bucket, err := openStore(ctx, cfg, log)
 	if err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func (s *Store) Open(ctx context.Context, set Set) (io.ReadCloser, int64, error)
 	}
 	switch {
 	case gcerrors.Code(err) == gcerrors.NotFound:
-		return nil, 0, pipeline.Refuse("no_artifacts", "The artifacts of `%s` are not there any more. Start a new run that makes them.", set.Step)
+		return nil, 0, pipeline.Refuse("no_artifacts", "The artifacts of `%s` are not there: they were deleted, or only another bot has them. Start a new run that makes them; where several bots run, the operator has to give them one store (`store_url`).", set.Step)
 	case err != nil:
 		return nil, 0, pipeline.Temporary(fmt.Errorf("artifacts of %s: %w", set.Step, err))
 	}

@@ -87,7 +87,7 @@ func TestTheServerTakesEverything(t *testing.T) {
 // ones are, and its account may do exactly what the golden file says.
 func TestInstalled(t *testing.T) {
 	namespaces(t)
-	out, err := render("trial.yaml", map[string]any{"replicas": 2, "environments": []any{
+	out, err := render("trial.yaml", map[string]any{"replicas": 2, "store.url": "s3://shipmate", "environments": []any{
 		map[string]any{"namespace": "shop", "deploy": true, "jobs": true, "helm": true},
 		map[string]any{"namespace": "shop-preview", "jobs": true},
 	}})

@@ -62,6 +62,13 @@ seccompProfile: {type: RuntimeDefault}
 {{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) }}
 {{- fail "\n\nautoscaling.maxReplicas is less than autoscaling.minReplicas." }}
 {{- end }}
+{{- $most := .Values.autoscaling.enabled | ternary .Values.autoscaling.maxReplicas .Values.replicas | int }}
+{{- if and .Values.store.url .Values.store.existingClaim }}
+{{- fail "\n\nstore: there is a bucket in store.url and a claim in store.existingClaim; take one of them out." }}
+{{- end }}
+{{- if and (gt $most 1) (not (or .Values.store.url .Values.store.existingClaim)) }}
+{{- fail (printf "\n\nstore: up to %d bots need one place for logs and artifacts, or a step does not find what another bot's step made. Name a bucket with store.url (s3://NAME?region=REGION), or a ReadWriteMany claim with store.existingClaim. To try it out with a single bot, set replicas to 1." $most) }}
+{{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
 {{- fail "\n\ningress.host: say under which name GitHub and Slack reach the bot." }}
 {{- end }}
