@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"text/template"
 	"time"
 
 	"helm.sh/helm/v4/pkg/action"
@@ -120,6 +121,15 @@ func (s *session) upgrade(h history, c *v2.Chart, values map[string]any, timeout
 	}
 	r, _ := out.(*v1.Release)
 	return r, err
+}
+
+// preview renders what upgrade would deploy, as far as that can be said without
+// looking anything up: what a template finds in the cluster, the values of
+// Secrets among it, is not in it.
+func (s *session) preview(h history, c *v2.Chart, values map[string]any, timeout time.Duration) (*v1.Release, error) {
+	s.config.CustomTemplateFuncs = template.FuncMap{"lookup": func(_, _, _, _ string) map[string]any { return map[string]any{} }}
+	defer func() { s.config.CustomTemplateFuncs = nil }()
+	return s.upgrade(h, c, values, timeout, action.DryRunServer)
 }
 
 // restore brings back what was there before the step: a revision, or no release

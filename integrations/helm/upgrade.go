@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"helm.sh/helm/v4/pkg/action"
+	v2 "helm.sh/helm/v4/pkg/chart/v2"
 	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
 	"helm.sh/helm/v4/pkg/release/common"
 	v1 "helm.sh/helm/v4/pkg/release/v1"
@@ -168,10 +169,11 @@ func (j *job) upgrade(ctx context.Context) (pipeline.Result, error) {
 	var summary string
 	var rel *v1.Release
 	err = j.checkout(ctx, func(root string) error {
-		if summary, err = j.plan(s, h, root); err != nil {
+		if err := j.rehearse(s, h, root); err != nil {
 			return err
 		}
-		chart, values, err := j.config.Load(root, j.chart, j.values, j.set)
+		summary = j.summary(s, h, root)
+		chart, values, err := j.load(root)
 		if err != nil {
 			return err
 		}
@@ -226,63 +228,23 @@ func (j *job) checkout(ctx context.Context, do func(root string) error) error {
 	return do(root)
 }
 
-// plan renders the chart against the cluster, changes nothing, and returns what would change.
-func (j *job) plan(s *session, h history, root string) (string, error) {
-	chart, values, err := j.config.Load(root, j.chart, j.values, j.set)
+func (j *job) load(root string) (*v2.Chart, map[string]any, error) {
+	return j.config.Load(root, j.chart, j.values, j.set)
+}
+
+// rehearse renders the chart as it will be deployed and refuses what cannot be,
+// before anything is changed.
+func (j *job) rehearse(s *session, h history, root string) error {
+	chart, values, err := j.load(root)
 	if err != nil {
-		return "", err
+		return err
 	}
 	j.progress.say("Rendering the chart %s (%s %s).", j.chart, chart.Name(), chart.Metadata.Version)
 	next, err := s.upgrade(h, chart, values, max(j.left(), time.Second), action.DryRunServer)
 	if err != nil {
-		return "", j.explain(s.ctx, s, "render "+j.chart, nil, err)
+		return j.explain(s.ctx, s, "render "+j.chart, nil, err)
 	}
-	if err := inside(j.place, next); err != nil {
-		return "", err
-	}
-	return summary(current(h), next), nil
-}
-
-// current is the revision whose objects there are.
-func current(h history) *v1.Release {
-	if h.gone() {
-		return nil
-	}
-	if i := h.good(mark{}); i != 0 {
-		for _, r := range h {
-			if r.Version == i {
-				return r
-			}
-		}
-	}
-	return h.last()
-}
-
-// Plan says what Run would change.
-func (r *Runner) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	j, err := r.job(c)
-	if err != nil {
-		return pipeline.Result{}, err
-	}
-	defer j.progress.close()
-	j.state.Began = j.config.Now()
-	s, err := open(ctx, j.place, j.state.Release, j.mark, j.progress)
-	if err != nil {
-		return pipeline.Result{}, err
-	}
-	h, err := s.history()
-	if err != nil {
-		return pipeline.Result{}, err
-	}
-	if last := h.last(); last != nil && unfinished(last) {
-		return pipeline.Result{}, pipeline.Refuse("release_busy", "The release %s is being changed right now (revision %d, %s), so what this would change cannot be said. Try again when that is done.", last.Name, last.Version, last.Info.Status)
-	}
-	var text string
-	err = j.checkout(ctx, func(root string) error {
-		text, err = j.plan(s, h, root)
-		return err
-	})
-	return pipeline.Result{Done: true, Summary: text}, err
+	return inside(j.place, next)
 }
 
 // failure is why the step is taken back.

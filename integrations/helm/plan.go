@@ -1,0 +1,99 @@
+package helm
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	v2 "helm.sh/helm/v4/pkg/chart/v2"
+	v1 "helm.sh/helm/v4/pkg/release/v1"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Plan says what Run would change.
+func (r *Runner) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	j, err := r.job(c)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	defer j.progress.close()
+	j.state.Began = j.config.Now()
+	s, err := open(ctx, j.place, j.state.Release, j.mark, j.progress)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	h, err := s.history()
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	if last := h.last(); last != nil && unfinished(last) {
+		return pipeline.Result{}, pipeline.Refuse("release_busy", "The release %s is being changed right now (revision %d, %s), so what this would change cannot be said. Try again when that is done.", last.Name, last.Version, last.Info.Status)
+	}
+	res := pipeline.Result{Done: true}
+	err = j.checkout(ctx, func(root string) error {
+		res.Summary, err = j.plan(s, h, root)
+		return err
+	})
+	return res, err
+}
+
+// plan renders the chart and returns what would change. Nothing is looked up for
+// it: nobody has said yes to the commit yet, and many read what a plan says.
+func (j *job) plan(s *session, h history, root string) (string, error) {
+	chart, values, err := j.load(root)
+	if err != nil {
+		return "", err
+	}
+	next, err := s.preview(h, chart, values, max(j.left(), time.Second))
+	if err != nil {
+		return "", withoutLookup(chart, j.explain(s.ctx, s, "render "+j.chart, nil, err))
+	}
+	if err := inside(j.place, next); err != nil {
+		return "", err
+	}
+	return summary(current(h), next), nil
+}
+
+// summary is the plan for the report of a deploy. That it cannot be made stops none.
+func (j *job) summary(s *session, h history, root string) string {
+	text, err := j.plan(s, h, root)
+	if err != nil {
+		return "What this deploy changes cannot be shown. " + pipeline.Message(err)
+	}
+	return text
+}
+
+// withoutLookup adds to the mistake in a template what may have led to it.
+func withoutLookup(c *v2.Chart, err error) error {
+	if pipeline.Code(err) != "template_error" || !looksUp(c) {
+		return err
+	}
+	return &pipeline.Error{Code: "template_error", Err: err, Message: fmt.Sprintf("%s In a plan `lookup` finds nothing, as if nothing were there yet: let the template stand that.", pipeline.Message(err))}
+}
+
+func looksUp(c *v2.Chart) bool {
+	for _, f := range c.Templates {
+		if bytes.Contains(f.Data, []byte("lookup")) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.Dependencies(), looksUp)
+}
+
+// current is the revision whose objects there are.
+func current(h history) *v1.Release {
+	if h.gone() {
+		return nil
+	}
+	if i := h.good(mark{}); i != 0 {
+		for _, r := range h {
+			if r.Version == i {
+				return r
+			}
+		}
+	}
+	return h.last()
+}

@@ -1,0 +1,81 @@
+//go:build kube
+
+package helm_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// secret is one that somebody else keeps in the namespace.
+func (s *stage) secret(name, password string) {
+	s.t.Helper()
+	_, err := plane.Client.CoreV1().Secrets(s.namespace).Create(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name}, StringData: map[string]string{"password": password}}, metav1.CreateOptions{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// TestAPlanShowsNothingThatIsLookedUp: a plan is made of commits nobody has
+// said yes to, and many read it.
+func TestAPlanShowsNothingThatIsLookedUp(t *testing.T) {
+	s := newStage(t)
+	s.secret("prod-db", "correct-horse")
+	s.files["chart/templates/peek.yaml"] = `apiVersion: v1
+kind: ConfigMap
+metadata: {name: peek}
+data:
+  {{- $s := lookup "v1" "Secret" .Release.Namespace "prod-db" }}
+  {{- range $k, $v := $s.data }}
+  {{ $k }}: {{ $v | b64dec }}
+  {{- end }}
+  {{- range (lookup "v1" "Secret" .Release.Namespace "").items }}
+  all-{{ .metadata.name }}: {{ .data | toJson | quote }}
+  {{- end }}
+  within: {{ tpl "{{ (lookup \"v1\" \"Secret\" .Release.Namespace \"prod-db\").data }}" . | quote }}
+`
+	secrets := []string{"correct-horse", "Y29ycmVjdC1ob3JzZQ", "prod-db", "hunter2"}
+	hidden := func(c *call, res pipeline.Result) {
+		t.Helper()
+		for _, secret := range secrets {
+			if strings.Contains(res.Summary+res.Message+c.said(), secret) {
+				t.Errorf("%s is shown:\n%s\n%s\n%s", secret, res.Summary, res.Message, c.said())
+			}
+		}
+		if !strings.Contains(res.Summary, "ConfigMap peek") {
+			t.Errorf("the rest is not shown:\n%s", res.Summary)
+		}
+	}
+	c := s.call("r-1", nil)
+	res, err := s.runner().Plan(context.Background(), c.StepContext)
+	if err != nil {
+		t.Fatal(pipeline.Message(err), err)
+	}
+	hidden(c, res)
+	c, res = s.deploy("r-2", nil)
+	hidden(c, res)
+	peek, err := plane.Client.CoreV1().ConfigMaps(s.namespace).Get(context.Background(), "peek", metav1.GetOptions{})
+	if err != nil || peek.Data["password"] != "correct-horse" {
+		t.Error("what was deployed lacks what it looked up:", peek.Data, err)
+	}
+}
+
+func TestATemplateThatCannotBePlanned(t *testing.T) {
+	s := newStage(t)
+	s.secret("prod-db", "correct-horse")
+	s.files["chart/templates/peek.yaml"] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: peek}\ndata: {p: {{ (lookup \"v1\" \"Secret\" .Release.Namespace \"prod-db\").data.password | b64dec }}}\n"
+	_, err := s.runner().Plan(context.Background(), s.call("r-1", nil).StepContext)
+	if pipeline.Code(err) != "template_error" || !strings.Contains(pipeline.Message(err), "In a plan `lookup` finds nothing") {
+		t.Error(pipeline.Message(err), err)
+	}
+	_, res := s.deploy("r-2", nil)
+	if res.State == pipeline.Failed || !strings.HasPrefix(res.Summary, "What this deploy changes cannot be shown. The template chart/templates/peek.yaml") {
+		t.Errorf("%+v", res)
+	}
+}
