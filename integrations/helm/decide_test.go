@@ -1,6 +1,7 @@
 package helm
 
 import (
+	"strings"
 	"testing"
 
 	"helm.sh/helm/v4/pkg/release/common"
@@ -90,5 +91,29 @@ func TestSummary(t *testing.T) {
 		"--- Secret s\n+++ Secret s\n@@ -1,8 +1,9 @@\n apiVersion: v1\n data:\n-  a: (secret)\n+  a: (secret, another value)\n   b: (secret)\n-  gone: (secret)\n kind: Secret\n metadata:\n   name: s\n+stringData:\n+  c: (secret)\n````\n"
 	if got := summary(now, next); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestSecretsInListsAreHidden(t *testing.T) {
+	for name, manifest := range map[string]string{
+		"a list":                 "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: s}, data: {a: aHVudGVyMg==}}\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}\n",
+		"a list in a list":       "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {a: aHVudGVyMg==}}, {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}]}\n",
+		"a list of Secrets":      "apiVersion: v1\nkind: SecretList\nitems:\n- {metadata: {name: s}, data: {a: aHVudGVyMg==}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n",
+		"a list by another name": "apiVersion: v1\nkind: Odd\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {a: aHVudGVyMg==}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := summary(nil, &v1.Release{Name: "shop", Version: 1, Info: &v1.Info{}, Manifest: manifest})
+			if strings.Contains(got, "aHVudGVyMg") || !strings.Contains(got, "2 of 2 objects change") || !strings.Contains(got, "+  a: (secret)") {
+				t.Error(got)
+			}
+		})
+	}
+}
+
+func TestListsStayInside(t *testing.T) {
+	place := Place{Namespace: "shop", Allows: func(ns string) bool { return ns == "shop" }}
+	r := &v1.Release{Manifest: "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: kube-system}}\n"}
+	if err := inside(place, r); pipeline.Code(err) != "namespace_refused" {
+		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	v1 "helm.sh/helm/v4/pkg/release/v1"
 	releaseutil "helm.sh/helm/v4/pkg/release/v1/util"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/shipmate/shipmate/pipeline/objectdiff"
@@ -34,21 +35,37 @@ func summary(now, next *v1.Release) string {
 	return out
 }
 
-// document is an object of a release, as the chart has it.
-type document struct {
-	Kind     string `json:"kind"`
-	Metadata struct {
-		Name      string `json:"name"`
-		Namespace string `json:"namespace"`
-	} `json:"metadata"`
-}
-
-func documents(manifest string, each func(d document, text []byte)) {
+// documents calls each with the objects of a manifest. Lists become their
+// items, as they do for Helm.
+func documents(manifest string, each func(*unstructured.Unstructured)) {
 	split := releaseutil.SplitManifests(manifest)
 	for _, key := range slices.SortedFunc(maps.Keys(split), func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) }) {
-		var d document
-		if err := yaml.Unmarshal([]byte(split[key]), &d); err == nil && d.Kind != "" {
-			each(d, []byte(split[key]))
+		text, err := yaml.YAMLToJSON([]byte(split[key]))
+		if err != nil {
+			continue
+		}
+		var u unstructured.Unstructured
+		if u.UnmarshalJSON(text) != nil {
+			continue
+		}
+		items(&u, text, each)
+	}
+}
+
+// items reads lists as what they hold, also those whose items leave their kind
+// to the list's.
+func items(u *unstructured.Unstructured, text []byte, each func(*unstructured.Unstructured)) {
+	if !u.IsList() {
+		each(u)
+		return
+	}
+	var list unstructured.UnstructuredList
+	if list.UnmarshalJSON(text) != nil {
+		return
+	}
+	for i := range list.Items {
+		if text, err := list.Items[i].MarshalJSON(); err == nil {
+			items(&list.Items[i], text, each)
 		}
 	}
 }
@@ -59,11 +76,8 @@ func objects(r *v1.Release) objectdiff.Objects {
 	if r == nil {
 		return out
 	}
-	documents(r.Manifest, func(d document, text []byte) {
-		var object map[string]any
-		if yaml.Unmarshal(text, &object) == nil {
-			out[d.Kind+" "+strings.TrimPrefix(d.Metadata.Namespace+"/"+d.Metadata.Name, "/")] = object
-		}
+	documents(r.Manifest, func(u *unstructured.Unstructured) {
+		out[u.GetKind()+" "+strings.TrimPrefix(u.GetNamespace()+"/"+u.GetName(), "/")] = u.Object
 	})
 	return out
 }
@@ -72,8 +86,8 @@ func objects(r *v1.Release) objectdiff.Objects {
 // included, before anything is changed.
 func inside(place Place, r *v1.Release) error {
 	var err error
-	look := func(d document, _ []byte) {
-		if ns := d.Metadata.Namespace; err == nil && ns != "" && !place.Allows(ns) {
+	look := func(u *unstructured.Unstructured) {
+		if ns := u.GetNamespace(); err == nil && ns != "" && !place.Allows(ns) {
 			err = place.refused(ns)
 		}
 	}

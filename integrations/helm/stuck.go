@@ -10,9 +10,10 @@ import (
 	v1 "helm.sh/helm/v4/pkg/release/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
-	"sigs.k8s.io/yaml"
 )
 
 // stuck names pods of the release that are not ready, and why. It says nothing
@@ -49,18 +50,18 @@ func (s *session) stuck(r *v1.Release) string {
 // selectors are those of the release's workloads.
 func selectors(r *v1.Release) []labels.Selector {
 	var out []labels.Selector
-	documents(r.Manifest, func(d document, text []byte) {
+	documents(r.Manifest, func(u *unstructured.Unstructured) {
 		var w struct {
 			Spec struct {
 				Selector metav1.LabelSelector `json:"selector"`
 			} `json:"spec"`
 		}
-		if d.Kind == "Job" {
-			out = append(out, labels.SelectorFromSet(labels.Set{"batch.kubernetes.io/job-name": d.Metadata.Name}))
+		if u.GetKind() == "Job" {
+			out = append(out, labels.SelectorFromSet(labels.Set{"batch.kubernetes.io/job-name": u.GetName()}))
 			return
 		}
-		workload := slices.Contains([]string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"}, d.Kind)
-		if workload && yaml.Unmarshal(text, &w) == nil {
+		workload := slices.Contains([]string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"}, u.GetKind())
+		if workload && runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &w) == nil {
 			if s, err := metav1.LabelSelectorAsSelector(&w.Spec.Selector); err == nil && !s.Empty() {
 				out = append(out, s)
 			}
