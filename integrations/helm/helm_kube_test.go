@@ -82,14 +82,24 @@ type stage struct {
 	t         *testing.T
 	namespace string
 	files     repo
-	rest      *rest.Config // who the bot is; default an administrator
+	rest      *rest.Config // who the bot is
 	fence     int64
 	restore   time.Duration
 }
 
+// newStage allows the bot what operators are told to allow it, and no more.
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, namespace: strings.Trim(strings.ToLower(strings.NewReplacer("/", "-", "_", "-", ",", "").Replace(t.Name())), "-"), files: shop(), rest: plane.REST, restore: 20 * time.Second}
+	var rules []rbacv1.PolicyRule
+	for _, n := range cluster.Needs(cluster.ForHelm) {
+		rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{n.Group}, Resources: []string{n.Resource}, Verbs: n.Verbs})
+	}
+	return newStageWith(t, rules...)
+}
+
+func newStageWith(t *testing.T, rules ...rbacv1.PolicyRule) *stage {
+	t.Helper()
+	s := &stage{t: t, namespace: strings.Trim(strings.ToLower(strings.NewReplacer("/", "-", "_", "-", ",", "").Replace(t.Name())), "-"), files: shop(), restore: 20 * time.Second}
 	if len(s.namespace) > 50 {
 		s.namespace = strings.Trim(s.namespace[:50], "-")
 	}
@@ -98,6 +108,7 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	s.namespace = ns.Name
+	s.limited(rules...)
 	return s
 }
 
@@ -570,15 +581,9 @@ func (s *stage) limited(rules ...rbacv1.PolicyRule) {
 	}
 }
 
-// TestTheRoleIsEnough: what the operator is told to allow is all that is needed.
-func TestTheRoleIsEnough(t *testing.T) {
+// TestHooksAndWhatIsDeleted: a failed upgrade brings back what it deleted.
+func TestHooksAndWhatIsDeleted(t *testing.T) {
 	s := newStage(t)
-	var rules []rbacv1.PolicyRule
-	for _, n := range cluster.Needs(cluster.ForHelm) {
-		rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{n.Group}, Resources: []string{n.Resource}, Verbs: n.Verbs})
-	}
-	s.limited(rules...)
-	delete(s.files, "chart/templates/login.yaml")
 	s.files["chart/templates/rest.yaml"] = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n---\napiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, annotations: {helm.sh/hook: 'pre-install,pre-upgrade'}}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: m, image: example.com/m:1}]}}}\n"
 	s.deploy("r-1", nil)
 	delete(s.files, "chart/templates/rest.yaml")
@@ -595,16 +600,14 @@ func TestTheRoleIsEnough(t *testing.T) {
 func TestForbidden(t *testing.T) {
 	all := []string{"get", "list", "watch", "create", "update", "patch", "delete"}
 	t.Run("it may not even read releases", func(t *testing.T) {
-		s := newStage(t)
-		s.limited()
+		s := newStageWith(t)
 		_, err := s.runner().Run(context.Background(), s.call("r-1", nil).StepContext)
 		if pipeline.Code(err) != "forbidden" || !strings.Contains(pipeline.Message(err), `cannot list resource "secrets"`) {
 			t.Error(pipeline.Message(err), err)
 		}
 	})
 	t.Run("it may not make what the chart has", func(t *testing.T) {
-		s := newStage(t)
-		s.limited(rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets", "pods"}, Verbs: all}, rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"deployments", "replicasets"}, Verbs: []string{"get", "list", "watch"}})
+		s := newStageWith(t, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets", "pods"}, Verbs: all}, rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"deployments", "replicasets"}, Verbs: []string{"get", "list", "watch"}})
 		_, res := s.deploy("r-1", nil)
 		if res.Code != "forbidden" || !strings.Contains(res.Message, `cannot patch resource "deployments"`) && !strings.Contains(res.Message, `cannot create resource "deployments"`) {
 			t.Errorf("%+v", res)
