@@ -12,6 +12,7 @@ import (
 	"github.com/shipmate/shipmate/integrations/kubernetes/chart"
 	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/integrations/kubernetes/job"
+	"github.com/shipmate/shipmate/integrations/kubernetes/manifest"
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -35,7 +36,7 @@ func All(n Needs) []pipeline.Integration {
 	all = []pipeline.Integration{
 		scripts,
 		kubernetes.Integration(kubernetes.Config{Clusters: n.Clusters, Source: n.Source, Runner: runner, Now: time.Now}),
-		helm.Integration(helm.Config{Places: places(n.Clusters), Source: n.Source, Load: chart.Load, Explain: chart.Explain, Now: time.Now}),
+		helm.Integration(helm.Config{Places: places(n.Clusters), Source: n.Source, Load: chart.Load, Explain: chart.Explain, Images: manifest.Running, Now: time.Now}),
 		env.Integration(os.LookupEnv),
 	}
 	return all

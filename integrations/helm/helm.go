@@ -13,6 +13,7 @@ import (
 	"time"
 
 	v2 "helm.sh/helm/v4/pkg/chart/v2"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -40,6 +41,8 @@ type Config struct {
 	Load func(root, folder string, values []string, set map[string]any) (*v2.Chart, map[string]any, error)
 	// Explain turns an error of a chart's templates or values into a sentence; others stay as they are.
 	Explain func(folder string, err error) error
+	// Images lists what the containers of a manifest run, with the digests that the pods tell.
+	Images  func(manifest string, pods []corev1.Pod) []string
 	Now     func() time.Time
 	Restore time.Duration // how long bringing back what was there may take; default 5 minutes
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/shipmate/shipmate/integrations/helm"
 	"github.com/shipmate/shipmate/integrations/kubernetes/chart"
 	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
+	"github.com/shipmate/shipmate/integrations/kubernetes/manifest"
 	"github.com/shipmate/shipmate/pipeline"
 	"github.com/shipmate/shipmate/test/kube"
 )
@@ -127,7 +128,7 @@ func (s *stage) runner() *helm.Runner {
 		Places: func(*pipeline.Run) (helm.Place, error) {
 			return helm.Place{Cluster: "test", Namespace: s.namespace, REST: s.rest, Allows: target.Allows, Explain: target.Explain}, nil
 		},
-		Source: s.files, Load: chart.Load, Explain: chart.Explain, Now: time.Now, Restore: s.restore,
+		Source: s.files, Load: chart.Load, Explain: chart.Explain, Images: manifest.Running, Now: time.Now, Restore: s.restore,
 	})
 	return i.Runners[0].Runner.(*helm.Runner)
 }

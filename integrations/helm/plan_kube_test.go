@@ -4,11 +4,13 @@ package helm_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -77,5 +79,28 @@ func TestATemplateThatCannotBePlanned(t *testing.T) {
 	_, res := s.deploy("r-2", nil)
 	if res.State == pipeline.Failed || !strings.HasPrefix(res.Summary, "What this deploy changes cannot be shown. The template chart/templates/peek.yaml") {
 		t.Errorf("%+v", res)
+	}
+}
+
+// TestWhatRuns: the images are those of the release, with the digests nodes found.
+func TestWhatRuns(t *testing.T) {
+	s := newStage(t)
+	c, res := s.deploy("r-1", nil)
+	if !slices.Equal(res.Images, []string{"example.com/web:v1"}) {
+		t.Error(res.Images)
+	}
+	ctx, pods := context.Background(), plane.Client.CoreV1().Pods(s.namespace)
+	list, err := pods.List(ctx, metav1.ListOptions{LabelSelector: "app=web"})
+	if err != nil || len(list.Items) != 1 {
+		t.Fatal(list, err)
+	}
+	status := `{"status":{"containerStatuses":[{"name":"web","image":"example.com/web:v1","imageID":"example.com/web@sha256:1","ready":true,"started":true,"restartCount":0,"state":{"running":{}}}]}}`
+	if _, err := pods.Patch(ctx, list.Items[0].Name, types.MergePatchType, []byte(status), metav1.PatchOptions{}, "status"); err != nil {
+		t.Fatal(err)
+	}
+	next := s.again(c)
+	res, err = s.runner().Run(ctx, next.StepContext)
+	if err != nil || !slices.Equal(res.Images, []string{"example.com/web@sha256:1"}) {
+		t.Error(res.Images, err, next.said())
 	}
 }

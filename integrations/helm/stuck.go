@@ -22,22 +22,11 @@ func (s *session) stuck(r *v1.Release) string {
 	if r == nil {
 		return ""
 	}
-	const patience = 10 * time.Second
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), patience)
-	defer cancel()
-	cfg := restricted(ctx, s.place)
-	api, err := kubernetes.NewForConfig(cfg)
-	if err != nil {
-		return ""
-	}
-	pods, err := api.CoreV1().Pods(s.place.Namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return ""
-	}
+	pods := s.pods()
 	selectors := selectors(r)
 	const most = 3
 	var said []string
-	for _, p := range pods.Items {
+	for _, p := range pods {
 		if slices.ContainsFunc(selectors, func(s labels.Selector) bool { return s.Matches(labels.Set(p.Labels)) }) {
 			if why := reason(p); why != "" && len(said) < most {
 				said = append(said, fmt.Sprintf("Pod %s: %s.", p.Name, why))
@@ -45,6 +34,22 @@ func (s *session) stuck(r *v1.Release) string {
 		}
 	}
 	return strings.Join(said, " ")
+}
+
+// pods are those of the namespace; none if they cannot be asked for.
+func (s *session) pods() []corev1.Pod {
+	const patience = 10 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), patience)
+	defer cancel()
+	api, err := kubernetes.NewForConfig(restricted(ctx, s.place))
+	if err != nil {
+		return nil
+	}
+	pods, err := api.CoreV1().Pods(s.place.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil
+	}
+	return pods.Items
 }
 
 // selectors are those of the release's workloads.

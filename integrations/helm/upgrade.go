@@ -158,7 +158,7 @@ func (j *job) upgrade(ctx context.Context) (pipeline.Result, error) {
 	}
 	if last := h.last(); last != nil && last.Info.Status == common.StatusDeployed && last.Info.RollbackRevision == 0 && j.mark.same(made(last)) {
 		j.progress.say("An earlier call of this step has deployed revision %d already.", last.Version)
-		return j.done(last, ""), nil
+		return j.done(s, last, ""), nil
 	}
 	if err := j.begin(ctx, h); err != nil {
 		return pipeline.Result{}, err
@@ -186,7 +186,7 @@ func (j *job) upgrade(ctx context.Context) (pipeline.Result, error) {
 		return pipeline.Result{}, err
 	}
 	j.progress.say("Revision %d of %s is deployed.", rel.Version, rel.Name)
-	return j.done(rel, summary), nil
+	return j.done(s, rel, summary), nil
 }
 
 // begin saves what there is to go back to, once.
@@ -202,11 +202,12 @@ func (j *job) begin(ctx context.Context, h history) error {
 	return j.save(ctx)
 }
 
-func (j *job) done(rel *v1.Release, summary string) pipeline.Result {
+func (j *job) done(s *session, rel *v1.Release, summary string) pipeline.Result {
 	j.state.Revision = rel.Version
 	return pipeline.Result{
 		Done: true, Checkpoint: j.checkpoint(), Summary: summary,
 		Message: fmt.Sprintf("Revision %d of the release %s is deployed.", rel.Version, rel.Name),
+		Images:  j.config.Images(rel.Manifest, s.pods()),
 		Outputs: map[string]string{"revision": strconv.Itoa(rel.Version), "status": rel.Info.Status.String(), "release": rel.Name},
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -152,33 +151,5 @@ func (d *deploy) running(ctx context.Context, images []string) []string {
 		return images
 	}
 	defer view.Close()
-	return digested(images, decodePods(view.List(labels.SelectorFromSet(labels.Set{}))))
-}
-
-func digested(images []string, pods []corev1.Pod) []string {
-	// Of two pods with one tag and different digests the younger one counts.
-	slices.SortStableFunc(pods, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
-	found := map[string]string{}
-	for _, p := range pods {
-		for _, c := range p.Spec.Containers {
-			if _, digest, ok := strings.Cut(statusOf(p, c.Name).ImageID, "@"); ok {
-				found[c.Image] = manifest.WithoutTag(c.Image) + "@" + digest
-			}
-		}
-	}
-	out := slices.Clone(images)
-	for i, image := range out {
-		if with, ok := found[image]; ok && !strings.Contains(image, "@") {
-			out[i] = with
-		}
-	}
-	return out
-}
-
-func statusOf(p corev1.Pod, container string) corev1.ContainerStatus {
-	i := slices.IndexFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == container })
-	if i < 0 {
-		return corev1.ContainerStatus{}
-	}
-	return p.Status.ContainerStatuses[i]
+	return manifest.Digested(images, decodePods(view.List(labels.SelectorFromSet(labels.Set{}))))
 }

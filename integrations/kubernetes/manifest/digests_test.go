@@ -1,4 +1,4 @@
-package kubernetes
+package manifest
 
 import (
 	"slices"
@@ -25,8 +25,18 @@ func TestImagesWithTheDigestsNodesFound(t *testing.T) {
 		pod("simulated:1", "", 0),
 		pod("pinned@sha256:a", "pinned@sha256:b", 0),
 	}
-	got := digested([]string{"host:5000/shop:v1", "plain", "simulated:1", "pinned@sha256:a", "side:1", "nobody:1"}, pods)
+	got := Digested([]string{"host:5000/shop:v1", "plain", "simulated:1", "pinned@sha256:a", "side:1", "nobody:1"}, pods)
 	if want := []string{"host:5000/shop@sha256:new", "plain@sha256:p", "simulated:1", "pinned@sha256:a", "side:1", "nobody:1"}; !slices.Equal(got, want) {
 		t.Errorf("%v\nwant %v", got, want)
+	}
+}
+
+func TestWhatAManifestRuns(t *testing.T) {
+	text := "---\n# Source: a.yaml\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: main, image: 'shop:v1'}]}}}\n---\n# Source: b.yaml\n---\napiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: a, image: 'other:1'}]}}]\n"
+	if got := Running(text, []corev1.Pod{pod("shop:v1", "host/shop@sha256:1", 0)}); !slices.Equal(got, []string{"other:1", "shop@sha256:1"}) {
+		t.Error(got)
+	}
+	if got := Running("a: [", nil); got != nil {
+		t.Error(got)
 	}
 }
