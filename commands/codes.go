@@ -217,7 +217,6 @@ func Reasons() []Reason {
 		{"refused_by_policy", "A policy of the cluster refuses it; the sentence has its words."},
 		{"rejected", "Somebody said no."},
 		{"release_busy", "Somebody else changes the Helm release right now."},
-		{"release_moved", "Somebody changed the Helm release since."},
 		{"resolved", "A person said how it ended."},
 		{"resources_refused", "A step asks for more processor or memory than the operator allows."},
 		{"result_lost", "A script ended well, and its outputs are gone with its pod; say `/resolve`."},

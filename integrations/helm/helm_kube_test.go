@@ -433,9 +433,24 @@ func TestRevert(t *testing.T) {
 		}
 		s.expect("v1 x1", "1 superseded, 2 superseded, 3 deployed")
 	}
-	if _, err := s.runner().Revert(context.Background(), first.StepContext); pipeline.Code(err) != "release_moved" {
+	if _, err := s.runner().Revert(context.Background(), first.StepContext); pipeline.Code(err) != "cannot_revert" {
 		t.Error("what moved on since is rolled back:", err)
 	}
+}
+
+// TestRevertOfWhatIsNotKept: the refusal has the engine deploy what ran before.
+func TestRevertOfWhatIsNotKept(t *testing.T) {
+	s := newStage(t)
+	s.deploy("r-1", nil)
+	c, res := s.deploy("r-2", map[string]any{"set": map[string]any{"image.tag": "v2"}})
+	c.Checkpoint = res.Checkpoint
+	if err := plane.Client.CoreV1().Secrets(s.namespace).Delete(context.Background(), "sh.helm.release.v1.shop.v1", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.runner().Revert(context.Background(), c.StepContext); pipeline.Code(err) != "cannot_revert" || pipeline.IsTemporary(err) {
+		t.Error(err)
+	}
+	s.expect("v2 x1", ", 2 deployed")
 }
 
 func TestAnOlderCallIsRefused(t *testing.T) {

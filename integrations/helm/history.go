@@ -115,6 +115,10 @@ func (h history) touched(m mark) bool {
 	return slices.ContainsFunc(h, func(r *v1.Release) bool { return m.same(made(r)) })
 }
 
+func (h history) has(revision int) bool {
+	return slices.ContainsFunc(h, func(r *v1.Release) bool { return r.Version == revision })
+}
+
 func unfinished(r *v1.Release) bool {
 	return r.Info.Status.IsPending() || r.Info.Status == common.StatusUninstalling
 }

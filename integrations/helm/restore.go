@@ -97,9 +97,8 @@ func (r *Runner) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	if last := h.last(); last != nil && last.Version > j.state.Revision && !j.mark.same(made(last)) {
-		return pipeline.Result{}, pipeline.Refuse("release_moved", "The release %s has moved on to revision %d since this step deployed revision %d, so it is not rolled back. Look at `helm history %s -n %s`.",
-			j.state.Release, last.Version, j.state.Revision, j.state.Release, j.place.Namespace)
+	if err := j.revertible(h); err != nil {
+		return pipeline.Result{}, err
 	}
 	err = j.restore(ctx)
 	switch {
@@ -111,4 +110,18 @@ func (r *Runner) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.
 		return pipeline.Result{Done: true, Message: fmt.Sprintf("The release %s was uninstalled again.", j.state.Release)}, nil
 	}
 	return pipeline.Result{Done: true, Message: fmt.Sprintf("The release %s is back at revision %d.", j.state.Release, j.state.Before)}, nil
+}
+
+// revertible refuses, before anything is touched, where the step's own way back
+// is gone. What ran before is then deployed again.
+func (j *job) revertible(h history) error {
+	last := h.last()
+	later := last != nil && last.Version > j.state.Revision
+	switch {
+	case later && !j.mark.same(made(last)):
+		return pipeline.Refuse("cannot_revert", "The release %s has moved on to revision %d since this step deployed revision %d, so it is not rolled back.", j.state.Release, last.Version, j.state.Revision)
+	case !later && j.state.Before != 0 && !h.has(j.state.Before): // later: an earlier call has begun to go back
+		return pipeline.Refuse("cannot_revert", "Revision %d of the release %s is not kept any more, so it cannot be brought back.", j.state.Before, j.state.Release)
+	}
+	return nil
 }
