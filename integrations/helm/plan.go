@@ -3,6 +3,10 @@ package helm
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -34,10 +38,42 @@ func (r *Runner) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Re
 	}
 	res := pipeline.Result{Done: true}
 	err = j.checkout(ctx, func(root string) error {
+		if res.Digest, err = j.digest(root); err != nil {
+			return err
+		}
 		res.Summary, err = j.plan(s, h, root)
 		return err
 	})
 	return res, err
+}
+
+// digest names what people say yes to: the chart's files, the values for it, and
+// where it goes. What templates make of them does not count: with random values,
+// the time or lookup it is something else each time, and nothing could be approved.
+func (j *job) digest(root string) (string, error) {
+	chart, values, err := j.load(root)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	all := json.NewEncoder(h)
+	err = all.Encode([]any{j.place.Cluster, j.place.Namespace, j.state.Release, j.chart, values})
+	for _, f := range chart.Raw {
+		err = errors.Join(err, all.Encode(f.Name), all.Encode(f.Data))
+	}
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+// approved refuses to deploy what people did not say yes to.
+func (j *job) approved(root string) error {
+	if j.c.Planned == "" {
+		return nil
+	}
+	now, err := j.digest(root)
+	if err == nil && now != j.c.Planned {
+		return pipeline.Refuse(pipeline.PlanChanged, "The chart or the values for it are not those that were approved. Start the deploy again, so that people see the new plan.")
+	}
+	return err
 }
 
 // plan renders the chart and returns what would change. Nothing is looked up for

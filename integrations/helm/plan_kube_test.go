@@ -104,3 +104,34 @@ func TestWhatRuns(t *testing.T) {
 		t.Error(res.Images, err, next.said())
 	}
 }
+
+// TestWhatIsApprovedIsDeployed: an approval is for the chart and its values,
+// whatever comes out of them at random.
+func TestWhatIsApprovedIsDeployed(t *testing.T) {
+	s := newStage(t)
+	s.files["chart/templates/login.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {password: {{ randAlphaNum 32 }}}\n"
+	c := s.call("r-1", nil)
+	res, err := s.runner().Plan(context.Background(), c.StepContext)
+	if err != nil || res.Digest == "" {
+		t.Fatal(res, err)
+	}
+	c.Planned = res.Digest
+	for name, change := range map[string]func(c *call){
+		"another value":    func(c *call) { c.With["set"] = map[string]any{"image.tag": "v2"} },
+		"another release":  func(c *call) { c.With["release"] = "other" },
+		"another template": func(*call) { s.files["chart/templates/web.yaml"] = strings.Replace(web, "web:", "evil:", 1) },
+	} {
+		other := s.call("r-1", nil)
+		other.Planned = c.Planned
+		change(other)
+		if _, err := s.runner().Run(context.Background(), other.StepContext); pipeline.Code(err) != pipeline.PlanChanged {
+			t.Errorf("%s: %v", name, err)
+		}
+		s.files["chart/templates/web.yaml"] = web
+	}
+	s.expect(`deployments.apps "web" not found`, "none")
+	if res, err := s.runner().Run(context.Background(), s.again(c).StepContext); err != nil || res.State == pipeline.Failed {
+		t.Error(res, err)
+	}
+	s.expect("v1 x1", "1 deployed")
+}

@@ -169,6 +169,9 @@ func (j *job) upgrade(ctx context.Context) (pipeline.Result, error) {
 	var summary string
 	var rel *v1.Release
 	err = j.checkout(ctx, func(root string) error {
+		if err := j.approved(root); err != nil {
+			return err
+		}
 		if err := j.rehearse(s, h, root); err != nil {
 			return err
 		}
