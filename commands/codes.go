@@ -186,7 +186,6 @@ func Reasons() []Reason {
 		{"name_taken", "A rollout needs a name that an object of somebody else has."},
 		{"namespace_refused", "A chart has objects in a namespace that the operator has not allowed."},
 		{"namespace_terminating", "The namespace is being deleted, so nothing can be made in it."},
-		{"no_artifacts", "What a step before handed on is not kept any more."},
 		{"no_artifacts", "What a step before handed on is not there: it was deleted, or another bot keeps it and there is no store for all of them."},
 		{"no_chart", "There is no such chart in the repository."},
 		{"no_cluster", "The environment names no cluster, or one this shipmate does not know or cannot reach as it is set up."},
