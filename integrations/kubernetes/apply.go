@@ -29,7 +29,7 @@ type progress struct {
 
 // Run applies the objects, deletes what is not wanted any more, and waits until
 // all is ready. A later call does it again, which changes nothing that is as it
-// should be.
+// should be. If it is stopped, what was there before is back when it returns.
 func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
 	d, err := a.cfg.open(ctx, c)
 	if err != nil {
@@ -48,7 +48,25 @@ func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Resul
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	return d.bring(ctx, r, p.Until)
+	res, err := d.bring(ctx, r, p.Until)
+	if err == nil || ctx.Err() == nil || handedOver(ctx) {
+		return res, err
+	}
+	undo := insist(ctx, func(way context.Context) error { _, err := d.undo(way); return err })
+	if undo != nil {
+		return halfway(ctx, "It was stopped.", undo)
+	}
+	return pipeline.Result{Done: true, State: pipeline.Cancelled, Message: "It was stopped. " + undoneMessage(d.left)}, nil
+}
+
+// Cancel brings back what was there before, while no call is in flight: the
+// cluster was away, for instance.
+func (a apply) Cancel(ctx context.Context, c *pipeline.StepContext) error {
+	if !a.CanRevert(c) {
+		return nil
+	}
+	_, err := a.Revert(ctx, c)
+	return err
 }
 
 // bring applies all objects and returns when they are ready.

@@ -4,6 +4,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -81,6 +82,38 @@ func TestApplyAgainChangesNothing(t *testing.T) {
 	must(t, second(apply{r.config()}.Run(within10s(t), s.again().StepContext)))
 	if strings.Contains(s.log.String(), "changed\n") && !strings.Contains(s.log.String(), "unchanged") || strings.Contains(s.log.String(), "created") {
 		t.Error(s.log.String())
+	}
+}
+
+// Stopped in the middle, in flight or between two calls, nothing is half applied.
+func TestAnApplyThatIsStopped(t *testing.T) {
+	for name, inFlight := range map[string]bool{"in flight": true, "between calls": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoom(t)
+			r.version(3, "v1")
+			must(t, second(apply{r.config()}.Run(within10s(t), r.newStep(manifests()).StepContext)))
+			r.version(3, "never")
+			s := r.newStep(manifests())
+			ctx, cancel := context.WithCancelCause(within10s(t))
+			defer cancel(nil)
+			cause := errors.New("somebody stopped it")
+			if !inFlight {
+				cause = pipeline.ErrHandedOver
+			}
+			s.onSay = func(string) { cancel(cause) }
+			res, err := apply{r.config()}.Run(ctx, s.StepContext)
+			if inFlight {
+				must(t, err)
+				if res.State != pipeline.Cancelled || res.Message != "It was stopped. What was there before is back and ready." {
+					t.Errorf("%+v", res)
+				}
+			} else {
+				must(t, apply{r.config()}.Cancel(within10s(t), s.again().StepContext))
+			}
+			if got := r.image() + " " + r.version1(); got != "v1 v1" {
+				t.Error("afterwards there is", got)
+			}
+		})
 	}
 }
 

@@ -105,7 +105,7 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 		}
 	}
 	if undo != nil {
-		return r.halfway(ctx, err, undo)
+		return halfway(ctx, pipeline.Message(err), undo)
 	}
 	if stopped {
 		return pipeline.Result{Done: true, State: pipeline.Cancelled, Message: "It was stopped. What ran before runs, with all the traffic" + except(d.left)}, nil
@@ -115,13 +115,13 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 
 // halfway says that the way back did not work either. What passes by itself is
 // tried again by a later call.
-func (rollout) halfway(ctx context.Context, why, undo error) (pipeline.Result, error) {
+func halfway(ctx context.Context, why string, undo error) (pipeline.Result, error) {
 	switch {
 	case handedOver(ctx), errors.Is(undo, pipeline.ErrLeaseLost), pipeline.IsTemporary(undo) && ctx.Err() == nil:
 		return pipeline.Result{}, undo
 	}
 	return pipeline.Result{Done: true, State: pipeline.Unknown, Code: "half_rolled_out", Message: fmt.Sprintf(
-		"%s And going back did not work: %s Look which pods get the traffic, set it right, then say `/resolve`.", sentence(pipeline.Message(why)), sentence(pipeline.Message(undo)))}, nil
+		"%s And going back did not work: %s Look which pods get the traffic, set it right, then say `/resolve`.", sentence(why), sentence(pipeline.Message(undo)))}, nil
 }
 
 // insist goes back also when the step is stopped, before or meanwhile: then no
