@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -147,4 +148,40 @@ func TestSentences(t *testing.T) {
 	if len(sentences(nil)) != 0 {
 		t.Error("no pods are in no trouble")
 	}
+}
+
+// Whatever stands under "with:", it is refused with a sentence or can be worked with.
+func FuzzParams(f *testing.F) {
+	for _, seed := range []string{
+		`{"manifests":["deploy/*.yaml"],"strategy":"canary","steps":[{"weight":10,"pause":"5m"}],"traffic":{"http_route":"shop"},"analysis":{"run":"true"}}`,
+		`{"kustomize":"deploy/prod","strategy":"blue-green","smoke":{"uses":"http.check","with":{"url":"x"},"timeout":"1m"},"keep_old":"10m"}`,
+		`{"chart":{"path":"c","values":["v.yaml"],"set":{"a":{"b":[1]}}},"replicas":{"shop":"3"},"images":{"shop":1}}`,
+		`{"steps":{},"traffic":[],"smoke":7,"manifests":{},"replicas":[{}],"chart":"x"}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var with map[string]any
+		if json.Unmarshal([]byte(text), &with) != nil || with == nil {
+			return
+		}
+		for _, uses := range Integration(Config{}).Runners {
+			checked, err := uses.CheckWith(with)
+			if err == nil {
+				err = uses.Check(checked)
+			}
+			if err != nil {
+				if said := pipeline.Message(err); !strings.HasSuffix(said, ".") || strings.HasPrefix(said, "Something went wrong") {
+					t.Errorf("%s: %s", text, said)
+				}
+				continue
+			}
+			options(checked)
+			for _, name := range []string{"smoke", "analysis"} {
+				if _, err := childOf(checked, name); err != nil && uses.Name == "kubernetes.rollout" {
+					t.Errorf("%s: it was checked, and yet %v", text, err)
+				}
+			}
+		}
+	})
 }
