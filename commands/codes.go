@@ -204,6 +204,7 @@ func Reasons() []Reason {
 		{"not_started", "A pod did not start in time; the sentence says what it waited for."},
 		{"not_stopped", "The step could not be stopped."},
 		{"nothing_to_do", "There was nothing to do."},
+		{"order_refused", "A pod cannot take the files of the commit; the sentence says which."},
 		{"other_host", "The step's script runs on another host."},
 		{"other_owner", "Another environment deploys an object of that name."},
 		{"out_of_memory", "The script was killed for want of memory."},
@@ -237,5 +238,6 @@ func Reasons() []Reason {
 		{"unauthorized", "The cluster does not accept shipmate's credentials."},
 		{"unknown", "A step's end was seen by nobody."},
 		{"unknown_kind", "The cluster does not know a kind of object."},
+		{"unreadable_artifact", "A step ended well, and a file that its `artifacts:` may mean cannot be read."},
 	}
 }
