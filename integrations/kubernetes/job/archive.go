@@ -73,7 +73,7 @@ func sendTree(out *tar.Writer, src string) error {
 		return err
 	}
 	defer func() { _ = root.Close() }() // it was read or written through files of their own
-	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	return artifact.Walk(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || name == "." {
 			return err
 		}

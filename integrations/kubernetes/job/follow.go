@@ -73,6 +73,9 @@ func (w *work) follow(ctx context.Context, c script.Call, from int64) (pipeline.
 		case conflict(err):
 			return w.lost(ctx, c, "its shim knows of no order")
 		}
+		if said, refused := refusal(err); refused {
+			return w.lost(ctx, c, "its shim refuses to say ("+said+")")
+		}
 		if pause == 0 {
 			w.with.Logger.Warn("a pod is followed again", "run", c.Run.ID, "step", c.Step.Name, "pod", w.cp.Pod, "err", err)
 		}

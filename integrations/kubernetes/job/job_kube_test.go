@@ -196,6 +196,27 @@ func TestArtifactsGoFromStepToStep(t *testing.T) {
 	none.want(none.run(r), pipeline.Failed, "missing_artifact", `"*.jar"`)
 }
 
+// Files may have names and modes that nobody thought of.
+func TestFilesThatAreOdd(t *testing.T) {
+	s := newWorld(t)
+	s.tree["dist/a\\b"], s.tree["caf\xe9/x"] = "slash\n", "latin\n"
+	r := s.bot()
+	build := s.step(`cat dist/a\\b caf*/x; mkdir closed; chmod 0 closed`, func(st *pipeline.Step) { st.Artifacts = []string{"dist"} })
+	build.want(build.run(r), pipeline.Succeeded, "", "")
+	if got := build.log.String(); got != "slash\nlatin\n" {
+		t.Error(got)
+	}
+	closed := s.step("mkdir closed; chmod 0 closed", func(st *pipeline.Step) { st.Name, st.Artifacts = "closed", []string{"**/*.xml"} })
+	closed.want(closed.run(r), pipeline.Failed, "unreadable_artifact", `"closed" cannot be read (permission denied)`)
+
+	file := s.step("rm -rf dist; echo x > dist", func(st *pipeline.Step) { st.Name, st.Artifacts = "file", []string{"dist"} })
+	file.want(file.run(r), pipeline.Succeeded, "", "")
+	deploy := s.step("true", func(st *pipeline.Step) { st.Name, st.Needs = "deploy", []string{"file"} })
+	deploy.Run.Pipeline.Steps = []pipeline.Step{file.Step, deploy.Step}
+	deploy.Run.Steps = []pipeline.StepRun{{Name: "file", State: pipeline.Succeeded}, {Name: "deploy"}}
+	deploy.want(deploy.run(r), pipeline.Failed, "order_refused", "directory not empty")
+}
+
 func TestAServiceAccountOfItsOwn(t *testing.T) {
 	s := newWorld(t)
 	s.cfg.Places = []Place{

@@ -53,6 +53,16 @@ func conflict(err error) bool {
 	return errors.As(err, &e) && e.status == http.StatusConflict
 }
 
+// refusal is what a shim says no to whoever asks again: not the wrong moment,
+// and not a token of another key, which may be renewed.
+func refusal(err error) (text string, is bool) {
+	var e *shimError
+	if !errors.As(err, &e) || e.status >= http.StatusInternalServerError || e.status == http.StatusConflict || e.status == http.StatusUnauthorized {
+		return "", false
+	}
+	return strings.TrimSuffix(e.text, "."), true
+}
+
 func (l *link) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://shim"+path, body)
 	if err != nil {
@@ -107,12 +117,14 @@ func (l *link) order(ctx context.Context, write func(io.Writer) error) error {
 		done <- err
 	}()
 	err := l.ask(ctx, http.MethodPut, "/order", r)
-	r.CloseWithError(errors.New("nobody takes it"))
-	if werr := <-done; pipeline.Code(werr) != "" { // it could not be made, which is why it was not taken
+	r.CloseWithError(errUntaken)
+	if werr := <-done; werr != nil && !errors.Is(werr, errUntaken) && !errors.Is(werr, io.ErrClosedPipe) { // it could not be made, which is why it was not taken
 		return werr
 	}
 	return err
 }
+
+var errUntaken = errors.New("nobody takes it")
 
 func (l *link) letGo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)

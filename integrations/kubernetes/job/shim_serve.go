@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -63,7 +64,11 @@ func (s *shim) takeOrder(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.stage = waiting
 		s.mu.Unlock()
-		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		status := http.StatusUnprocessableEntity // it will not fare better
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			status = http.StatusInternalServerError // it was torn on its way
+		}
+		http.Error(w, err.Error(), status)
 	}
 }
 

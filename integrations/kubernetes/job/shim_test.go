@@ -251,6 +251,29 @@ func TestAnOrderStaysInItsFolder(t *testing.T) {
 	}
 }
 
+// What will not fare better is told from what was torn on its way.
+func TestAShimSaysWhetherItIsWorthAskingAgain(t *testing.T) {
+	p := newPod(t)
+	var b bytes.Buffer
+	p.must(send(&b, order{Argv: []string{"true"}}, t.TempDir(), nil))
+	give := func(archive []byte) error {
+		return p.order(t.Context(), func(w io.Writer) error { _, err := w.Write(archive); return err })
+	}
+	err := give(withEntry(t, b.Bytes(), "src/../../evil"))
+	if said, refused := refusal(err); !refused || !strings.Contains(said, "leads out of its folder") {
+		t.Error(err)
+	}
+	err = give(b.Bytes()[:b.Len()-9])
+	if _, refused := refusal(err); refused || !errors.As(err, new(*shimError)) {
+		t.Error(err)
+	}
+	away := errors.New("the store of artifacts is away")
+	if err := p.order(t.Context(), func(io.Writer) error { return away }); !errors.Is(err, away) {
+		t.Error(err)
+	}
+	p.must(give(b.Bytes()))
+}
+
 // withEntry adds a file of that name to an archive.
 func withEntry(t *testing.T, archive []byte, name string) []byte {
 	t.Helper()

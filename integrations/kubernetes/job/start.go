@@ -153,6 +153,7 @@ func (w *work) release(ctx context.Context, c script.Call) (pipeline.Result, err
 	w.cp.Pod = w.last.Name
 	w.link = w.connect()
 	err := w.send(ctx, c)
+	said, refused := refusal(err)
 	switch {
 	case ctx.Err() != nil:
 		return w.stopped(ctx, c)
@@ -160,6 +161,8 @@ func (w *work) release(ctx context.Context, c script.Call) (pipeline.Result, err
 		return w.again(ctx, "it had an order of another call")
 	case pipeline.Code(err) != "" && !pipeline.IsTemporary(err):
 		return w.refuse(ctx, err)
+	case refused:
+		return w.refuse(ctx, pipeline.Refuse("order_refused", "The pod %s cannot take the files of the commit: %s. Correct what that names, or ask the operator.", w.cp.Pod, said))
 	case err != nil:
 		w.with.Logger.Warn("order to a pod", "run", c.Run.ID, "step", c.Step.Name, "pod", w.cp.Pod, "err", err)
 		return pipeline.Result{}, pipeline.Temporary(&pipeline.Error{Code: "no_order", Err: err, Message: fmt.Sprintf(
