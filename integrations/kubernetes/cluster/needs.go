@@ -57,6 +57,7 @@ var needs = map[Feature][]Need{
 	// The pods of a StatefulSet whose rollout is taken back have to be deleted.
 	ForDeploy: slices.Concat(workloads, state, []Need{{"", "pods", []string{"delete"}}}),
 	ForJobs: {
+		{"", "events", look}, // they say why Kubernetes makes no pod
 		{"", "pods", look},
 		{"", "pods/portforward", []string{"create", "get"}}, // a WebSocket asks for both
 		{"batch", "jobs", []string{"create", "delete", "get", "list", "watch"}},

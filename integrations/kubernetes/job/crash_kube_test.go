@@ -12,7 +12,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -325,21 +324,4 @@ func TestANodeThatIsLost(t *testing.T) {
 	if err := s.bot().Cancel(ctx, n.StepContext); pipeline.Code(err) != "pod_lingers" || !pipeline.IsTemporary(err) || !strings.Contains(pipeline.Message(err), "real-1") {
 		t.Error(err)
 	}
-}
-
-func TestANamespaceWithoutRoom(t *testing.T) {
-	s := simulatedWorld(t, map[string]string{"type": "kwok"})
-	s.cfg.StartDeadline = 3 * time.Second
-	_, err := plane.Client.CoreV1().ResourceQuotas(s.namespace).Create(t.Context(), &corev1.ResourceQuota{
-		ObjectMeta: metav1.ObjectMeta{Name: "none"}, Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.until("the quota counts", func() bool {
-		q, err := plane.Client.CoreV1().ResourceQuotas(s.namespace).Get(t.Context(), "none", metav1.GetOptions{})
-		return err == nil && len(q.Status.Hard) > 0
-	})
-	c := s.step("true")
-	c.want(c.run(s.bot()), pipeline.Failed, "not_started", "most of the time a ResourceQuota")
 }

@@ -87,6 +87,7 @@ const (
 // for room holds no worker: the call ends, and says why, until the next.
 func (w *work) await(ctx context.Context, c script.Call) (pipeline.Result, error) {
 	began, cannot := w.with.Now(), time.Time{}
+	asked, no := w.cp.Created, denial{}
 	for {
 		pods, jobs := w.pods.Changed(), w.jobs.Changed()
 		now := w.with.Now()
@@ -103,20 +104,25 @@ func (w *work) await(ctx context.Context, c script.Call) (pipeline.Result, error
 			return w.again(ctx, s.why)
 		case !s.pod && w.over(now.Sub(began) > patient):
 			return w.again(ctx, whyEnded(w.last, w.there()))
+		case !s.pod && now.Sub(asked) >= lookAgain:
+			asked, no = now, w.denied(ctx)
+			continue
+		case !s.pod && no.never && now.Sub(w.cp.Created) >= w.cfg.PullPatience:
+			return w.refuse(ctx, no.why)
 		case now.Sub(w.cp.Created) >= w.cfg.StartDeadline:
-			return w.refuse(ctx, pipeline.Refuse("not_started", "`%s` did not start within %s. %s", c.Name(), w.cfg.StartDeadline, sayWaits(s, w.cp)))
+			return w.refuse(ctx, pipeline.Refuse("not_started", "`%s` did not start within %s. %s", c.Name(), w.cfg.StartDeadline, sayWaits(s, no, w.cp)))
 		case s.cannot != nil && cannot.IsZero():
 			cannot = now
 		case s.cannot != nil && now.Sub(cannot) >= w.cfg.PullPatience:
 			return w.refuse(ctx, s.cannot)
-		case s.waits != "" && now.Sub(began) >= patient, !s.pod && now.Sub(began) >= unmade:
-			return pipeline.Result{RetryAfter: lookAgain, Checkpoint: w.cp.encode(), Message: sayWaits(s, w.cp)}, nil
+		case (s.waits != "" || !s.pod && no.why != nil) && now.Sub(began) >= patient, !s.pod && now.Sub(began) >= unmade:
+			return pipeline.Result{RetryAfter: lookAgain, Checkpoint: w.cp.encode(), Message: sayWaits(s, no, w.cp)}, nil
 		}
 		w.wait(ctx, pods, jobs, time.Second)
 	}
 }
 
-func sayWaits(s sighting, cp checkpoint) string {
+func sayWaits(s sighting, no denial, cp checkpoint) string {
 	switch {
 	case s.waits != "":
 		return s.waits
@@ -124,6 +130,8 @@ func sayWaits(s sighting, cp checkpoint) string {
 		return pipeline.Message(s.cannot)
 	case s.pod:
 		return fmt.Sprintf("The pod of the Job %s in the namespace %s is being set up.", cp.Job, cp.Namespace)
+	case no.why != nil:
+		return no.why.Message
 	}
 	return fmt.Sprintf("Kubernetes has made no pod for the Job %[1]s yet; most of the time a ResourceQuota or an admission policy is why. `kubectl describe job %[1]s -n %[2]s` says.", cp.Job, cp.Namespace)
 }

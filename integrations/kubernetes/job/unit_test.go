@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/pipeline"
 	"github.com/shipmate/shipmate/pipeline/script"
 )
@@ -288,5 +289,26 @@ func TestPassOfAPod(t *testing.T) {
 	}
 	if newPass(older) == p {
 		t.Error("two pods have one pass")
+	}
+}
+
+func TestWhyThereIsNoPod(t *testing.T) {
+	w := &work{cp: checkpoint{Job: "sm-1"}, at: cluster.Target{Cluster: &cluster.Cluster{Name: "eu"}, Namespace: "jobs"}}
+	for what, c := range map[string]struct {
+		message string
+		code    string
+		never   bool
+	}{
+		"others use it up":    {`Error creating: pods "sm-1-" is forbidden: exceeded quota: q, requested: pods=1,requests.cpu=500m, used: pods=4,requests.cpu=900m, limited: pods=5,requests.cpu=1`, "quota_exceeded", false},
+		"more than there is":  {`Error creating: pods "sm-1-" is forbidden: exceeded quota: q, requested: limits.memory=2Gi, used: limits.memory=0, limited: limits.memory=1Gi`, "quota_exceeded", true},
+		"a quota asks for it": {`Error creating: pods "sm-1-" is forbidden: failed quota: q: must specify limits.cpu for: script`, "refused_by_policy", true},
+		"pod security":        {`Error creating: pods "sm-1-" is forbidden: violates PodSecurity "restricted:latest": seccompProfile`, "refused_by_policy", true},
+		"a webhook":           {`Error creating: admission webhook "validate.kyverno.svc-fail" denied the request: no`, "refused_by_policy", true},
+		"a webhook is away":   {`Error creating: Internal error occurred: failed calling webhook "x": connection refused`, "not_started", false},
+	} {
+		no := w.denial(c.message)
+		if no.why.Code != c.code || no.never != c.never || !strings.Contains(no.why.Message, "sm-1") || strings.Contains(no.why.Message, "Error creating") {
+			t.Errorf("%s: %+v %v", what, no.why, no.never)
+		}
 	}
 }
