@@ -30,7 +30,7 @@ type Config struct {
 	Places []Place `yaml:"places"` // the first that fits decides
 
 	StartDeadline time.Duration `yaml:"start_deadline"` // for a pod to begin; default 10m
-	PullPatience  time.Duration `yaml:"pull_patience"`  // with an image that cannot be pulled; default 30s
+	PullPatience  time.Duration `yaml:"pull_patience"`  // with an image that cannot be pulled, or a pod that is refused; default 30s
 	Linger        time.Duration `yaml:"linger"`         // how long an ended pod waits for the bot; default 10m
 	Grace         time.Duration `yaml:"grace"`          // between SIGTERM and SIGKILL; default 10s
 }
