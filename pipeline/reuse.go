@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -43,6 +45,18 @@ func (r *Run) Made(step string) RunID {
 		return from.Run
 	}
 	return ""
+}
+
+// Sources are the runs whose files may be needed to deploy it once more.
+func (d *Deployment) Sources() []RunID {
+	if d == nil {
+		return nil
+	}
+	from := []RunID{d.Run}
+	if d.Restores != "" {
+		from = append(from, d.Restores)
+	}
+	return slices.AppendSeq(from, maps.Values(d.Made))
 }
 
 // taken: the step is not run; what was recorded of it is taken over.

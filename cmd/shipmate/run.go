@@ -17,7 +17,6 @@ import (
 	"github.com/shipmate/shipmate/bot/api"
 	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/integrations"
-	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/pipeline"
 	"github.com/shipmate/shipmate/pipeline/artifact"
 	"github.com/shipmate/shipmate/pipeline/auditlog"
@@ -82,7 +81,8 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	sl := openSlack(cfg, slackNeeds{client: client, store: store, logs: logs, buttons: buttons, services: services, identities: identities, github: gh.forge, metrics: metrics, log: log})
 
 	// Runners and secret stores.
-	scripts, err := openScripts(cfg, gh, &artifact.Store{Bucket: bucket, Limit: cfg.Artifacts.MaxMiB << 20}, log)
+	artifacts := &artifact.Store{Bucket: bucket, Limit: cfg.Artifacts.MaxMiB << 20}
+	scripts, err := openScripts(cfg, gh, artifacts, log)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,8 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		all.run(func() error { defer worked(); worker.Run(ctx, drain); return nil })
 		all.run(func() error { engine.Watch(working, store.Signals(working)); return nil })
 		all.run(func() error { return crew.IndexAll(ctx, gh.installations) })
-		all.run(func() error { return tidy(ctx, scripts.needs.Shell, gh.source, store, log) })
+		attic := attic{bucket: bucket, logs: logs, artifacts: artifacts, runs: store}
+		all.run(func() error { return tidy(ctx, tidying{scripts.needs.Shell, gh.source, store, attic}, log) })
 	}
 	err = all.wait()
 	log.Info("shipmate has stopped")
@@ -243,30 +244,4 @@ func (s Secrets) rules() []pipeline.SecretRule {
 		rules = append(rules, pipeline.SecretRule(r))
 	}
 	return rules
-}
-
-// tidy removes what ended runs left on this machine, at start and once a day.
-func tidy(ctx context.Context, scripts *shell.Runner, sources source, store *redisstore.Store, log *slog.Logger) error {
-	const day = 24 * time.Hour
-	t := time.NewTicker(day)
-	defer t.Stop()
-	for {
-		err := errors.Join(scripts.Clean(ctx, stillOpen(ctx, store)), sources.Clean(ctx, 30*day))
-		if err != nil && ctx.Err() == nil {
-			log.Warn("tidy workspaces and git caches", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-		}
-	}
-}
-
-// stillOpen tells the script runner which workspaces are still needed.
-func stillOpen(ctx context.Context, store *redisstore.Store) func(pipeline.RunID) bool {
-	return func(id pipeline.RunID) bool {
-		r, err := store.Load(ctx, id)
-		return err == nil && !r.State.Terminal() || err != nil && !errors.Is(err, pipeline.ErrNotFound)
-	}
 }

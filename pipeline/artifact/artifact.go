@@ -24,7 +24,7 @@ type Set struct {
 }
 
 func (s Set) key(run pipeline.RunID) string {
-	return fmt.Sprintf("artifacts/%s/%s.tar.gz", run, url.PathEscape(s.Step))
+	return fmt.Sprintf("%s%s/%s.tar.gz", Folder, run, url.PathEscape(s.Step))
 }
 
 // Needed are the sets a step finds in its workspace: of all steps it needs,
@@ -108,6 +108,26 @@ func (s *Store) Open(ctx context.Context, set Set) (io.ReadCloser, int64, error)
 		return nil, 0, pipeline.Temporary(fmt.Errorf("artifacts of %s: %w", set.Step, err))
 	}
 	return r, r.Size(), nil
+}
+
+// Folder holds the sets of all runs, each run in a folder of its own.
+const Folder = "artifacts/"
+
+// Delete removes what is kept of a run. What somebody else removes meanwhile is removed.
+func (s *Store) Delete(ctx context.Context, run pipeline.RunID) error {
+	list := s.Bucket.List(&blob.ListOptions{Prefix: Folder + string(run) + "/"})
+	for {
+		o, err := list.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("list artifacts of %s: %w", run, err)
+		}
+		if err := s.Bucket.Delete(ctx, o.Key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+			return fmt.Errorf("delete %s: %w", o.Key, err)
+		}
+	}
 }
 
 // Save packs the files below dir that match the patterns, and keeps them. What
