@@ -126,6 +126,7 @@ func TestWhatItRefuses(t *testing.T) {
 		"a Redis URL in the file":        {map[string]any{"config.redis_url": "redis://x"}, "'/config'"},
 		"two bots that share nothing":    {map[string]any{"store.url": ""}, "up to 2 bots need one place for logs and artifacts"},
 		"more bots when it is needed":    {map[string]any{"store.url": "", "replicas": 1, "autoscaling.enabled": true}, "up to 10 bots need one place"},
+		"a variable that is the chart's": {map[string]any{"extraEnv": []any{map[string]any{"name": "SHIPMATE_DATA_DIR", "value": "/x"}}}, "at '/extraEnv/0/name'"},
 		"two stores":                     {map[string]any{"store.existingClaim": "x"}, "take one of them out"},
 		"credentials of the store":       {map[string]any{"store.url": "s3://key:secret@shipmate"}, "at '/store/url'"},
 		"a store in the file":            {map[string]any{"config.store_url": "s3://x"}, "'/config'"},

@@ -19,6 +19,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .Values.serviceAccount.name | default (include "shipmate.name" .) }}
 {{- end }}
 
+{{- /* "true" or "false". */ -}}
+{{- define "shipmate.automount" -}}
+{{- if kindIs "invalid" .Values.serviceAccount.automount }}{{ not (empty .Values.environments) }}{{ else }}{{ .Values.serviceAccount.automount }}{{ end }}
+{{- end }}
+
+{{- /* The operator's file. The Redis of this chart has no TLS, and everything that reads the file has to know. */ -}}
+{{- define "shipmate.config" -}}
+{{- if .Values.redis.enabled }}{{ toYaml (merge (dict "insecure_redis" true) .Values.config) }}{{ else }}{{ toYaml .Values.config }}{{ end }}
+{{- end }}
+
 {{- define "shipmate.image" -}}
 {{- with .Values.image -}}
 {{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
