@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,15 +35,15 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check that Redis and the clusters can be reached, and that the bot may do there what it needs",
 		Long: `Checks that Redis and every cluster of the settings can be reached, and asks each
-cluster whether the bot may do what it needs in the namespaces that rules allow.
-For what is missing it prints the rules to add to a Role. It changes nothing.
+cluster whether the bot may do what it needs: in the namespaces that rules allow
+for deploying there, in those of kubernetes.jobs for running scripts as Jobs. For what is missing it prints the rules to add to a Role. It changes nothing.
 
 The exit code is 0 if nothing is missing, 1 if something is.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	cmd.Flags().StringVar(&d.config, "config", "", "settings in YAML, as for serve; environment variables win")
-	cmd.Flags().StringSliceVar(&d.features, "feature", nil, "deploy, jobs, helm: what the bot is to do; default all")
+	cmd.Flags().StringSliceVar(&d.features, "feature", nil, "deploy, jobs, helm: what the bot is to do; default deploy, and jobs where scripts run as Jobs")
 	cmd.Flags().StringSliceVar(&d.namespaces, "namespace", nil, "namespaces to look at of those that rules allow with a glob")
 	cmd.Flags().StringVar(&d.output, "output", "text", "text or json")
 	return cmd
@@ -63,8 +64,7 @@ func (d *doctor) run(ctx context.Context, out io.Writer) error {
 	if err := oneOf("--output", d.output, "text", "json"); err != nil {
 		return &usageError{err}
 	}
-	features, err := d.wanted()
-	if err != nil {
+	if err := d.checkFeatures(); err != nil {
 		return &usageError{err}
 	}
 	cfg, err := loadConfig(d.config, os.LookupEnv)
@@ -76,7 +76,8 @@ func (d *doctor) run(ctx context.Context, out io.Writer) error {
 		return &usageError{err}
 	}
 	defer clusters.Close()
-	f := findings{Redis: checkRedis(ctx, cfg), Examination: clusters.Examine(ctx, features, d.namespaces)}
+	f := findings{Redis: checkRedis(ctx, cfg), Examination: clusters.Examine(ctx, d.question(cfg))}
+	f.consider(d, cfg)
 	if d.output == "json" {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
@@ -90,22 +91,52 @@ func (d *doctor) run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-func (d *doctor) wanted() ([]cluster.Feature, error) {
-	if len(d.features) == 0 {
-		return cluster.Features, nil
-	}
+func (d *doctor) checkFeatures() error {
 	var known []string
 	for _, f := range cluster.Features {
 		known = append(known, string(f))
 	}
-	var out []cluster.Feature
 	for _, f := range d.features {
 		if err := oneOf("--feature", f, known...); err != nil {
-			return nil, err
+			return err
 		}
-		out = append(out, cluster.Feature(f))
 	}
-	return out, nil
+	return nil
+}
+
+// wants reports whether the feature is looked at. helm is only where it is asked
+// for: it takes all Secrets of a namespace, which few are to have.
+func (d *doctor) wants(f cluster.Feature) bool {
+	if len(d.features) == 0 {
+		return f != cluster.ForHelm
+	}
+	return slices.Contains(d.features, string(f))
+}
+
+func (d *doctor) question(cfg Config) cluster.Question {
+	q := cluster.Question{Named: d.namespaces}
+	for _, f := range []cluster.Feature{cluster.ForDeploy, cluster.ForHelm} {
+		if d.wants(f) {
+			q.Deploying = append(q.Deploying, f)
+		}
+	}
+	if jobs := cfg.Kubernetes.Jobs; cfg.Runner == "kubernetes" && d.wants(cluster.ForJobs) {
+		q.Places = append(q.Places, cluster.Place{Cluster: jobs.Cluster, Namespace: jobs.Namespace, Feature: cluster.ForJobs})
+		for _, p := range jobs.Places {
+			q.Places = append(q.Places, cluster.Place{Cluster: jobs.Cluster, Namespace: cmp.Or(p.Namespace, jobs.Namespace), Feature: cluster.ForJobs})
+		}
+	}
+	return q
+}
+
+// consider says where nothing was looked at, which is not the same as all being well.
+func (f *findings) consider(d *doctor, cfg Config) {
+	if slices.Contains(d.features, string(cluster.ForJobs)) && cfg.Runner != "kubernetes" {
+		f.Unknown = append(f.Unknown, "Scripts do not run as Jobs, so there is no namespace to look at for that: set runner: kubernetes and kubernetes.jobs.")
+	}
+	if len(f.Clusters) > 0 && len(cfg.Kubernetes.Allow) == 0 && d.wants(cluster.ForDeploy) {
+		f.Notes = append(f.Notes, "No rule lets a repository deploy to a cluster, so nothing is looked at for that: see kubernetes.allow.")
+	}
 }
 
 func checkRedis(ctx context.Context, cfg Config) redisFinding {
@@ -152,7 +183,7 @@ func (f findings) text() string {
 		}
 		_ = table.Flush()
 	}
-	for _, u := range f.Unknown {
+	for _, u := range slices.Concat(f.Unknown, f.Notes) {
 		b.WriteString("\n" + u + "\n")
 	}
 	b.WriteString(f.remedy())
@@ -189,16 +220,20 @@ func (f findings) remedy() string {
 	var b strings.Builder
 	type place struct{ cluster, namespace string }
 	var order []place
-	missing := map[place][]cluster.Need{}
+	missing, needed := map[place][]cluster.Need{}, map[place][]cluster.Need{}
 	for _, r := range f.Namespaces {
 		at := place{r.Cluster, r.Namespace}
 		if len(r.Missing) > 0 && !slices.Contains(order, at) {
 			order = append(order, at)
 		}
-		missing[at] = append(missing[at], r.Missing...)
+		missing[at], needed[at] = append(missing[at], r.Missing...), append(needed[at], cluster.Needs(r.Feature)...)
 	}
 	for _, at := range order {
-		fmt.Fprintf(&b, "\nAdd to the bot's Role in the namespace %s of %s:\n\n%s", at.namespace, at.cluster, cluster.Rules(cluster.Merged(missing[at])))
+		rules := cluster.Rules(cluster.Merged(missing[at]))
+		if rules == cluster.Rules(cluster.Merged(needed[at])) {
+			fmt.Fprintf(&b, "\nNothing is allowed in the namespace %s of %s: see that it is there, that its name is right, and that a RoleBinding names the bot's account.\n", at.namespace, at.cluster)
+		}
+		fmt.Fprintf(&b, "\nAdd to the bot's Role in the namespace %s of %s:\n\n%s", at.namespace, at.cluster, rules)
 	}
 	return b.String()
 }

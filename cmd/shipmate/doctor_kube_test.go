@@ -71,11 +71,16 @@ func rulesFor(f ...cluster.Feature) []rbacv1.PolicyRule {
 	return out
 }
 
-// settings writes the operator's file.
-func settings(t *testing.T, clusters, allow string) string {
+// settings writes the operator's file; scripts run as Jobs in the namespace jobs
+// of the cluster eu, and more of kubernetes.jobs may follow.
+func settings(t *testing.T, clusters, allow string, jobs ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, "kubernetes:\n  clusters: {%s}\n  allow: [%s]\n", clusters, allow), 0o600); err != nil {
+	text := fmt.Sprintf("kubernetes:\n  clusters: {%s}\n  allow: [%s]\n", clusters, allow)
+	if len(jobs) > 0 {
+		text = "runner: kubernetes\n" + text + "  jobs: {cluster: eu, image: \"shipmate:1\", " + strings.Join(jobs, ", ") + "}\n"
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -95,18 +100,22 @@ func TestDoctor(t *testing.T) {
 	kubeconfig := account(t, "bot")
 	allow(t, "bot", "full", rulesFor(cluster.Features...))
 	allow(t, "bot", "jobs", rulesFor(cluster.ForJobs))
+	everything := []string{"deploy", "jobs", "helm"}
 	config := settings(t, fmt.Sprintf("eu: {kubeconfig: %q}", kubeconfig), `{repo: acme/shop, cluster: eu, namespaces: [full]}`)
 	out, err := doctor{config: config}.says(t)
 	want := "Redis        one of the bot's own, on its data folder\nCluster eu   v1.37."
-	if err != nil || !strings.HasPrefix(out, want) || !strings.HasSuffix(out, "eu        full        deploy    ok\neu        full        jobs      ok\neu        full        helm      ok\n") {
+	if err != nil || !strings.HasPrefix(out, want) || !strings.HasSuffix(out, "NAMESPACE   FEATURE   RIGHTS\neu        full        deploy    ok\n") {
 		t.Errorf("%v\n%s", err, out)
 	}
+	if out, err = (doctor{config: config, features: everything}).says(t); err == nil || !strings.Contains(out, "Scripts do not run as Jobs") {
+		t.Errorf("jobs, which there are none of: %v\n%s", err, out)
+	}
 
-	config = settings(t, fmt.Sprintf("eu: {kubeconfig: %q}", kubeconfig), `{repo: acme/shop, cluster: eu, namespaces: [full, jobs]}`)
-	out, err = doctor{config: config}.says(t)
+	config = settings(t, fmt.Sprintf("eu: {kubeconfig: %q}", kubeconfig), `{repo: acme/shop, cluster: eu, namespaces: [full, jobs]}`, "namespace: jobs")
+	out, err = doctor{config: config, features: everything}.says(t)
 	for _, want := range []string{
 		"eu        jobs        jobs      ok\n",
-		"eu        jobs        helm      missing: configmaps (create, delete, get, list, patch, watch), events (get, list, watch), persistentvolumeclaims (create, delete, get, list, patch, watch), and 13 more\n",
+		"eu        jobs        helm      missing: configmaps (create, delete, get, list, patch, watch), events (get, list, watch), persistentvolumeclaims (create, delete, get, list, patch, watch), and 14 more\n",
 		"\nAdd to the bot's Role in the namespace jobs of eu:\n\n- apiGroups: [\"\"]\n  resources: [configmaps]\n",
 		"- apiGroups: [\"batch\"]\n  resources: [jobs]\n  verbs: [patch]\n",
 	} {
@@ -130,7 +139,7 @@ func TestDoctor(t *testing.T) {
 	allow(t, "bot", "jobs", rules)
 	deadline := 100
 	for ; deadline > 0; deadline-- { // the authorizer learns of a Role a moment later
-		if out, err = (doctor{config: config}).says(t); err == nil {
+		if out, err = (doctor{config: config, features: everything}).says(t); err == nil {
 			break
 		}
 	}
@@ -139,21 +148,64 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
+func TestDoctorLooksWhereScriptsRun(t *testing.T) {
+	kubeconfig := account(t, "runner")
+	allow(t, "runner", "scripts", rulesFor(cluster.ForJobs))
+	allow(t, "runner", "scripts-prod", nil)
+	allow(t, "runner", "shop-only", rulesFor(cluster.ForDeploy))
+	eu, rule := fmt.Sprintf("eu: {kubeconfig: %q}", kubeconfig), `{repo: acme/shop, cluster: eu, namespaces: [shop-only]}`
+	ok := func(what, config, want string) {
+		t.Helper()
+		if out, err := (doctor{config: config}).says(t); err != nil || !strings.HasSuffix(out, want) {
+			t.Errorf("%s: %v\n%s", what, err, out)
+		}
+	}
+	ok("what the bot does, and no more", settings(t, eu, rule, "namespace: scripts", `places: [{repo: "**", environments: [a]}]`),
+		"eu        shop-only   deploy    ok\neu        scripts     jobs      ok\n")
+	ok("scripts alone", settings(t, eu, "", "namespace: scripts"),
+		"eu        scripts     jobs      ok\n\nNo rule lets a repository deploy to a cluster, so nothing is looked at for that: see kubernetes.allow.\n")
+
+	out, err := doctor{config: settings(t, eu, rule, "namespace: scripts", `places: [{repo: "**", namespace: scripts-prod}]`)}.says(t)
+	if err == nil || !strings.Contains(out, "eu        scripts-prod   jobs      missing: pods (get, list, watch), ") || strings.Contains(out, "scripts-prod   deploy") ||
+		!strings.Contains(out, "Nothing is allowed in the namespace scripts-prod of eu: see that it is there") {
+		t.Errorf("a place without rights: %v\n%s", err, out)
+	}
+	admin := fmt.Sprintf("eu: {kubeconfig: %q}", plane.Kubeconfig)
+	out, err = doctor{config: settings(t, admin, "", "namespace: nowhere")}.says(t)
+	if err == nil || !strings.Contains(out, "eu        nowhere     jobs      there is no such namespace; make it") {
+		t.Errorf("a namespace that is not there: %v\n%s", err, out)
+	}
+}
+
+func TestDoctorAndObjectsWithoutANamespace(t *testing.T) {
+	kubeconfig := account(t, "wide")
+	allow(t, "wide", "wide", rulesFor(cluster.ForDeploy))
+	const rule = `{repo: acme/shop, cluster: eu, namespaces: [wide], cluster_wide: true}`
+	for name, c := range map[string]struct{ file, says string }{
+		"an administrator": {plane.Kubeconfig, "shipmate may deploy namespaces, customresourcedefinitions, "},
+		"a Role alone":     {kubeconfig, "(cluster_wide). It may not deploy namespaces, customresourcedefinitions, "},
+	} {
+		if out, err := (doctor{config: settings(t, fmt.Sprintf("eu: {kubeconfig: %q}", c.file), rule)}).says(t); err != nil || !strings.Contains(out, c.says) {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+}
+
 func TestDoctorAndGlobs(t *testing.T) {
 	kubeconfig := account(t, "globs")
-	allow(t, "globs", "glob-a", rulesFor(cluster.ForJobs))
+	allow(t, "globs", "glob-a", rulesFor(cluster.ForDeploy))
 	allow(t, "globs", "glob-b", nil)
 	rule := `{repo: acme/shop, cluster: eu, namespaces: ["glob-*"]}`
 	config := settings(t, fmt.Sprintf("eu: {kubeconfig: %q}", kubeconfig), rule)
-	out, err := doctor{config: config, features: []string{"jobs"}}.says(t)
+	out, err := doctor{config: config, features: []string{"deploy"}}.says(t)
 	if err == nil || !strings.Contains(out, "The namespaces glob-* of the cluster eu are not examined: shipmate may not list namespaces there, and need not. Name some with --namespace.") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if out, err = (doctor{config: config, features: []string{"jobs"}, namespaces: []string{"glob-a"}}).says(t); err != nil || !strings.Contains(out, "glob-a") {
+	if out, err = (doctor{config: config, features: []string{"deploy"}, namespaces: []string{"glob-a"}}).says(t); err != nil || !strings.Contains(out, "glob-a") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	config = settings(t, fmt.Sprintf("eu: {kubeconfig: %q}", plane.Kubeconfig), rule)
-	if out, err = (doctor{config: config, features: []string{"jobs"}}).says(t); err != nil || !strings.Contains(out, "glob-a") || !strings.Contains(out, "glob-b") {
+	if out, err = (doctor{config: config, features: []string{"deploy"}}).says(t); err != nil || !strings.Contains(out, "glob-a") || !strings.Contains(out, "glob-b") {
 		t.Errorf("an administrator: %v\n%s", err, out)
 	}
 }
@@ -165,7 +217,7 @@ func TestDoctorWithoutAnswers(t *testing.T) {
 	}
 	t.Setenv("SHIPMATE_REDIS_URL", "redis://:secret@127.0.0.1:1/0")
 	config := settings(t, fmt.Sprintf(`away: {server: "https://127.0.0.1:1", token_file: %q}, eu: {kubeconfig: %q}`, token, plane.Kubeconfig), `{repo: a/b, cluster: away, namespaces: [x]}, {repo: a/b, cluster: eu, namespaces: [x]}`)
-	out, err := doctor{config: config, output: "json", features: []string{"jobs"}}.says(t)
+	out, err := doctor{config: config, output: "json", features: []string{"deploy"}}.says(t)
 	var got findings
 	if jsonErr := json.Unmarshal([]byte(out), &got); jsonErr != nil || err == nil {
 		t.Fatal(jsonErr, err, out)

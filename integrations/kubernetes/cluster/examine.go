@@ -11,6 +11,7 @@ import (
 	"time"
 
 	authv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/version"
 
@@ -37,7 +38,8 @@ type Rights struct {
 type Examination struct {
 	Clusters   []Reach  `json:"clusters"`
 	Namespaces []Rights `json:"namespaces"`
-	Unknown    []string `json:"unknown,omitempty"` // sentences about namespaces that could not be listed
+	Unknown    []string `json:"unknown,omitempty"` // sentences about what could not be found out
+	Notes      []string `json:"notes,omitempty"`   // sentences about what cannot be judged from here
 }
 
 // OK reports whether nothing is missing.
@@ -47,28 +49,34 @@ func (e Examination) OK() bool {
 		!slices.ContainsFunc(e.Namespaces, func(r Rights) bool { return r.Problem != "" || len(r.Missing) > 0 })
 }
 
+// Place is a namespace in which the bot does something.
+type Place struct {
+	Cluster, Namespace string
+	Feature            Feature
+}
+
+// Question is what is to be examined.
+type Question struct {
+	Deploying []Feature // what is done in the namespaces that rules allow
+	Named     []string  // of those that rules allow by a glob; none: all that can be listed
+	Places    []Place   // further ones
+}
+
 const examinePatience = 30 * time.Second // for each cluster
 
-// Examine asks every cluster whether the bot may do what the features need, in
-// every namespace that a rule allows; of those that rules allow by a glob, only
-// in named ones and those that the bot may list. It changes nothing.
-func (cs *Clusters) Examine(ctx context.Context, features []Feature, named []string) Examination {
+// Examine asks every cluster whether the bot may do what it is to do, in every
+// namespace that a rule allows and in the places of the question. It changes nothing.
+func (cs *Clusters) Examine(ctx context.Context, q Question) Examination {
 	var e Examination
 	for _, name := range cs.Names() {
 		ctx, cancel := context.WithTimeout(ctx, examinePatience)
-		cs.examine(ctx, name, question{features, named}, &e)
+		cs.examine(ctx, name, q, &e)
 		cancel()
 	}
 	return e
 }
 
-// question is what is asked of each cluster.
-type question struct {
-	features []Feature
-	named    []string // namespaces
-}
-
-func (cs *Clusters) examine(ctx context.Context, name string, q question, e *Examination) {
+func (cs *Clusters) examine(ctx context.Context, name string, q Question, e *Examination) {
 	reach := Reach{Cluster: name}
 	t, err := cs.Target(name, "")
 	if err == nil {
@@ -81,18 +89,94 @@ func (cs *Clusters) examine(ctx context.Context, name string, q question, e *Exa
 	if err != nil {
 		return
 	}
-	namespaces, unknown := cs.namespaces(ctx, t, q.named)
+	places, unknown := cs.places(ctx, t, q)
 	e.Unknown = append(e.Unknown, unknown...)
-	for _, namespace := range namespaces {
-		t.Namespace = namespace
-		for _, f := range q.features {
-			r := Rights{Cluster: name, Namespace: namespace, Feature: f}
-			if r.Missing, err = t.missing(ctx, Needs(f)); err != nil {
-				r.Problem = pipeline.Message(t.Explain("ask for its rights", err))
-			}
-			e.Namespaces = append(e.Namespaces, r)
+	for _, p := range places {
+		t.Namespace = p.Namespace
+		e.Namespaces = append(e.Namespaces, t.rights(ctx, p.Feature))
+	}
+	t.Namespace = ""
+	if len(q.Deploying) > 0 && cs.clusterWide(name) {
+		note, unknown := t.clusterRights(ctx)
+		e.Notes, e.Unknown = append(e.Notes, note...), append(e.Unknown, unknown...)
+	}
+}
+
+// places are all of the question in one cluster, each once.
+func (cs *Clusters) places(ctx context.Context, t Target, q Question) (all []Place, unknown []string) {
+	add := func(p Place) {
+		if p.Cluster == t.Name && !slices.Contains(all, p) {
+			all = append(all, p)
 		}
 	}
+	if len(q.Deploying) > 0 {
+		var namespaces []string
+		namespaces, unknown = cs.namespaces(ctx, t, q.Named)
+		for _, namespace := range namespaces {
+			for _, f := range q.Deploying {
+				add(Place{t.Name, namespace, f})
+			}
+		}
+	}
+	for _, p := range q.Places {
+		add(p)
+	}
+	return all, unknown
+}
+
+// rights says what the feature lacks in the target's namespace.
+func (t Target) rights(ctx context.Context, f Feature) Rights {
+	r := Rights{Cluster: t.Name, Namespace: t.Namespace, Feature: f}
+	// Who may not look at the namespace itself learns from the rights that are missing.
+	if _, err := t.Typed.CoreV1().Namespaces().Get(ctx, t.Namespace, metav1.GetOptions{}); apierrors.IsNotFound(err) {
+		r.Problem = fmt.Sprintf("there is no such namespace; make it, or correct its name in the bot's settings (kubectl create namespace %s)", t.Namespace)
+		return r
+	}
+	var err error
+	if r.Missing, err = t.missing(ctx, Needs(f)); err != nil {
+		r.Problem = pipeline.Message(t.Explain("ask for its rights", err))
+	}
+	return r
+}
+
+func (cs *Clusters) clusterWide(name string) bool {
+	return slices.ContainsFunc(cs.config.Allow, func(r Rule) bool { return r.ClusterWide && r.Cluster == name })
+}
+
+// clusterKinds are those without a namespace that people deploy most. A rule
+// does not say which it is about, so none of them has to be allowed.
+var clusterKinds = []Need{
+	{"", "namespaces", apply},
+	{"apiextensions.k8s.io", "customresourcedefinitions", apply},
+	{"rbac.authorization.k8s.io", "clusterrolebindings", apply},
+	{"rbac.authorization.k8s.io", "clusterroles", apply},
+	{"scheduling.k8s.io", "priorityclasses", apply},
+	{"storage.k8s.io", "storageclasses", apply},
+}
+
+// clusterRights says which objects that belong to no namespace can be deployed.
+func (t Target) clusterRights(ctx context.Context) (note, unknown []string) {
+	missing, err := t.missing(ctx, clusterKinds)
+	if err != nil {
+		return nil, []string{pipeline.Message(t.Explain("ask for its rights", err))}
+	}
+	var may, lacks []string
+	for _, n := range missing {
+		lacks = append(lacks, n.Resource)
+	}
+	for _, n := range clusterKinds {
+		if !slices.Contains(lacks, n.Resource) {
+			may = append(may, n.Resource)
+		}
+	}
+	text := fmt.Sprintf("A rule allows objects that belong to no namespace in the cluster %s (cluster_wide).", t.Name)
+	if len(may) > 0 {
+		text += fmt.Sprintf(" shipmate may deploy %s there.", strings.Join(may, ", "))
+	}
+	if len(lacks) > 0 {
+		text += fmt.Sprintf(" It may not deploy %s; what steps need of these and of other kinds, a ClusterRole of yours has to allow.", strings.Join(lacks, ", "))
+	}
+	return []string{text}, nil
 }
 
 func (t Target) version(ctx context.Context) (string, error) {
