@@ -58,6 +58,9 @@ func (d Diff) drift(ctx context.Context, now *pipeline.Deployment) string {
 	if err != nil {
 		return "\nWhat was changed there by hand could not be asked: " + pipeline.Message(err)
 	}
+	if len(found) == 0 {
+		return "\nWhat was changed there by hand is not known: none of the steps that deployed it can be asked."
+	}
 	text := ""
 	for _, f := range found {
 		text += fmt.Sprintf("\n%s: %s", Code(f.Step), f.Message)

@@ -22,13 +22,13 @@ type Drift struct {
 	Summary string // markdown; "" if nothing differs
 }
 
-// Drift compares what a run deployed with what stands there now, as far as its
-// runners can.
+// Drift compares what a run left with what stands there now, as far as the
+// runners of the steps that made it can. It is nothing if none can.
 func (e *Engine) Drift(ctx context.Context, id RunID) ([]Drift, error) {
 	const patience = 30 * time.Second // somebody waits for the answer
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r, err := e.Store.Load(ctx, id)
+	r, err := standing(ctx, e.Store, id)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
@@ -54,6 +54,18 @@ func (e *Engine) Drift(ctx context.Context, id RunID) ([]Drift, error) {
 		out = append(out, found)
 	}
 	return out, nil
+}
+
+// standing loads the run whose steps made what stands there: not one that undid
+// it back to that, nor one that had nothing to do because it was there already.
+func standing(ctx context.Context, from loader, id RunID) (*Run, error) {
+	for {
+		r, err := Deployed(ctx, from, &Deployment{Run: id})
+		if err != nil || r.Nothing == "" || r.Same == "" {
+			return r, err
+		}
+		id = r.Same
+	}
 }
 
 // silent is a Log nobody reads.

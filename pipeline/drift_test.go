@@ -36,3 +36,26 @@ func TestDriftIsAskedOfEveryStepThatSucceeded(t *testing.T) {
 		t.Error("of a run that was swept away:", found, err)
 	}
 }
+
+// naming says which run it compares with.
+type naming struct{ *scripted }
+
+func (naming) Drift(_ context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
+	return pipeline.Result{Message: c.Step.Name + " of " + string(c.Run.ID)}, nil
+}
+
+func TestDriftIsAskedOfTheRunThatMadeWhatStands(t *testing.T) {
+	s, good, bad, before := withTwo(t)
+	s.engine.Runners["run"] = pipeline.Uses{Name: "run", Class: pipeline.Queryable, Runner: naming{s.runner}}
+	undo := s.undo(bad, before)
+	same := s.start(pipeline.Request{Pipeline: good.Pipeline, Environment: staging, SHA: good.SHA, Nothing: "The same files run already.", Same: undo.ID})
+	if s.staging().Current.Run != same.ID {
+		t.Fatalf("%+v", s.staging().Current)
+	}
+	for name, of := range map[string]pipeline.RunID{"a deploy": good.ID, "an undoing": undo.ID, "nothing to do": same.ID} {
+		found, err := s.engine.Drift(context.Background(), of)
+		if err != nil || len(found) != 2 || found[0].Message != "one of "+string(good.ID) {
+			t.Errorf("%s: %v %v, want those of %s", name, found, err, good.ID)
+		}
+	}
+}
