@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"text/template"
+	"time"
 
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/common/util"
@@ -32,6 +34,7 @@ type Options struct {
 	Set         map[string]any // single values, which win over files; see Load
 	KubeVersion string         // such as v1.37.2; default: the one Helm was built for
 	APIVersions []string       // what .Capabilities.APIVersions.Has is true for, besides Helm's own
+	Now         time.Time      // what the time is to templates; default: what it is
 }
 
 // Hook is an object of a chart that Helm would create at certain moments.
@@ -89,7 +92,11 @@ func render(ctx context.Context, c *v2.Chart, values map[string]any, o Options) 
 	if err != nil {
 		return nil, err
 	}
-	return engine.Engine{}.RenderWithContext(ctx, c, all)
+	var e engine.Engine
+	if !o.Now.IsZero() {
+		e.CustomTemplateFuncs = template.FuncMap{"now": func() time.Time { return o.Now }}
+	}
+	return e.RenderWithContext(ctx, c, all)
 }
 
 func capabilities(o Options) (*common.Capabilities, error) {

@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,7 +22,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
-	"github.com/shipmate/shipmate/integrations/kubernetes/chart"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -34,15 +32,6 @@ type Options struct {
 	Chart     *Chart            // rendered here: no release, no hooks
 	Images    map[string]string // name of an image without its tag -> what to run instead
 	Replicas  map[string]int64  // name of a workload -> how many pods it is to have
-}
-
-// Chart is a Helm chart of the repository.
-type Chart struct {
-	Path      string         // its folder
-	Release   string         // what .Release.Name is
-	Namespace string         // what .Release.Namespace is
-	Values    []string       // files of the repository; a later one wins
-	Set       map[string]any // single values, which win over files
 }
 
 // limits keep one repository from using up the bot's memory.
@@ -94,22 +83,6 @@ func Load(ctx context.Context, dir string, o Options) ([]*unstructured.Unstructu
 // Sort puts objects in the order they are to be applied.
 func Sort(objects []*unstructured.Unstructured) {
 	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int { return cmp.Compare(rank(a), rank(b)) })
-}
-
-// rendered are the objects of a chart. Hooks belong to releases of Helm's own,
-// so a chart that has some is refused rather than deployed in part.
-func rendered(ctx context.Context, dir string, c Chart) ([]*unstructured.Unstructured, error) {
-	if !filepath.IsLocal(c.Path) {
-		return nil, refuse("`chart: {path: %s}` leads out of the repository.", c.Path)
-	}
-	content, hooks, err := chart.Render(ctx, filepath.Join(dir, c.Path), chart.Options{Root: dir, Release: c.Release, Namespace: c.Namespace, Values: c.Values, Set: c.Set})
-	switch {
-	case err != nil:
-		return nil, err
-	case len(hooks) > 0:
-		return nil, refuse("The chart %s has a hook, %s, which only Helm runs. Use helm.upgrade.", c.Path, hooks[0])
-	}
-	return Parse(c.Path, content)
 }
 
 func refuse(format string, args ...any) error {
