@@ -20,21 +20,89 @@ const maxDiff = 12_000 // bytes: what GitHub takes of a comment is shared by all
 // Markdown shows how will differs from was, and says in how many of them it
 // does; "" if in none. Neither is changed.
 func Markdown(was, will Objects) (text string, changed int) {
-	var diff strings.Builder
+	var parts []part
 	for _, name := range names(was, will) {
 		before, after := was[name], will[name]
-		if strings.HasPrefix(name, "Secret ") {
+		if secret(name, before) || secret(name, after) {
 			before, after = masked(before, after)
 		}
-		if part := unified(name, before, after); part != "" {
-			diff.WriteString(part)
-			changed++
+		if diff := unified(name, before, after); diff != "" {
+			parts = append(parts, part{name, diff})
 		}
 	}
-	if changed == 0 {
+	if len(parts) == 0 {
 		return "", 0
 	}
-	return fenced(diff.String()), changed
+	return fenced(shortened(parts)), len(parts)
+}
+
+// secret goes by the kind, whatever the object is called here.
+func secret(name string, object map[string]any) bool {
+	return strings.HasPrefix(name, "Secret ") || object["kind"] == "Secret"
+}
+
+// part is the diff of one object.
+type part struct{ name, diff string }
+
+// most objects are named, and shown, where there is no room for all.
+const most = 50
+
+// shortened is the whole diff if there is room for it. If not, what changes is
+// named first, and the room is shared: a long object gets what the others leave.
+func shortened(parts []part) string {
+	size := 0
+	for _, p := range parts {
+		size += len(p.diff)
+	}
+	var out strings.Builder
+	share := maxDiff
+	if size > maxDiff {
+		out.WriteString(changes(parts))
+		parts = parts[:min(len(parts), most)]
+		share = shareOf(parts, max(maxDiff-out.Len(), maxDiff/2))
+	}
+	for _, p := range parts {
+		out.WriteString(cut(p, share))
+	}
+	return out.String()
+}
+
+// shareOf is how many bytes each object may take so that all of them fit.
+func shareOf(parts []part, room int) int {
+	sizes := make([]int, len(parts))
+	for i, p := range parts {
+		sizes[i] = len(p.diff)
+	}
+	slices.Sort(sizes)
+	for i, size := range sizes {
+		if share := room / (len(sizes) - i); size > share {
+			return share
+		}
+		room -= size
+	}
+	return room
+}
+
+// changes names what changes, in a line for each.
+func changes(parts []part) string {
+	var out strings.Builder
+	for _, p := range parts[:min(len(parts), most)] {
+		fmt.Fprintf(&out, "%s: %d lines\n", p.name, strings.Count(p.diff, "\n"))
+	}
+	if len(parts) > most {
+		fmt.Fprintf(&out, "and %d objects more, which are not shown\n", len(parts)-most)
+	}
+	return out.String()
+}
+
+// cut ends the diff of an object at a line.
+func cut(p part, share int) string {
+	if len(p.diff) <= share {
+		return p.diff
+	}
+	kept := p.diff[:share]
+	kept = kept[:strings.LastIndexByte(kept, '\n')+1]
+	return fmt.Sprintf("%s... and %d lines more of %s\n", kept, strings.Count(p.diff[len(kept):], "\n"), p.name)
 }
 
 func names(was, will Objects) []string {
@@ -48,11 +116,6 @@ func names(was, will Objects) []string {
 
 // fenced is a block of code that nothing in the text can end.
 func fenced(text string) string {
-	if len(text) > maxDiff {
-		kept := strings.ToValidUTF8(text[:maxDiff], "")
-		kept = kept[:strings.LastIndexByte(kept, '\n')+1]
-		text = fmt.Sprintf("%s... and %d lines more\n", kept, strings.Count(text[len(kept):], "\n"))
-	}
 	fence := "```"
 	for strings.Contains(text, fence) {
 		fence += "`"
