@@ -53,6 +53,8 @@ func (w *work) denial(message string) denial {
 	switch {
 	case strings.Contains(said, "exceeded quota"):
 		return denial{refuse("quota_exceeded", "The namespace %s has no room for the pod of the Job %s: %s. Ask for less with `resources:`, or for a larger ResourceQuota."), beyond(said)}
+	case strings.Contains(said, "error looking up service account"): // it may be about to be made, as in a namespace that is new
+		return denial{refuse("not_started", "In the namespace %s the pod of the Job %s has no service account yet: %s."), false}
 	case strings.Contains(said, " is forbidden: "), strings.Contains(said, " denied the request"), strings.Contains(said, " denied request"):
 		return denial{refuse("refused_by_policy", "A policy in the namespace %s refuses the pod of the Job %s: %s. Ask the operator, who sets how Jobs are made under `kubernetes: {jobs: ...}`."), true}
 	}

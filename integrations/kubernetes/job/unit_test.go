@@ -304,6 +304,7 @@ func TestWhyThereIsNoPod(t *testing.T) {
 		"a quota asks for it": {`Error creating: pods "sm-1-" is forbidden: failed quota: q: must specify limits.cpu for: script`, "refused_by_policy", true},
 		"pod security":        {`Error creating: pods "sm-1-" is forbidden: violates PodSecurity "restricted:latest": seccompProfile`, "refused_by_policy", true},
 		"a webhook":           {`Error creating: admission webhook "validate.kyverno.svc-fail" denied the request: no`, "refused_by_policy", true},
+		"no service account":  {`Error creating: pods "sm-1-" is forbidden: error looking up service account jobs/default: serviceaccount "default" not found`, "not_started", false},
 		"a webhook is away":   {`Error creating: Internal error occurred: failed calling webhook "x": connection refused`, "not_started", false},
 	} {
 		no := w.denial(c.message)
