@@ -163,7 +163,7 @@ func Reasons() []Reason {
 		{"half_rolled_out", "A rollout failed, and going back did not work either; look, then say `/resolve`."},
 		{"helm_refused", "Helm said no, for the reason it gives."},
 		{"image_pull", "An image cannot be pulled."},
-		{"image_refused", "The operator does not allow this image."},
+		{"image_refused", "The operator does not allow this image, or it names no version."},
 		{"invalid_artifacts", "A pattern of `artifacts:` is none."},
 		{"invalid_chart", "The chart cannot be read."},
 		{"invalid_clone_url", "The address repositories are cloned from is none."},

@@ -37,13 +37,13 @@ func TestTheExampleOfScriptsOnKubernetes(t *testing.T) {
 }
 
 func TestSettingsOfScriptsOnKubernetesAreNamed(t *testing.T) {
-	const good = "runner: kubernetes\nkubernetes:\n  clusters: {ci: {in_cluster: true}}\n  jobs: {cluster: ci, namespace: jobs, image: shipmate}\n"
+	const good = "runner: kubernetes\nkubernetes:\n  clusters: {ci: {in_cluster: true}}\n  jobs: {cluster: ci, namespace: jobs, image: \"shipmate:1\"}\n"
 	for _, c := range []struct{ replace, by, says string }{
 		{"", "", ""},
 		{"cluster: ci", "cluster: pord", "kubernetes.jobs.cluster"},
 		{"namespace: jobs", "namespace: No", "kubernetes.jobs.namespace"},
-		{"image: shipmate", "image: shipmate, user: -1", "kubernetes.jobs.user"},
-		{"image: shipmate", "image: shipmate, imagse: []", "imagse"},
+		{`image: "shipmate:1"`, `image: "shipmate:1", user: -1`, "kubernetes.jobs.user"},
+		{`image: "shipmate:1"`, `image: "shipmate:1", imagse: []`, "imagse"},
 		{"in_cluster: true", "server: https://k8s", "kubernetes.clusters.ci.token_file"},
 	} {
 		_, err := load(t, strings.Replace(good, c.replace, c.by, 1))

@@ -63,7 +63,7 @@ func TestAnImageRunsInAContainer(t *testing.T) {
 func TestAStoppedContainerIsRemoved(t *testing.T) {
 	path, record := fakeEngine(t)
 	b := newBench(t, "sleep 1000", func(c *Config) { c.Path = path })
-	b.step.Step.Image = "busybox"
+	b.step.Step.Image = "busybox:1"
 	b.step.Step.Timeout = pipeline.Duration(200e6)
 	b.want(b.run(), pipeline.Failed, "timeout")
 	if got := content(t, record); !strings.HasSuffix(got, "rm\n--force\nshipmate-r-1-build-1-1\n") {
@@ -75,7 +75,7 @@ func TestAnImageWithoutAnEngineIsRefusedBeforeAnythingRuns(t *testing.T) {
 	for name, path := range map[string]string{"not installed": "/nowhere", "not running": brokenEngine(t)} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, "true", func(c *Config) { c.Path = path })
-			b.step.Step.Image = "busybox"
+			b.step.Step.Image = "busybox:1"
 			_, err := b.Runner.Run(t.Context(), b.step)
 			if pipeline.Code(err) != "no_container_engine" || !strings.Contains(pipeline.Message(err), "on here there is no container engine") {
 				t.Error(err)

@@ -5,6 +5,7 @@
 package script
 
 import (
+	"path"
 	"regexp"
 	"strings"
 
@@ -68,10 +69,18 @@ func (c Call) Interpreter() ([]string, error) {
 // imageName is a reference as the OCI distribution specification has it, loosely.
 var imageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}$`)
 
-// CheckImage refuses what cannot name an image.
+// CheckImage refuses what cannot name an image, and what names no version of
+// it: that may be another one the next time, and a reviewer sees neither.
 func CheckImage(name string) error {
 	if !imageName.MatchString(name) {
 		return pipeline.Refuse("invalid_image", "%q is not the name of an image.", name)
+	}
+	if strings.Contains(name, "@") {
+		return nil
+	}
+	_, tag, _ := strings.Cut(path.Base(name), ":") // before the last slash a colon is a registry's port
+	if tag == "" || tag == "latest" {
+		return pipeline.Refuse("image_refused", "The image %s names no version, so it may be another one every time. Name a version (`%s:1.2`) or a digest (`@sha256:...`).", name, strings.TrimSuffix(name, ":"+tag))
 	}
 	return nil
 }

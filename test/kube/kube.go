@@ -146,7 +146,7 @@ func (p *Plane) StartAPIServer() error {
 		"--service-cluster-ip-range=10.96.0.0/16", "--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file", file("sa.pub"), "--service-account-signing-key-file", file("sa.key"),
 		"--token-auth-file", file("tokens.csv"), "--authorization-mode=RBAC", "--endpoint-reconciler-type=none",
-		"--kubelet-preferred-address-types=InternalIP", "--enable-priority-and-fairness=true"); err != nil {
+		"--kubelet-preferred-address-types=InternalIP", "--enable-priority-and-fairness=true", "--allow-privileged=true"); err != nil {
 		return err
 	}
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // our own server on loopback, asked whether it is up

@@ -93,11 +93,11 @@ func (c Config) Check(clusters []string) error {
 	if !dnsLabel.MatchString(c.Namespace) {
 		wrong("namespace: %q is not the name of a namespace; Jobs need one", c.Namespace)
 	}
-	if script.CheckImage(c.Image) != nil {
-		wrong("image: %q is not the name of an image; name shipmate's own", c.Image)
+	if err := script.CheckImage(c.Image); err != nil {
+		wrong("image: name shipmate's own. %s", pipeline.Message(err))
 	}
-	if c.DefaultImage != "" && script.CheckImage(c.DefaultImage) != nil {
-		wrong("default_image: %q is not the name of an image", c.DefaultImage)
+	if err := script.CheckImage(c.DefaultImage); c.DefaultImage != "" && err != nil {
+		wrong("default_image: %s", pipeline.Message(err))
 	}
 	if c.User < 0 {
 		wrong("user: %d must be above 0: scripts do not run as root", c.User)
