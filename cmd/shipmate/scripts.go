@@ -52,7 +52,7 @@ func openScripts(cfg Config, gh githubSide, artifacts *artifact.Store, log *slog
 		return scriptRunners{}, &usageError{err}
 	}
 	klog.SetSlogLogger(log.With("from", "client-go")) // it would write lines of its own
-	local, err := shell.New(shell.Config{Dir: cfg.DataDir, Source: gh.source, Shim: []string{self, "shim"}, Artifacts: artifacts, Logger: log, Now: time.Now})
+	local, err := shell.New(shell.Config{Dir: cfg.DataDir, Source: gh.source, Shim: []string{self, "shim"}, BaseURL: cfg.BaseURL, Artifacts: artifacts, Logger: log, Now: time.Now})
 	if err != nil {
 		return scriptRunners{}, err
 	}
@@ -67,7 +67,7 @@ func openScripts(cfg Config, gh githubSide, artifacts *artifact.Store, log *slog
 		return scriptRunners{}, &usageError{errors.New("SHIPMATE_RUNNER: kubernetes needs GitHub, where the scripts come from; set SHIPMATE_GITHUB_APP_ID and its key and secret")}
 	}
 	runners.needs.Jobs, err = job.New(cfg.Kubernetes.Jobs, job.Needs{
-		Clusters: clusters, Keys: cfg.GitHub.shared(), Source: gh.whole, Artifacts: artifacts, Dir: filepath.Join(cfg.DataDir, "jobs"), Logger: log, Now: time.Now,
+		Clusters: clusters, Keys: cfg.GitHub.shared(), Source: gh.whole, BaseURL: cfg.BaseURL, Artifacts: artifacts, Dir: filepath.Join(cfg.DataDir, "jobs"), Logger: log, Now: time.Now,
 	})
 	if err != nil {
 		return scriptRunners{}, &usageError{err}

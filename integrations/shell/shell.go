@@ -48,7 +48,7 @@ type Config struct {
 	Source  Source   //
 	Shim    []string // argv that leads to ShimMain, for example {"/usr/bin/shipmate", "shim"}
 	Host    string   // name of this machine, stable over restarts of the bot; default the host name
-	BaseURL string   // of the dashboard, for SHIPMATE_URL; may be empty
+	BaseURL string   // of the bot, for SHIPMATE_URL; may be empty
 	Path    string   // PATH of scripts; default the usual system folders
 	Engine  string   // container engine for "image:", a name on Path or an absolute path; default "docker"
 	// EngineEnv is for the engine's command alone, for example DOCKER_HOST=...;

@@ -19,7 +19,7 @@ var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Environment is what a script sees; the list is a promise to users
 // (docs/configuration.md). PATH is the runner's to add: machines and images have
-// their own. baseURL is the dashboard's, and may be empty.
+// their own. baseURL is the bot's, and may be empty.
 func Environment(c Call, at Place, baseURL string) (Environ, error) {
 	run := c.Run
 	env := Environ{
@@ -35,16 +35,13 @@ func Environment(c Call, at Place, baseURL string) (Environ, error) {
 		"SHIPMATE_ENV":         run.EnvironmentName(),
 		"SHIPMATE_SERVICE":     run.Service,
 		"SHIPMATE_ACTOR":       run.Actor.Login,
-		"SHIPMATE_URL":         "",
+		"SHIPMATE_URL":         strings.TrimSuffix(baseURL, "/"), // where the command line finds the bot
 		"SHIPMATE_OUTPUT":      at.Outputs,
 		"SHIPMATE_SUMMARY":     at.Summary,
 		"SHIPMATE_ANNOTATIONS": at.Annotations,
 	}
 	if run.PR != 0 {
 		env["SHIPMATE_PR"] = strconv.Itoa(run.PR)
-	}
-	if baseURL != "" {
-		env["SHIPMATE_URL"] = strings.TrimSuffix(baseURL, "/") + "/runs/" + string(run.ID)
 	}
 	for name, v := range run.Params {
 		env["SHIPMATE_PARAM_"+upper(name)] = text(v)

@@ -25,7 +25,7 @@ pipelines:
     on: {command: deploy}
     steps:
       - {name: build, run: "echo building; test ! -e broken"}
-      - {name: release, run: "echo releasing to $SHIPMATE_ENV", undo: "echo undone"}
+      - {name: release, run: "echo releasing to $SHIPMATE_ENV; test $SHIPMATE_URL", undo: "echo undone"}
 `
 
 func TestDeployFromAPullRequestAndFromSlack(t *testing.T) {

@@ -52,7 +52,7 @@ type Needs struct {
 	Source    Source
 	Artifacts *artifact.Store
 	Dir       string // checkouts lie in Dir/orders until they are sent
-	BaseURL   string // of the dashboard, for SHIPMATE_URL; may be empty
+	BaseURL   string // of the bot, for SHIPMATE_URL; may be empty
 	MaxLog    int64  // bytes of output kept; default 50 MiB
 	Logger    *slog.Logger
 	Now       func() time.Time
