@@ -77,9 +77,13 @@ func objects(r *v1.Release) objectdiff.Objects {
 		return out
 	}
 	documents(r.Manifest, func(u *unstructured.Unstructured) {
-		out[u.GetKind()+" "+strings.TrimPrefix(u.GetNamespace()+"/"+u.GetName(), "/")] = u.Object
+		out[nameOf(u)] = u.Object
 	})
 	return out
+}
+
+func nameOf(u *unstructured.Unstructured) string {
+	return u.GetKind() + " " + strings.TrimPrefix(u.GetNamespace()+"/"+u.GetName(), "/")
 }
 
 // inside refuses objects that name a namespace the run may not touch, hooks

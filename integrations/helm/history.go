@@ -115,8 +115,14 @@ func (h history) touched(m mark) bool {
 	return slices.ContainsFunc(h, func(r *v1.Release) bool { return m.same(made(r)) })
 }
 
-func (h history) has(revision int) bool {
-	return slices.ContainsFunc(h, func(r *v1.Release) bool { return r.Version == revision })
+// revision is nil if it is not kept.
+func (h history) revision(n int) *v1.Release {
+	for _, r := range h {
+		if r.Version == n {
+			return r
+		}
+	}
+	return nil
 }
 
 func unfinished(r *v1.Release) bool {

@@ -124,12 +124,8 @@ func current(h history) *v1.Release {
 	if h.gone() {
 		return nil
 	}
-	if i := h.good(mark{}); i != 0 {
-		for _, r := range h {
-			if r.Version == i {
-				return r
-			}
-		}
+	if r := h.revision(h.good(mark{})); r != nil {
+		return r
 	}
 	return h.last()
 }

@@ -135,3 +135,54 @@ func TestWhatIsApprovedIsDeployed(t *testing.T) {
 	}
 	s.expect("v1 x1", "1 deployed")
 }
+
+// TestDrift: what was changed by hand is shown, with Helm or without, and none of Secrets.
+func TestDrift(t *testing.T) {
+	s := newStage(t)
+	first, res := s.deploy("r-1", nil)
+	first.Checkpoint = res.Checkpoint
+	drift := func(c *call) pipeline.Result {
+		t.Helper()
+		res, err := s.runner().Drift(context.Background(), c.StepContext)
+		if err != nil {
+			t.Fatal(pipeline.Message(err), err)
+		}
+		return res
+	}
+	if res := drift(first); res.Summary != "" || res.Message != "What stands there is what was deployed." {
+		t.Errorf("%+v", res)
+	}
+	ctx := context.Background()
+	if _, err := plane.Client.AppsV1().Deployments(s.namespace).Patch(ctx, "web", types.MergePatchType, []byte(`{"spec":{"replicas":3}}`), metav1.PatchOptions{FieldManager: "kubectl"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plane.Client.CoreV1().Secrets(s.namespace).Patch(ctx, "login", types.MergePatchType, []byte(`{"stringData":{"password":"other"}}`), metav1.PatchOptions{FieldManager: "kubectl"}); err != nil {
+		t.Fatal(err)
+	}
+	text := drift(first).Summary
+	for _, want := range []string{"-  replicas: 3", "+  replicas: 1", "+  password: (secret, another value)"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it lacks %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "managed-by: Helm\n-") || strings.Contains(text, "-  annotations") || strings.Contains(text, "aHVudGVyMg") {
+		t.Error(text)
+	}
+	if s.image() != "v1 x3" {
+		t.Error("it changed something:", s.image())
+	}
+	if err := plane.Client.CoreV1().Secrets(s.namespace).Delete(ctx, "login", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if text := drift(first).Summary; !strings.Contains(text, "+++ Secret login") || !strings.Contains(text, "+  password: (secret)") {
+		t.Error(text)
+	}
+	second, res := s.deploy("r-2", map[string]any{"set": map[string]any{"image.tag": "v2", "replicas": 3}})
+	second.Checkpoint = res.Checkpoint
+	if _, err := s.runner().Revert(ctx, second.StepContext); err != nil {
+		t.Fatal(err)
+	}
+	if res := drift(first); res.Summary != "" {
+		t.Errorf("after a rollback: %+v", res)
+	}
+}

@@ -120,7 +120,7 @@ func (j *job) revertible(h history) error {
 	switch {
 	case later && !j.mark.same(made(last)):
 		return pipeline.Refuse("cannot_revert", "The release %s has moved on to revision %d since this step deployed revision %d, so it is not rolled back.", j.state.Release, last.Version, j.state.Revision)
-	case !later && j.state.Before != 0 && !h.has(j.state.Before): // later: an earlier call has begun to go back
+	case !later && j.state.Before != 0 && h.revision(j.state.Before) == nil: // later: an earlier call has begun to go back
 		return pipeline.Refuse("cannot_revert", "Revision %d of the release %s is not kept any more, so it cannot be brought back.", j.state.Before, j.state.Release)
 	}
 	return nil
