@@ -44,7 +44,8 @@ func (r *Runner) Drift(ctx context.Context, c *pipeline.StepContext) (pipeline.R
 	if changed == 0 {
 		return pipeline.Result{Message: "What stands there is what was deployed."}, nil
 	}
-	return pipeline.Result{Message: "What stands there was changed since it was deployed. To make it as it was (lines with +), deploy the same commit again.", Summary: text}, nil
+	text, err = s.hide(text)
+	return pipeline.Result{Message: "What stands there was changed since it was deployed. To make it as it was (lines with +), deploy the same commit again.", Summary: text}, err
 }
 
 // compare returns the objects of a revision as they are, and as the API server

@@ -13,6 +13,8 @@ import (
 
 	v2 "helm.sh/helm/v4/pkg/chart/v2"
 	v1 "helm.sh/helm/v4/pkg/release/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -90,7 +92,33 @@ func (j *job) plan(s *session, h history, root string) (string, error) {
 	if err := inside(j.place, next); err != nil {
 		return "", err
 	}
-	return summary(current(h), next), nil
+	return s.hide(summary(current(h), next))
+}
+
+// hide blanks out the values of the namespace's Secrets: what an earlier
+// revision looked up stands in its manifest, and so in a diff.
+func (s *session) hide(text string) (string, error) {
+	api, err := kubernetes.NewForConfig(restricted(s.ctx, s.place))
+	if err != nil {
+		return "", err
+	}
+	list, err := api.CoreV1().Secrets(s.place.Namespace).List(s.ctx, metav1.ListOptions{FieldSelector: "type!=helm.sh/release.v1"})
+	if err != nil {
+		return "", s.place.Explain("list the Secrets whose values are to be hidden", err)
+	}
+	var values []pipeline.Secret
+	for _, one := range list.Items {
+		for _, data := range one.Data {
+			if v := pipeline.NewSecret(string(data)); pipeline.Maskable(v) == nil {
+				values = append(values, v)
+			}
+		}
+	}
+	m, err := pipeline.NewMasker(values...)
+	if err != nil {
+		return "", err
+	}
+	return m.String(text), nil
 }
 
 // summary is the plan for the report of a deploy. That it cannot be made stops none.

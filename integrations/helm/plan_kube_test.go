@@ -66,6 +66,24 @@ data:
 	if err != nil || peek.Data["password"] != "correct-horse" {
 		t.Error("what was deployed lacks what it looked up:", peek.Data, err)
 	}
+	delete(s.files, "chart/templates/peek.yaml") // the manifest of what runs is on the other side of the diff
+	deployed := c
+	deployed.Checkpoint = res.Checkpoint
+	c = s.call("r-3", nil)
+	if res, err = s.runner().Plan(context.Background(), c.StepContext); err != nil || !strings.Contains(res.Summary, "-  password: ***") {
+		t.Error(res, err)
+	}
+	for _, secret := range []string{"correct-horse", "Y29ycmVjdC1ob3JzZQ"} {
+		if strings.Contains(res.Summary, secret) {
+			t.Errorf("%s is shown:\n%s", secret, res.Summary)
+		}
+	}
+	if _, err := plane.Client.CoreV1().ConfigMaps(s.namespace).Patch(context.Background(), "peek", types.MergePatchType, []byte(`{"data":{"password":"changed"}}`), metav1.PatchOptions{FieldManager: "kubectl"}); err != nil {
+		t.Fatal(err)
+	}
+	if res, err = s.runner().Drift(context.Background(), deployed.StepContext); err != nil || !strings.Contains(res.Summary, "+  password: ***") || strings.Contains(res.Summary, "correct-horse") {
+		t.Error(res, err)
+	}
 }
 
 func TestATemplateThatCannotBePlanned(t *testing.T) {
