@@ -108,7 +108,7 @@ func (s *blueGreen) raise(ctx context.Context, p parts) error {
 	ctx, cancel := s.until(ctx, s.late(s.at.Until))
 	defer cancel()
 	if s.at.OldHash != "" {
-		if err := s.lead(ctx, s.at.Service, with(s.at.Selector, hashLabel, s.at.OldHash)); err != nil {
+		if err := s.lead(ctx, s.at.Service, pinnedTo(s.at.Selector, s.at.OldHash)); err != nil {
 			return err
 		}
 	}
@@ -231,7 +231,7 @@ func (s *blueGreen) back(ctx context.Context) error {
 	if s.at.Selector != nil {
 		to := s.at.Selector
 		if s.at.OldHash != "" {
-			to = with(to, hashLabel, s.at.OldHash) // the new pods have the other labels too, until they are gone
+			to = pinnedTo(to, s.at.OldHash) // the new pods have the other labels too, until they are gone
 		}
 		if err := s.lead(ctx, s.at.Service, to); err != nil {
 			return err

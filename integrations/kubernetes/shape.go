@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -197,12 +198,12 @@ func anyMap(m map[string]string) map[string]any {
 	return out
 }
 
-// with is the selector with one label more.
-func with(selector map[string]any, label, value string) map[string]any {
-	out := map[string]any{}
-	for k, v := range selector {
-		out[k] = v
+// pinnedTo is the selector for the pods of one revision.
+func pinnedTo(selector map[string]any, hash string) map[string]any {
+	out := maps.Clone(selector)
+	if out == nil {
+		out = map[string]any{}
 	}
-	out[label] = value
+	out[hashLabel] = hash
 	return out
 }

@@ -108,7 +108,7 @@ func (podTraffic) cleanup(context.Context) error          { return nil }
 // splits the traffic: the Service asks for the stable revision too, and the
 // canary has a Service of its own.
 func (s *canary) pinned(ctx context.Context, p parts) error {
-	if err := s.lead(ctx, s.at.Service, with(s.at.Selector, hashLabel, s.at.OldHash)); err != nil {
+	if err := s.lead(ctx, s.at.Service, pinnedTo(s.at.Selector, s.at.OldHash)); err != nil {
 		return err
 	}
 	_, _, err := s.w.apply(ctx, sideService(p.service, s.sideName(), trackLabel, "canary"))
@@ -126,7 +126,7 @@ func (s *canary) follow(ctx context.Context, stable *unstructured.Unstructured) 
 		return s.lead(ctx, s.at.Service, s.at.Selector)
 	}
 	s.logf("The pods of %s were exchanged by somebody; %s goes with them", s.at.Old, s.at.Service)
-	if err := s.lead(ctx, s.at.Service, with(s.at.Selector, hashLabel, hash)); err != nil {
+	if err := s.lead(ctx, s.at.Service, pinnedTo(s.at.Selector, hash)); err != nil {
 		return err
 	}
 	s.at.OldHash = hash
