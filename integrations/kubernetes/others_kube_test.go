@@ -267,3 +267,75 @@ func TestASplitThatSomebodyDeletes(t *testing.T) {
 	}
 	r.expect(map[string]int{"v1": 2})
 }
+
+func TestPruneDeletesWhatWasOursOnly(t *testing.T) {
+	r := newRoom(t)
+	r.version(1, "v1")
+	r.files.put("deploy/old.yaml", settings("old", "1"))
+	r.mustRoll(with2("rolling", nil))
+	must(t, second(plane.Client.CoreV1().ConfigMaps(r.namespace).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}}, metav1.CreateOptions{})))
+	r.files.put("deploy/old.yaml", "")
+	names := func() []string {
+		list, err := plane.Client.CoreV1().ConfigMaps(r.namespace).List(t.Context(), metav1.ListOptions{})
+		must(t, err)
+		var out []string
+		for _, cm := range list.Items {
+			if !strings.HasPrefix(cm.Name, "shipmate-") && cm.Name != "kube-root-ca.crt" {
+				out = append(out, cm.Name)
+			}
+		}
+		return out
+	}
+	r.mustRoll(with2("rolling", nil))
+	if got := names(); !slices.Equal(got, []string{"old", "shop", "theirs"}) {
+		t.Error("without prune:", got)
+	}
+	r.files.put("deploy/data.yaml", "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec: {accessModes: [ReadWriteOnce], storageClassName: \"\", volumeName: none, resources: {requests: {storage: 1Mi}}}\n")
+	must(t, second(r.roll(r.newStep(quick("rolling", nil)))))
+	r.files.put("deploy/data.yaml", "")
+	s, _ := r.mustRoll(with2("rolling", map[string]any{"prune": true}))
+	if got := names(); !slices.Equal(got, []string{"shop", "theirs"}) {
+		t.Error("with prune:", got)
+	}
+	if !strings.Contains(s.log.String(), "PersistentVolumeClaim data: left, though the manifests do not hold it any more") {
+		t.Error(s.log)
+	}
+	must(t, second(plane.Client.CoreV1().PersistentVolumeClaims(r.namespace).Get(t.Context(), "data", metav1.GetOptions{})))
+	if !strings.Contains(s.log.String(), "ConfigMap old: removed, because the manifests do not hold it any more") {
+		t.Error(s.log)
+	}
+}
+
+func TestPruneLeavesWhatSomebodyElseTookOver(t *testing.T) {
+	r := newRoom(t)
+	r.version(1, "v1")
+	r.files.put("deploy/old.yaml", settings("old", "1"))
+	r.mustRoll(with2("rolling", nil))
+	must(t, second(plane.Client.CoreV1().ConfigMaps(r.namespace).Patch(t.Context(), "old", types.JSONPatchType, []byte(`[{"op":"replace","path":"/metadata/labels","value":{"by":"hand"}}]`), metav1.PatchOptions{})))
+	r.files.put("deploy/old.yaml", "")
+	r.mustRoll(with2("rolling", map[string]any{"prune": true}))
+	must(t, second(plane.Client.CoreV1().ConfigMaps(r.namespace).Get(t.Context(), "old", metav1.GetOptions{})))
+}
+
+func TestAnObjectOfAnotherEnvironmentIsLeftAlone(t *testing.T) {
+	for _, strategy := range []string{"rolling", "blue-green", "canary"} {
+		t.Run(strategy, func(t *testing.T) {
+			r := newRoom(t)
+			r.version(1, "v1")
+			r.mustRoll(with2("rolling", nil))
+			before := r.traces()
+			r.version(1, "v2")
+			s := r.newStep(with2(strategy, nil))
+			s.Run.Environment.Name = "staging"
+			res, err := r.roll(s)
+			if code := pipeline.Code(err); code != "other_owner" || !strings.Contains(pipeline.Message(err), "is deployed by another environment of shipmate (repository id and environment: 7/prod). Give it another name, or say `force: true` to take it over.") {
+				t.Errorf("%+v %v", res, err)
+			}
+			if after := r.traces(); !slices.Equal(before, after) {
+				t.Errorf("it was touched:\n%v\n%v", before, after)
+			}
+			r.expect(map[string]int{"v1": 1})
+			r.mustRoll(with2("rolling", nil)) // still ours
+		})
+	}
+}
