@@ -36,7 +36,8 @@ func doctorCommand() *cobra.Command {
 		Short: "Check that Redis and the clusters can be reached, and that the bot may do there what it needs",
 		Long: `Checks that Redis and every cluster of the settings can be reached, and asks each
 cluster whether the bot may do what it needs: in the namespaces that rules allow
-for deploying there, in those of kubernetes.jobs for running scripts as Jobs. For what is missing it prints the rules to add to a Role. It changes nothing.
+for deploying there, in those of kubernetes.jobs for running scripts as Jobs. For
+what is missing it prints the rules to add to a Role. It changes nothing.
 
 The exit code is 0 if nothing is missing, 1 if something is.`,
 		Args: cobra.NoArgs,

@@ -124,3 +124,21 @@ func (r *room) deployed(name string) *appsv1.Deployment {
 	must(r.t, err)
 	return d
 }
+
+// A route or Ingress leads to the Service, so one write of that switches what
+// comes in there too, and back.
+func TestARouteOrIngressBeforeABlueGreenService(t *testing.T) {
+	for split := range splits {
+		t.Run(split, func(t *testing.T) {
+			t.Parallel()
+			r := newRoom(t)
+			r.split(split)
+			r.by("deploy", "v1", with2("blue-green", nil))
+			r.expectReached(split, map[string]int64{"v1": 100})
+			s, _ := r.by("deploy", "v2", with2("blue-green", nil))
+			r.expectReached(split, map[string]int64{"v2": 100})
+			must(t, second(rollout{r.config()}.Revert(within10s(t), s.again().StepContext)))
+			r.expectReached(split, map[string]int64{"v1": 100})
+		})
+	}
+}
