@@ -3,6 +3,7 @@
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shipmate/tools
 GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0/golangci-lint
 DEADCODE := $(TOOLS)/deadcode-v0.48.0/deadcode
+GOTESTSUM := $(TOOLS)/gotestsum-v1.13.0/gotestsum
 
 .PHONY: run test test-kube check bench fuzz build crash sbom
 
@@ -21,10 +22,13 @@ test:
 	go test -race -count 1 -tags crash -timeout 20m ./test/crash # it builds the bot itself, so that no cache knows whether it changed
 
 # Against a real Kubernetes. Its servers are built from Go modules the first
-# time, which takes some ten minutes; see test/kube.
-test-kube:
-	go test -tags kube -p 1 -timeout 20m ./test/kube ./integrations/kubernetes/... ./integrations/helm ./test/chart ./cmd/shipmate
-	go test -tags kube -p 1 -timeout 20m -run 'TestKubernetes|TestScriptsInPods' ./test/e2e
+# time, which takes some ten minutes; see test/kube. A test that fails is run
+# once more by itself: a whole control plane shares the machine with the tests,
+# and may stand still for longer than one of them waits. A mistake fails twice.
+KUBE := $(GOTESTSUM) --format pkgname --rerun-fails=1 --rerun-fails-max-failures=4
+test-kube: $(GOTESTSUM)
+	$(KUBE) --packages "./test/kube ./integrations/kubernetes/... ./integrations/helm ./test/chart ./cmd/shipmate" -- -tags kube -p 1 -timeout 25m
+	$(KUBE) --packages ./test/e2e -- -tags kube -timeout 20m -run 'TestKubernetes|TestScriptsInPods'
 
 check: $(GOLANGCI) $(DEADCODE)
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
@@ -52,6 +56,9 @@ fuzz:
 
 $(GOLANGCI):
 	GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+$(GOTESTSUM):
+	GOBIN=$(dir $@) go install gotest.tools/gotestsum@v1.13.0
 
 $(DEADCODE):
 	GOBIN=$(dir $@) go install golang.org/x/tools/cmd/deadcode@v0.48.0
