@@ -21,7 +21,9 @@ func (s *scene) as(user, name, text string) string {
 	s.settle()
 	last := ""
 	for _, m := range s.w.Slack.EphemeralsTo(user) {
-		last = m.Rendered
+		if !strings.HasPrefix(m.Rendered, "On it: ") { // which of the two is there first is a matter of luck
+			last = m.Rendered
+		}
 	}
 	return last
 }
