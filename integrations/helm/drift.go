@@ -24,11 +24,7 @@ func (r *Runner) Drift(ctx context.Context, c *pipeline.StepContext) (pipeline.R
 		return pipeline.Result{}, err
 	}
 	defer j.progress.close()
-	s, err := open(ctx, j.place, j.state.Release, j.mark, j.progress)
-	if err != nil {
-		return pipeline.Result{}, err
-	}
-	h, err := s.history()
+	s, h, err := j.look(ctx)
 	if err != nil {
 		return pipeline.Result{}, err
 	}

@@ -27,11 +27,7 @@ func (r *Runner) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Re
 	}
 	defer j.progress.close()
 	j.state.Began = j.config.Now()
-	s, err := open(ctx, j.place, j.state.Release, j.mark, j.progress)
-	if err != nil {
-		return pipeline.Result{}, err
-	}
-	h, err := s.history()
+	s, h, err := j.look(ctx)
 	if err != nil {
 		return pipeline.Result{}, err
 	}
@@ -47,6 +43,16 @@ func (r *Runner) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Re
 		return err
 	})
 	return res, err
+}
+
+// look opens the step's release and reads its history.
+func (j *job) look(ctx context.Context) (*session, history, error) {
+	s, err := open(ctx, j.place, j.state.Release, j.mark, j.progress)
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := s.history()
+	return s, h, err
 }
 
 // digest names what people say yes to: the chart's files, the values for it, and

@@ -89,11 +89,7 @@ func (r *Runner) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.
 		return pipeline.Result{}, err
 	}
 	defer j.progress.close()
-	s, err := open(ctx, j.place, j.state.Release, j.mark, j.progress)
-	if err != nil {
-		return pipeline.Result{}, err
-	}
-	h, err := s.history()
+	_, h, err := j.look(ctx)
 	if err != nil {
 		return pipeline.Result{}, err
 	}
