@@ -1,6 +1,7 @@
 package job
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -148,7 +149,11 @@ func (s *shim) run(listener net.Listener) int {
 	}()
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(listener) }()
-	defer func() { _ = server.Close() }() // nobody is left to hear of it
+	defer func() { // an answer that is on its way still goes out
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = server.Shutdown(ctx) // nobody is left to hear of it
+	}()
 
 	select {
 	case <-s.released:

@@ -46,13 +46,7 @@ func hash(token string) string {
 
 // takeOrder takes one order. One that was torn may come again: nothing has begun.
 func (s *shim) takeOrder(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	free := s.stage == waiting
-	if free {
-		s.stage = receiving
-	}
-	s.mu.Unlock()
-	if !free {
+	if !s.receives(r.Context()) {
 		http.Error(w, "there is an order already", http.StatusConflict)
 		return
 	}
@@ -62,13 +56,34 @@ func (s *shim) takeOrder(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		s.mu.Lock()
-		s.stage = waiting
+		s.to(waiting)
 		s.mu.Unlock()
 		status := http.StatusUnprocessableEntity // it will not fare better
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			status = http.StatusInternalServerError // it was torn on its way
 		}
 		http.Error(w, err.Error(), status)
+	}
+}
+
+// receives claims the place of the one order. Where another is being received,
+// it waits for its end: whoever asks may know sooner than the shim that it was torn.
+func (s *shim) receives(ctx context.Context) bool {
+	for {
+		s.mu.Lock()
+		stage, changed := s.stage, s.changed
+		if stage == waiting {
+			s.to(receiving)
+		}
+		s.mu.Unlock()
+		if stage != receiving {
+			return stage == waiting
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 

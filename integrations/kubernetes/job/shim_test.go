@@ -45,6 +45,16 @@ type pod struct {
 
 func newPod(t *testing.T, flags ...string) *pod {
 	t.Helper()
+	p := startPod(t, flags...)
+	if err := p.ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// startPod does not wait until the shim answers.
+func startPod(t *testing.T, flags ...string) *pod {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -63,9 +73,6 @@ func newPod(t *testing.T, flags ...string) *pod {
 	p.link = &link{token: "token", client: &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	}}}}
-	if err := p.ready(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return p
 }
 
@@ -170,7 +177,7 @@ func TestAShimKeepsTheOrder(t *testing.T) {
 }
 
 func TestAShimThatNobodyOrdersEnds(t *testing.T) {
-	p := newPod(t, "--patience", "100ms")
+	p := startPod(t, "--patience", "100ms")
 	err := p.cmd.Wait()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != exitUnused {
