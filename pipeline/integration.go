@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"time"
 )
@@ -107,6 +108,28 @@ type StepContext struct {
 	// Save makes a checkpoint durable in the middle of a call. ErrLeaseLost
 	// means somebody else has the step now: stop at once, touch nothing.
 	Save func(ctx context.Context, checkpoint json.RawMessage) error
+}
+
+// Restore reads the checkpoint. It leaves alone what it is given where nothing
+// was saved in this attempt.
+func (c *StepContext) Restore(checkpoint any) error {
+	if len(c.Checkpoint) == 0 || string(c.Checkpoint) == "null" {
+		return nil
+	}
+	if err := json.Unmarshal(c.Checkpoint, checkpoint); err != nil {
+		return fmt.Errorf("checkpoint of %s: %w", c.Step.Name, err)
+	}
+	return nil
+}
+
+// EncodeCheckpoint makes what Restore reads of numbers, texts, times, and
+// structs of these; of other things it may panic.
+func EncodeCheckpoint(checkpoint any) json.RawMessage {
+	b, err := json.Marshal(checkpoint)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 // Log takes a step's output. It masks secrets and caps the size.

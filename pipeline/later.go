@@ -106,7 +106,7 @@ func (e *Engine) later(job context.Context, l *Lease) error {
 		}
 		return f.Later(ctx, c)
 	}})
-	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, ErrHandedOver) || errors.Is(cause, ErrLeaseLost)) {
+	if cause := HandedOver(ctx); err != nil && cause != nil {
 		return Temporary(cause)
 	}
 	if IsTemporary(err) && !reached(r.givesUpLater(s), e.Now()) {

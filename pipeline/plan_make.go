@@ -125,7 +125,7 @@ func (e *Engine) planOne(job context.Context, l *Lease, r *Run, s *StepPlan, gat
 		c.Save = func(context.Context, json.RawMessage) error { return nil } // there is nothing to find again
 		return planner.Plan(ctx, c)
 	}})
-	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, ErrHandedOver) || errors.Is(cause, ErrLeaseLost)) {
+	if cause := HandedOver(ctx); err != nil && cause != nil {
 		return Temporary(cause)
 	}
 	_, saved := e.update(context.WithoutCancel(job), l.Run, func(m *move) error { return m.endPlan(l, gate, s.Step, res) })

@@ -56,6 +56,16 @@ func (w *Worker) Run(ctx context.Context, drain time.Duration) {
 // stops: whoever leases the job next goes on with it.
 var ErrHandedOver = errors.New("handed over to another worker")
 
+// HandedOver is the cause of the end of a ctx if that is ErrHandedOver or
+// ErrLeaseLost: another call takes the work up, or has already. A runner then
+// leaves everything as it is.
+func HandedOver(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrHandedOver) || errors.Is(cause, ErrLeaseLost) {
+		return cause
+	}
+	return nil
+}
+
 // processKey leads from the ctx of a job, which outlives the order to stop, to
 // the ctx of the process, which ends with it.
 type processKey struct{}
@@ -125,7 +135,7 @@ func (w *Worker) do(ctx context.Context, l *Lease) {
 	beating := make(chan struct{})
 	go func() { defer close(beating); w.heartbeat(ctx, l, cancel) }()
 	err := w.handle(ctx, l)
-	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, ErrHandedOver) || errors.Is(cause, ErrLeaseLost)) {
+	if cause := HandedOver(ctx); err != nil && cause != nil {
 		err = Temporary(errors.Join(cause, err)) // it was cut short, whatever it says
 	}
 	cancel(nil)

@@ -28,7 +28,7 @@ func (j *job) giveBack(ctx context.Context) (pipeline.Result, error) {
 	}
 	err := j.restore(ctx)
 	switch {
-	case handedOver(ctx):
+	case pipeline.HandedOver(ctx) != nil:
 		return pipeline.Result{}, context.Cause(ctx)
 	case pipeline.IsTemporary(err):
 		return pipeline.Result{}, err
@@ -98,7 +98,7 @@ func (r *Runner) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.
 	}
 	err = j.restore(ctx)
 	switch {
-	case handedOver(ctx):
+	case pipeline.HandedOver(ctx) != nil:
 		return pipeline.Result{}, context.Cause(ctx)
 	case err != nil:
 		return pipeline.Result{}, err

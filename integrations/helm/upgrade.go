@@ -70,8 +70,8 @@ func (r *Runner) job(c *pipeline.StepContext) (*job, error) {
 		}
 	}
 	j.patience = j.timeout
-	if len(c.Checkpoint) > 0 {
-		return j, json.Unmarshal(c.Checkpoint, &j.state)
+	if err := c.Restore(&j.state); err != nil || j.state.Release != "" {
+		return j, err
 	}
 	name, _ := c.With["release"].(string)
 	j.state.Release = cmp.Or(name, c.Run.Service)
@@ -106,7 +106,7 @@ func (r *Runner) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 		switch {
 		case err == nil:
 			return res, nil
-		case handedOver(ctx):
+		case pipeline.HandedOver(ctx) != nil:
 			return pipeline.Result{}, context.Cause(ctx)
 		case !j.touched, pipeline.IsTemporary(err) && ctx.Err() == nil && j.left() > 0:
 			return pipeline.Result{}, err
@@ -119,29 +119,13 @@ func (r *Runner) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 	return j.giveBack(ctx)
 }
 
-// handedOver: another call goes on with the step, so this one leaves everything as it is.
-func handedOver(ctx context.Context) bool {
-	cause := context.Cause(ctx)
-	return errors.Is(cause, pipeline.ErrHandedOver) || errors.Is(cause, pipeline.ErrLeaseLost)
-}
-
 func (j *job) left() time.Duration { return j.timeout - j.config.Now().Sub(j.state.Began) }
 
 func (j *job) save(ctx context.Context) error {
-	text, err := json.Marshal(j.state)
-	if err != nil {
-		return err
-	}
-	return j.c.Save(context.WithoutCancel(ctx), text)
+	return j.c.Save(context.WithoutCancel(ctx), j.checkpoint())
 }
 
-func (j *job) checkpoint() json.RawMessage {
-	text, err := json.Marshal(j.state)
-	if err != nil {
-		return nil // keeps the last one; a state of texts and numbers always has a JSON
-	}
-	return text
-}
+func (j *job) checkpoint() json.RawMessage { return pipeline.EncodeCheckpoint(j.state) }
 
 func (j *job) upgrade(ctx context.Context) (pipeline.Result, error) {
 	s, err := open(ctx, j.place, j.state.Release, j.mark, j.progress)
@@ -264,7 +248,7 @@ func (j *job) failure(ctx context.Context, err error) *failure {
 
 // explain turns an error of Helm's into a sentence. rel is the revision that failed, if there is one.
 func (j *job) explain(ctx context.Context, s *session, doing string, rel *v1.Release, err error) error {
-	if err == nil || handedOver(ctx) {
+	if err == nil || pipeline.HandedOver(ctx) != nil {
 		return err
 	}
 	var wait unready

@@ -2,8 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -36,7 +34,7 @@ func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Resul
 		return pipeline.Result{}, err
 	}
 	var p progress
-	if err := restoreCheckpoint(c, &p); err != nil {
+	if err := c.Restore(&p); err != nil {
 		return pipeline.Result{}, err
 	}
 	if !p.Begun {
@@ -49,7 +47,7 @@ func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Resul
 		return pipeline.Result{}, err
 	}
 	res, err := d.bring(ctx, r, p.Until)
-	if err == nil || ctx.Err() == nil || handedOver(ctx) {
+	if err == nil || ctx.Err() == nil || pipeline.HandedOver(ctx) != nil {
 		return res, err
 	}
 	undo := insist(ctx, func(way context.Context) error { _, err := d.undo(way); return err })
@@ -108,22 +106,8 @@ type checkpoint interface {
 }
 
 func (d *deploy) save(ctx context.Context, checkpoint any) error {
-	b, err := json.Marshal(checkpoint)
-	if err != nil {
-		return err
-	}
-	if err := d.Save(ctx, b); err != nil {
+	if err := d.Save(ctx, pipeline.EncodeCheckpoint(checkpoint)); err != nil {
 		return pipeline.Temporary(fmt.Errorf("save the checkpoint: %w", err))
-	}
-	return nil
-}
-
-func restoreCheckpoint(c *pipeline.StepContext, to any) error {
-	if len(c.Checkpoint) == 0 || string(c.Checkpoint) == "null" {
-		return nil
-	}
-	if err := json.Unmarshal(c.Checkpoint, to); err != nil {
-		return fmt.Errorf("checkpoint of %s: %w", c.Step.Name, err)
 	}
 	return nil
 }
@@ -146,7 +130,7 @@ func (d *deploy) late(t time.Time) time.Time {
 // CanRevert reports whether the step came as far as to change anything.
 func (apply) CanRevert(c *pipeline.StepContext) bool {
 	var p progress
-	return restoreCheckpoint(c, &p) == nil && p.Begun
+	return c.Restore(&p) == nil && p.Begun
 }
 
 // Revert brings back what was there before.
@@ -198,12 +182,6 @@ func (d *deploy) undo(ctx context.Context) (left []string, err error) {
 		}
 	}
 	return left, d.ready(ctx, after, d.Say)
-}
-
-// handedOver reports whether another call takes the step up where this one leaves it.
-func handedOver(ctx context.Context) bool {
-	cause := context.Cause(ctx)
-	return errors.Is(cause, pipeline.ErrHandedOver) || errors.Is(cause, pipeline.ErrLeaseLost)
 }
 
 func count(n int, one, many string) string {

@@ -297,7 +297,7 @@ func (r rollout) Later(ctx context.Context, c *pipeline.StepContext) (pipeline.R
 		return pipeline.Result{}, err
 	}
 	var at state
-	if err := restoreCheckpoint(c, &at); err != nil {
+	if err := c.Restore(&at); err != nil {
 		return pipeline.Result{}, err
 	}
 	service, err := d.w.get(ctx, d.stub("v1", "Service", at.Service))

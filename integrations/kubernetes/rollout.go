@@ -92,14 +92,14 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 	}
 	stopped := ctx.Err() != nil
 	switch {
-	case err == nil, handedOver(ctx), errors.Is(err, pipeline.ErrLeaseLost):
+	case err == nil, pipeline.HandedOver(ctx) != nil, errors.Is(err, pipeline.ErrLeaseLost):
 		return res, err
 	case pipeline.IsTemporary(err) && !stopped, !at.Begun:
 		return res, err
 	}
 	d.logf("Going back: %s", pipeline.Message(err))
 	undo := insist(ctx, s.back)
-	if !handedOver(ctx) {
+	if pipeline.HandedOver(ctx) == nil {
 		if err := d.cancelChildren(context.WithoutCancel(ctx), at); err != nil {
 			d.logf("A step within this one may go on: %s", pipeline.Message(err))
 		}
@@ -117,7 +117,7 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 // tried again by a later call.
 func halfway(ctx context.Context, why string, undo error) (pipeline.Result, error) {
 	switch {
-	case handedOver(ctx), errors.Is(undo, pipeline.ErrLeaseLost), pipeline.IsTemporary(undo) && ctx.Err() == nil:
+	case pipeline.HandedOver(ctx) != nil, errors.Is(undo, pipeline.ErrLeaseLost), pipeline.IsTemporary(undo) && ctx.Err() == nil:
 		return pipeline.Result{}, undo
 	}
 	return pipeline.Result{Done: true, State: pipeline.Unknown, Code: "half_rolled_out", Message: fmt.Sprintf(
@@ -150,7 +150,7 @@ func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	out, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	out, cancel := context.WithTimeout(out, patience)
 	stop := context.AfterFunc(ctx, func() {
-		if handedOver(ctx) {
+		if pipeline.HandedOver(ctx) != nil {
 			end(context.Cause(ctx))
 		}
 	})
@@ -176,7 +176,7 @@ func (r rollout) Cancel(ctx context.Context, c *pipeline.StepContext) error {
 func (r rollout) CanRevert(c *pipeline.StepContext) bool {
 	var at state
 	switch {
-	case restoreCheckpoint(c, &at) != nil || !at.Begun:
+	case c.Restore(&at) != nil || !at.Begun:
 		return false
 	case at.Switched.IsZero():
 		return true
@@ -240,7 +240,7 @@ const (
 // changes its strategy.
 func (d *deploy) strategy() (strategy, *state, error) {
 	at := &state{}
-	if err := restoreCheckpoint(d.StepContext, at); err != nil {
+	if err := d.Restore(at); err != nil {
 		return nil, nil, err
 	}
 	if at.Strategy == "" {

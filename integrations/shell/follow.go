@@ -108,8 +108,8 @@ func (r *Runner) follow(ctx context.Context, j job, dir folder, cp checkpoint) (
 		_, err := wake.Read(buf)
 		switch {
 		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded) && handedOver(ctx) != nil:
-			return script.Exit{}, pipeline.Temporary(handedOver(ctx))
+		case errors.Is(err, os.ErrDeadlineExceeded) && pipeline.HandedOver(ctx) != nil:
+			return script.Exit{}, pipeline.Temporary(pipeline.HandedOver(ctx))
 		case errors.Is(err, os.ErrDeadlineExceeded) && stopped == "":
 			stopped = why(ctx)
 			_ = wake.SetReadDeadline(time.Now().Add(r.cfg.Grace + 15*time.Second))

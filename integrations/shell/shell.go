@@ -177,8 +177,8 @@ func (r *Runner) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.
 // Cancel stops the script of a step no call is in flight for, and returns nil
 // when it is gone.
 func (r *Runner) Cancel(ctx context.Context, c *pipeline.StepContext) error {
-	cp, err := decodeCheckpoint(c.Checkpoint)
-	if err != nil || cp == nil || cp.Ended {
+	var cp checkpoint
+	if err := c.Restore(&cp); err != nil || !cp.leads() {
 		return err
 	}
 	j := job{StepContext: c, Undo: cp.Undo}
@@ -197,29 +197,21 @@ func (r *Runner) Cancel(ctx context.Context, c *pipeline.StepContext) error {
 	return r.stop(ctx, dir, script.StopCancelled)
 }
 
-// handedOver is the cause of the end of a ctx if that is no reason to stop the
-// script: another call takes it up, or has already.
-func handedOver(ctx context.Context) error {
-	if cause := context.Cause(ctx); errors.Is(cause, pipeline.ErrHandedOver) || errors.Is(cause, pipeline.ErrLeaseLost) {
-		return cause
-	}
-	return nil
-}
-
 // job is one script to bring to its end.
 type job = script.Call
 
 func (r *Runner) call(ctx context.Context, j job) (pipeline.Result, error) {
-	cp, err := decodeCheckpoint(j.Checkpoint)
-	switch {
-	case err != nil:
+	var cp checkpoint
+	if err := j.Restore(&cp); err != nil {
 		return pipeline.Result{}, err
-	case cp == nil, cp.Ended, cp.Undo != j.Undo:
+	}
+	switch {
+	case !cp.leads() || cp.Undo != j.Undo:
 		return r.start(ctx, j)
 	case cp.Host != r.cfg.Host:
-		return r.away(ctx, j, *cp)
+		return r.away(ctx, j, cp)
 	}
-	return r.adopt(ctx, j, *cp)
+	return r.adopt(ctx, j, cp)
 }
 
 // checkpoint is what leads a later call to the script of an earlier one.
@@ -235,6 +227,9 @@ type checkpoint struct {
 	Away     time.Time `json:"away,omitzero"`      // since when another machine waits for Host to come back
 	Ended    bool      `json:"ended,omitempty"`    // the result was returned
 }
+
+// leads reports whether there is a script to come back to.
+func (cp checkpoint) leads() bool { return cp.Host != "" && !cp.Ended }
 
 // result says how the script of a checkpoint ended, and keeps what it hands on.
 func (r *Runner) result(ctx context.Context, j job, dir folder, cp checkpoint, e script.Exit) (pipeline.Result, error) {
@@ -254,21 +249,4 @@ func (r *Runner) result(ctx context.Context, j job, dir folder, cp checkpoint, e
 	return res, nil
 }
 
-func decodeCheckpoint(b json.RawMessage) (*checkpoint, error) {
-	if len(b) == 0 || string(b) == "null" {
-		return nil, nil
-	}
-	var cp checkpoint
-	if err := json.Unmarshal(b, &cp); err != nil {
-		return nil, fmt.Errorf("checkpoint of a script: %w", err)
-	}
-	return &cp, nil
-}
-
-func (cp checkpoint) encode() json.RawMessage {
-	b, err := json.Marshal(cp)
-	if err != nil {
-		panic(err) // numbers, strings and times only
-	}
-	return b
-}
+func (cp checkpoint) encode() json.RawMessage { return pipeline.EncodeCheckpoint(cp) }

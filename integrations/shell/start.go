@@ -31,8 +31,8 @@ func (r *Runner) start(ctx context.Context, j job) (pipeline.Result, error) {
 	shim, err := r.release(ctx, j, o, &cp)
 	switch {
 	case err == nil:
-	case handedOver(ctx) != nil:
-		return pipeline.Result{}, pipeline.Temporary(handedOver(ctx))
+	case pipeline.HandedOver(ctx) != nil:
+		return pipeline.Result{}, pipeline.Temporary(pipeline.HandedOver(ctx))
 	case ctx.Err() != nil:
 		return r.result(ctx, j, dir, cp, script.Exit{Stopped: why(ctx)})
 	default:

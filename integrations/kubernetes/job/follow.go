@@ -44,8 +44,8 @@ func (w *work) follow(ctx context.Context, c script.Call, from int64) (pipeline.
 		if isOver(pod) {
 			there, err := w.stillThere(ctx, pod)
 			switch {
-			case handedOver(ctx) != nil:
-				return pipeline.Result{}, pipeline.Temporary(handedOver(ctx))
+			case pipeline.HandedOver(ctx) != nil:
+				return pipeline.Result{}, pipeline.Temporary(pipeline.HandedOver(ctx))
 			case !there && err == nil:
 				return w.departed(ctx, c, pod)
 			case ctx.Err() != nil:
@@ -57,8 +57,8 @@ func (w *work) follow(ctx context.Context, c script.Call, from int64) (pipeline.
 		before := out.at
 		e, err := w.listen(ctx, c, out)
 		switch {
-		case handedOver(ctx) != nil:
-			return pipeline.Result{}, pipeline.Temporary(handedOver(ctx))
+		case pipeline.HandedOver(ctx) != nil:
+			return pipeline.Result{}, pipeline.Temporary(pipeline.HandedOver(ctx))
 		case ctx.Err() != nil && err != nil:
 			return w.stop(ctx, c, out)
 		case err == nil && e.Exit.Stopped == stopTerminated && !e.Exit.Well():

@@ -133,20 +133,20 @@ func (r *Runner) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.
 // Cancel deletes the Job of a step no call is in flight for, and returns nil
 // when its pod is gone. Without a checkpoint there may still be one.
 func (r *Runner) Cancel(ctx context.Context, c *pipeline.StepContext) error {
-	cp, err := decodeCheckpoint(c.Checkpoint)
-	if err != nil {
+	var cp checkpoint
+	if err := c.Restore(&cp); err != nil {
 		return err
 	}
 	s := c.Run.Step(c.Step.Name)
 	call := script.Call{StepContext: c, Undo: s != nil && s.Reverting}
-	if cp == nil || cp.Ended || cp.Undo != call.Undo {
+	if !cp.leads() || cp.Undo != call.Undo {
 		at, err := r.cfg.where(c.Run, c.Step)
 		if err != nil {
 			return nil //nolint:nilerr // then no Job was made either
 		}
-		cp = &checkpoint{Cluster: r.cfg.Cluster, Namespace: at.namespace, Job: jobName(call)}
+		cp = checkpoint{Cluster: r.cfg.Cluster, Namespace: at.namespace, Job: jobName(call)}
 	}
-	w, err := r.open(ctx, *cp)
+	w, err := r.open(ctx, cp)
 	if err != nil {
 		return err
 	}
@@ -186,30 +186,18 @@ func (r *Runner) Forget(run pipeline.RunID, step string, n int, fence int64) err
 	return errors.Join(errs...)
 }
 
-// handedOver is the cause of the end of a ctx if that is no reason to stop the
-// script: another call takes it up, or has already.
-func handedOver(ctx context.Context) error {
-	if cause := context.Cause(ctx); errors.Is(cause, pipeline.ErrHandedOver) || errors.Is(cause, pipeline.ErrLeaseLost) {
-		return cause
-	}
-	return nil
-}
-
 func (r *Runner) call(ctx context.Context, c script.Call) (pipeline.Result, error) {
-	cp, err := decodeCheckpoint(c.Checkpoint)
-	if err != nil {
+	var cp checkpoint
+	if err := c.Restore(&cp); err != nil {
 		return pipeline.Result{}, err
 	}
-	if cp == nil || cp.Ended || cp.Undo != c.Undo {
-		cp = nil
-	}
-	if cp == nil {
+	if !cp.leads() || cp.Undo != c.Undo {
 		return r.begin(ctx, c, checkpoint{})
 	}
-	w, err := r.open(ctx, *cp)
+	w, err := r.open(ctx, cp)
 	switch {
 	case err != nil && cp.PodUID != "" && !pipeline.IsTemporary(err):
-		return r.opened(ctx, untaken(*cp, err))
+		return r.opened(ctx, untaken(cp, err))
 	case err != nil:
 		return r.opened(ctx, err)
 	}
@@ -229,7 +217,7 @@ func untaken(cp checkpoint, err error) error {
 
 // opened is what it comes to that a cluster could not be reached.
 func (r *Runner) opened(ctx context.Context, err error) (pipeline.Result, error) {
-	switch cause := handedOver(ctx); {
+	switch cause := pipeline.HandedOver(ctx); {
 	case cause != nil:
 		err = pipeline.Temporary(cause)
 	case ctx.Err() != nil && pipeline.Code(err) == "": // the next call is Cancel
@@ -259,21 +247,7 @@ type checkpoint struct {
 	Ended     bool      `json:"ended,omitempty"`    // the result was returned
 }
 
-func decodeCheckpoint(b json.RawMessage) (*checkpoint, error) {
-	if len(b) == 0 || string(b) == "null" {
-		return nil, nil
-	}
-	var cp checkpoint
-	if err := json.Unmarshal(b, &cp); err != nil {
-		return nil, fmt.Errorf("checkpoint of a Job: %w", err)
-	}
-	return &cp, nil
-}
+// leads reports whether there is a Job to come back to.
+func (cp checkpoint) leads() bool { return cp.Job != "" && !cp.Ended }
 
-func (cp checkpoint) encode() json.RawMessage {
-	b, err := json.Marshal(cp)
-	if err != nil {
-		panic(err) // numbers, strings and times only
-	}
-	return b
-}
+func (cp checkpoint) encode() json.RawMessage { return pipeline.EncodeCheckpoint(cp) }

@@ -246,7 +246,7 @@ func (w *work) handedOn(ctx context.Context, c script.Call) (sets []handed, err 
 
 // stopped ends a Job whose script has not begun, unless another call goes on with it.
 func (w *work) stopped(ctx context.Context, c script.Call) (pipeline.Result, error) {
-	if cause := handedOver(ctx); cause != nil {
+	if cause := pipeline.HandedOver(ctx); cause != nil {
 		return pipeline.Result{}, pipeline.Temporary(cause)
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.cfg.Grace+30*time.Second)
