@@ -524,7 +524,7 @@ func TestTail(t *testing.T) {
 func TestBlobStoreAwayCostsTextNotTheStep(t *testing.T) {
 	onEach(t, func(t *testing.T, client *redis.Client) {
 		dir := t.TempDir()
-		bucket, err := fileblob.OpenBucket(dir, nil)
+		bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true})
 		if err != nil {
 			t.Fatal(err)
 		}

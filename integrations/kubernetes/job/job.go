@@ -191,8 +191,11 @@ func (r *Runner) call(ctx context.Context, c script.Call) (pipeline.Result, erro
 	if err := c.Restore(&cp); err != nil {
 		return pipeline.Result{}, err
 	}
-	if !cp.leads() || cp.Undo != c.Undo {
+	switch {
+	case cp.Undo != c.Undo:
 		return r.begin(ctx, c, checkpoint{})
+	case !cp.leads():
+		return r.begin(ctx, c, checkpoint{Reruns: cp.Reruns})
 	}
 	w, err := r.open(ctx, cp)
 	switch {
