@@ -31,6 +31,9 @@ func (w *wire) Commit(ctx context.Context, c pipeline.Change) error {
 		w.meanwhile = nil
 		f()
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	err := w.Store.Commit(ctx, c)
 	if err == nil && w.lose {
 		w.lose = false
@@ -288,6 +291,57 @@ func TestAStepThatPollsIsStoppedByOneMoreCall(t *testing.T) {
 		s.work()
 	}
 	s.want(s.load(r.ID), pipeline.Cancelled, "poll=cancelled")
+}
+
+// The wish to stop a step is told to every call of it in flight, again and
+// again. The call that stops it goes on.
+func TestTheCallThatStopsAStepIsNotStopped(t *testing.T) {
+	s := newStage(t)
+	told := func(id pipeline.RunID) {
+		signals := make(chan pipeline.RunID, 1)
+		signals <- id
+		close(signals)
+		s.engine.Watch(context.Background(), signals)
+	}
+	stops := &attentive{scripted: s.runner, told: told}
+	s.engine.Runners["run"] = pipeline.Uses{Name: "run", Class: pipeline.Queryable, Runner: stops}
+	s.runner.do["poll"] = func(*pipeline.StepContext) pipeline.Result { return pipeline.Result{RetryAfter: time.Minute} }
+	r := s.start(pipeline.Request{Pipeline: pipeline.Pipeline{Steps: steps("poll")}})
+	cancel := func() {
+		if _, err := s.engine.Cancel(context.Background(), r.ID, pipeline.Cancellation{By: pipeline.Actor{ID: 1}, Code: "cancelled"}); err != nil {
+			t.Error(err)
+		}
+	}
+	// It is wished while the next call begins: that call becomes the one that stops.
+	s.store.Advance(time.Minute)
+	for _, l := range s.store.Poll(pipeline.Control, 10, time.Minute) {
+		s.do(l)
+	}
+	w := s.cut()
+	w.meanwhile = func() {
+		cancel()
+		told(r.ID)
+	}
+	s.work()
+	s.want(s.load(r.ID), pipeline.Cancelled, "poll=cancelled")
+	if stops.calls != 1 || stops.cause != nil {
+		t.Errorf("%d calls, the last was ended: %v", stops.calls, stops.cause)
+	}
+}
+
+// attentive is a scripted runner that is told that the run changed while it
+// stops a step, and notes what became of its call.
+type attentive struct {
+	*scripted
+	told  func(pipeline.RunID)
+	calls int
+	cause error
+}
+
+func (r *attentive) Cancel(ctx context.Context, c *pipeline.StepContext) error {
+	r.told(c.Run.ID)
+	r.calls, r.cause = r.calls+1, context.Cause(ctx)
+	return r.cause
 }
 
 func TestAStepThatCannotBeStoppedIsUnknownInTheEnd(t *testing.T) {

@@ -47,12 +47,12 @@ func (e *Engine) step(job context.Context, l *Lease) error {
 	if stopping(job) {
 		return Temporary(ErrHandedOver) // nothing is begun any more
 	}
-	ctx, cancel := context.WithCancelCause(job)
-	defer cancel(nil)
-	defer e.calls.add(l.Run, p.Step, cancel)()
+	flight, stop := context.WithCancelCause(job)
+	defer stop(nil)
+	defer e.calls.add(l.Run, p.Step, stop)() // before it begins, so that no wish to stop is missed
 
 	begun := false
-	r, err := e.update(ctx, l.Run, func(m *move) error { return m.beginCall(p, l, &begun) })
+	r, err := e.update(job, l.Run, func(m *move) error { return m.beginCall(p, l, &begun) })
 	switch {
 	case errors.Is(err, errStale):
 		return nil
@@ -61,12 +61,17 @@ func (e *Engine) step(job context.Context, l *Lease) error {
 	case l.Done: // settled without a call
 		return nil
 	}
+	s := r.Step(p.Step)
+	if s.Stopping != "" {
+		flight = job // this call is the one that stops the step
+	}
+	ctx, cancel := context.WithCancelCause(flight)
+	defer cancel(nil)
 	if e.class(r, p.Step) != Once {
 		// Another process takes the call up where this one leaves it, so it is
 		// left at once. A call that nobody can take up has until the drain ends.
 		defer onStopping(job, func() { cancel(ErrHandedOver) })()
 	}
-	s := r.Step(p.Step)
 	res, err := e.call(ctx, l, errand{r, s, s.LogName(s.Reverting), func(ctx context.Context, c *StepContext) (Result, error) { return e.dispatch(ctx, c, s) }})
 	if cause := context.Cause(ctx); errors.Is(cause, ErrHandedOver) && err != nil || errors.Is(cause, ErrLeaseLost) && !res.Done {
 		return Temporary(cause) // whoever leases the job next goes on with the call
