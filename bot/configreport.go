@@ -21,7 +21,7 @@ func (f ConfigFile) broken() bool { return f.Err != nil }
 
 const (
 	notInEffect = "The change is not in effect until it is merged into the default branch: what runs, who may deploy and who may approve is read there, and nowhere else."
-	nothingNew  = "As long as that is so, no pipeline starts and no command is carried out. Runs that have begun go on as they were defined, and the services and schedules known before are kept."
+	nothingNew  = "As long as that is so, no pipeline starts, and of the commands only those work that bring nothing new, such as `/cancel`, `/status` and `/rollback`. Runs that have begun go on as they were defined, and the services and schedules known before are kept."
 )
 
 // report is the verdict, pure. say is false where there is nothing to be said:

@@ -45,7 +45,7 @@ func TestConfigReport(t *testing.T) {
 		"untouched and broken here, but mended there": {base: brokenFile, head: brokenFile, inForce: goodFile, want: "neutral `.shipmate.yaml` is not changed"},
 		"it mends what is broken":                     {base: brokenFile, head: goodFile, inForce: brokenFile, want: "success The file is good", says: "no pipeline starts until it is mended"},
 		"a push that leaves it good":                  {base: goodFile, head: goodFile + "#\n", inForce: goodFile, pushed: true, want: ""},
-		"a push that breaks it":                       {base: goodFile, head: brokenFile, inForce: brokenFile, pushed: true, want: "failure 3 errors, the first in line 2", says: "no pipeline starts and no command", problems: true},
+		"a push that breaks it":                       {base: goodFile, head: brokenFile, inForce: brokenFile, pushed: true, want: "failure 3 errors, the first in line 2", says: "no pipeline starts, and of the commands only those", problems: true},
 		"a push that mends it":                        {base: brokenFile, head: goodFile, inForce: goodFile, pushed: true, want: "success The file is good again"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -60,6 +60,9 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 			texts = append(texts, reply.Text)
 		}
 	}
+	if base.Before && len(texts) > 0 {
+		texts = append(texts, "`.shipmate.yaml` on the default branch has errors, so what it said before them counts here; `/deploy` waits until they are fixed.")
+	}
 	answer.Text = strings.Join(texts, "\n\n")
 	return b.reply(ctx, base.Repo, m.Origin, base.Actor, key, answer)
 }

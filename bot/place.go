@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -36,16 +37,35 @@ func (b *Bot) find(ctx context.Context, c *commands.Call, lines []commands.Line)
 			return err
 		}
 	}
-	cfg, err := b.GitHub.Config(ctx, c.Repo)
-	if err != nil {
+	if err := b.readFile(ctx, c, lines); err != nil {
 		return err
 	}
-	c.Config = cfg
+	cfg := c.Config
 	for _, l := range lines {
 		if name := l.Flag("service"); name != "" && !strings.EqualFold(name, cfg.Service) && !strings.EqualFold(name, c.Repo.String()) {
 			return pipeline.Refuse("other_service", "Here %s is meant, not %s. Say it on a pull request of that one, or on Slack.", cfg.Service, commands.Code(name))
 		}
 	}
+	return nil
+}
+
+// readFile reads the repository's file. While that has errors, commands that bring
+// nothing new, such as /cancel and /rollback, go by what it said before.
+func (b *Bot) readFile(ctx context.Context, c *commands.Call, lines []commands.Line) error {
+	cfg, err := b.GitHub.Config(ctx, c.Repo)
+	c.Config = cfg
+	if pipeline.Code(err) != "bad_config" || slices.ContainsFunc(lines, func(l commands.Line) bool { return !l.Command.Help().Steady }) {
+		return err
+	}
+	known, lost := b.Services.Of(ctx, c.Repo.ID)
+	if lost != nil || known.SHA == "" {
+		return cmp.Or(lost, err)
+	}
+	good, lost := b.GitHub.ConfigFile(ctx, c.Repo, known.SHA)
+	if lost != nil || good.Config == nil {
+		return cmp.Or(lost, err)
+	}
+	c.Config, c.Before = good.Config, true
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 type Service struct {
 	Name         string        `json:"name"`
 	Repo         pipeline.Repo `json:"repo"`
+	SHA          string        `json:"sha,omitempty"` // of the default branch, when its file was last read and good
 	Environments []string      `json:"environments,omitempty"`
 	Aliases      []string      `json:"aliases,omitempty"`  // of its environments
 	Channels     []string      `json:"channels,omitempty"` // Slack channels its environments name, with "#"
@@ -60,13 +62,9 @@ func (s Services) All(ctx context.Context) ([]Service, error) {
 	}
 	var all []Service
 	for _, id := range ids {
-		value, err := s.Records.Get(ctx, nowhere, serviceKey(id))
+		svc, err := s.get(ctx, id)
 		if err != nil {
 			return nil, err
-		}
-		var svc Service
-		if err := json.Unmarshal(value, &svc); err != nil {
-			return nil, fmt.Errorf("service of repository %s: %w", id, err)
 		}
 		all = append(all, svc)
 	}
@@ -74,6 +72,26 @@ func (s Services) All(ctx context.Context) ([]Service, error) {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Repo.String(), b.Repo.String()))
 	})
 	return all, nil
+}
+
+// Of is the service of a repository, zero if none is known.
+func (s Services) Of(ctx context.Context, repo int64) (Service, error) {
+	svc, err := s.get(ctx, strconv.FormatInt(repo, 10))
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return Service{}, nil
+	}
+	return svc, err
+}
+
+func (s Services) get(ctx context.Context, id string) (svc Service, err error) {
+	value, err := s.Records.Get(ctx, nowhere, serviceKey(id))
+	if err != nil {
+		return svc, err
+	}
+	if err := json.Unmarshal(value, &svc); err != nil {
+		return svc, fmt.Errorf("service of repository %s: %w", id, err)
+	}
+	return svc, nil
 }
 
 // IndexAll reads the files of all repositories the App is installed on, once.
@@ -132,7 +150,7 @@ func (b *Bot) index(ctx context.Context, repo pipeline.Repo) error {
 }
 
 func serviceOf(repo pipeline.Repo, cfg *pipeline.Config) Service {
-	s := Service{Name: cfg.Service, Repo: repo}
+	s := Service{Name: cfg.Service, Repo: repo, SHA: cfg.SHA}
 	for _, env := range cfg.Environments {
 		s.Environments = append(s.Environments, env.Name)
 		s.Aliases = append(s.Aliases, env.Aliases...)

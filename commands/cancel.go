@@ -22,6 +22,7 @@ func (Cancel) Help() Help {
 		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}},
 		Summary:  "Stops a run, by its id or its environment.",
 		Needs:    pipeline.Write,
+		Steady:   true,
 		Examples: []string{"/cancel r-1a2b3c4d", "/cancel staging"},
 	}
 }

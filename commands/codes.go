@@ -69,7 +69,7 @@ func Reasons() []Reason {
 		{"already_confirmed", "The question was confirmed before."},
 		{"already_decided", "The question is closed, or the run does not wait."},
 		{"already_ended", "The run has ended."},
-		{"bad_config", "`.shipmate.yaml` on the default branch has errors."},
+		{"bad_config", "`.shipmate.yaml` on the default branch has errors. Meanwhile what brings nothing new, such as `/cancel`, `/status`, `/lock` and `/rollback`, goes by what it said before."},
 		{"closed", "The pull request is closed."},
 		{"confirm_sha", "It cannot be shown that the commit was there before the comment; the answer has the line to paste."},
 		{"confirmation_expired", "The question to confirm a commit is too old."},

@@ -29,6 +29,7 @@ type Help struct {
 	Flags    []Flag
 	Summary  string
 	Needs    pipeline.Permission // who may say it at all; the environment's policy may ask for more
+	Steady   bool                // while the repository's file has errors, what it said before them is good enough
 	Examples []string
 }
 
@@ -76,6 +77,7 @@ type Call struct {
 	Origin pipeline.Origin
 	Repo   pipeline.Repo
 	Config *pipeline.Config // of the repository's default branch
+	Before bool             // Config is what the file said before it had errors
 	PR     int              // zero: not said on a pull request
 	Gate   string           // of the button that was pressed; "": none
 	Thread pipeline.RunID   // the run whose Slack thread it was said in; "": none

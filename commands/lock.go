@@ -24,6 +24,7 @@ func (Lock) Help() Help {
 		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}, {Name: "for", Value: "2h"}, {Name: "force"}, {Name: "service", Value: "name"}},
 		Summary:  "Keeps new deploys away from an environment, or with `all` from every one, for a day unless said otherwise. With --force a maintainer takes somebody's lock over.",
 		Needs:    pipeline.Write,
+		Steady:   true,
 		Examples: []string{`/lock prod --for 2h --reason "database upgrade"`, `/lock all --reason "incident"`},
 	}
 }
@@ -143,6 +144,7 @@ func (Unlock) Help() Help {
 		Flags:    []Flag{{Name: "force"}, {Name: "reason", Value: `"..."`, Prose: true}, {Name: "service", Value: "name"}},
 		Summary:  "Takes the lock off an environment, or off `all`. Your own, a rollback's, or with --force and a reason as a maintainer somebody else's.",
 		Needs:    pipeline.Write,
+		Steady:   true,
 		Examples: []string{"/unlock prod", `/unlock prod --force --reason "mona is on a plane"`},
 	}
 }

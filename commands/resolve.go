@@ -22,6 +22,7 @@ func (Resolve) Help() Help {
 		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}},
 		Summary:  "Says how a step ended that shipmate lost sight of, so that the run can go on.",
 		Needs:    pipeline.Write,
+		Steady:   true,
 		Examples: []string{`/resolve r-1a2b3c4d migrate succeeded --reason "checked the schema by hand"`},
 	}
 }

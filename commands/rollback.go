@@ -26,6 +26,7 @@ func (Rollback) Help() Help {
 		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}, {Name: "service", Value: "name"}},
 		Summary:  "Goes back to the previous good revision, or an earlier run's: by undoing the last deploy where that can be done, else by deploying it again.",
 		Needs:    pipeline.Write,
+		Steady:   true,
 		Examples: []string{"/rollback prod", `/rollback prod to r-1a2b3c4d --reason "carts are empty"`},
 	}
 }
