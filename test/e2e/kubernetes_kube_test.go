@@ -165,6 +165,52 @@ func TestKubernetes(t *testing.T) {
 	s.commented("The smoke step says no")
 }
 
+const byCanary = `
+service: shop
+environments:
+  prod:
+    kubernetes: {cluster: prod-eu, namespace: shop}
+pipelines:
+  deploy:
+    on: {command: deploy}
+    steps:
+      - {name: rollout, uses: kubernetes.rollout, with: {manifests: ["deploy/*.yaml"], strategy: canary}}
+`
+
+// TestKubernetesCanaryThatIsCancelled: said in a pause, when no call of the
+// step is in flight, /cancel takes the canary's traffic away.
+func TestKubernetesCanaryThatIsCancelled(t *testing.T) {
+	p, settings := cluster(t)
+	s := open(t, world.Config{Settings: settings})
+	s.shop(byCanary)
+	deploy := func(tag string) {
+		t.Helper()
+		sha := s.must(s.w.GitHub.As("mona").Push(github.Push{Repo: s.repo, Branch: "sale", Files: map[string]string{"deploy/shop.yaml": fmt.Sprintf(shopObjects, tag)}, Message: "Version " + tag}))
+		s.settle()
+		s.say("/deploy prod " + sha)
+		s.settle()
+	}
+	pods := func(name string) string {
+		t.Helper()
+		d, err := p.Client.AppsV1().Deployments("shop").Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%s x%d", strings.TrimPrefix(d.Spec.Template.Spec.Containers[0].Image, "registry.example/"), *d.Spec.Replicas)
+	}
+	deploy("v1")
+	deploy("v2")
+	if stable, canary := pods("shop"), pods("shop-canary"); stable != "shop:v1 x3" || canary != "shop:v2 x1" {
+		t.Fatalf("in the pause there are %s and %s\n%s", stable, canary, s.comments())
+	}
+	s.say("/cancel")
+	s.settle()
+	if stable, canary := pods("shop"), pods("shop-canary"); stable != "shop:v1 x3" || canary != "shop:v2 x0" {
+		t.Errorf("afterwards there are %s and %s\n%s", stable, canary, s.comments())
+	}
+	s.commented("cancelled")
+}
+
 // comments are all on the pull request.
 func (s *scene) comments() string {
 	var all []string
