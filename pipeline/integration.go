@@ -27,6 +27,21 @@ type Uses struct {
 	Check func(with map[string]any) error
 }
 
+// InParam says which parameter the error of a Check is about.
+func InParam(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return wrongParam{err, name}
+}
+
+type wrongParam struct {
+	error
+	name string
+}
+
+func (w wrongParam) Unwrap() error { return w.error }
+
 // RetryClass says what may be done with a step whose call was cut short.
 type RetryClass string
 

@@ -278,6 +278,12 @@ func (p Param) checkList(v any) (any, string) {
 		return nil, "it must be a list."
 	}
 	for _, item := range items {
+		if p.Items == "map" {
+			if _, wrong := wants[map[string]any](item, "its items must be mappings."); wrong != "" {
+				return nil, wrong
+			}
+			continue
+		}
 		s, ok := item.(string)
 		if !ok {
 			return nil, "its items must be texts; put them in quotes."

@@ -91,6 +91,7 @@ func TestCheckWith(t *testing.T) {
 		{Name: "text", Type: "string", Required: true}, {Name: "word", Type: "string", Enum: []string{"a", "b"}}, {Name: "id", Type: "string", Pattern: "[0-9]+"},
 		{Name: "count", Type: "int", Max: &five, Default: 2}, {Name: "share", Type: "number"}, {Name: "on", Type: "bool"}, {Name: "for", Type: "duration"},
 		{Name: "files", Type: "list"}, {Name: "vars", Type: "map"}, {Name: "who", Type: "people"}, {Name: "any", Type: "any"},
+		{Name: "steps", Type: "list", Items: "map"},
 	}}
 	for _, tt := range []struct {
 		name string
@@ -117,6 +118,8 @@ func TestCheckWith(t *testing.T) {
 		{name: "no time at all", with: map[string]any{"text": "x", "for": "0s"}, err: "The parameter for of x.do is wrong: it must be longer than 0s."},
 		{name: "not a list", with: map[string]any{"text": "x", "files": "a"}, err: "The parameter files of x.do is wrong: it must be a list."},
 		{name: "a list of something else", with: map[string]any{"text": "x", "files": []any{1}}, err: "The parameter files of x.do is wrong: its items must be texts; put them in quotes."},
+		{name: "a list of mappings", with: map[string]any{"text": "x", "steps": []any{map[string]any{"weight": 10}}}, want: map[string]any{"text": "x", "count": int64(2), "steps": []any{map[string]any{"weight": int64(10)}}}},
+		{name: "a list of no mappings", with: map[string]any{"text": "x", "steps": []any{"a"}}, err: "The parameter steps of x.do is wrong: its items must be mappings."},
 		{name: "nobody", with: map[string]any{"text": "x", "who": []any{"team:.*"}}, err: `The parameter who of x.do is wrong: "team:.*" is nobody: write team:slug or user:login, without patterns.`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -255,3 +255,14 @@ func TestEveryBeginningOfAFileIsAnswered(t *testing.T) {
 		}
 	}
 }
+
+// What a runner's own check finds is shown at the parameter it is about.
+func TestTheCheckOfARunnerPointsAtTheParameter(t *testing.T) {
+	bad := Uses{Name: "x.do", Params: []Param{{Name: "steps", Type: "list", Items: "map"}}, Check: func(map[string]any) error {
+		return InParam("steps", Refuse("bad_param", "Step 1 needs a weight."))
+	}}
+	_, err := Parse("f.yaml", []byte("service: shop\npipelines:\n  deploy:\n    steps:\n      - name: a\n        uses: x.do\n        with:\n          steps:\n            - {wait: 5m}\n"), []Uses{bad})
+	if err == nil || err.Error() != "f.yaml:9:13: Step 1 needs a weight." {
+		t.Error(err)
+	}
+}

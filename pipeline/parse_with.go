@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"slices"
 	"strings"
 )
@@ -49,7 +50,7 @@ func (l *linker) with(s *Step, n *node, scope *scope) {
 	}
 	checked, err := u.CheckWith(s.With)
 	if err != nil {
-		l.d.report(with, "%s", Message(err))
+		l.d.report(at(with, err), "%s", Message(err))
 		return
 	}
 	s.With = checked
@@ -57,6 +58,15 @@ func (l *linker) with(s *Step, n *node, scope *scope) {
 		p := StepApproval(*s)
 		l.d.enoughPeople(with, p.Count, p.By)
 	}
+}
+
+// at is the parameter that is wrong, where the error says which.
+func at(with *node, err error) *node {
+	var in wrongParam
+	if errors.As(err, &in) {
+		return with.at(in.name)
+	}
+	return with
 }
 
 func (l *linker) params(u Uses, s *Step, with *node, scope *scope) {

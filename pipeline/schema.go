@@ -62,6 +62,9 @@ func (p Param) schema() schema {
 	if s == nil {
 		s = schema{"type": "string"}
 	}
+	if p.Items == "map" {
+		s["items"] = schema{"anyOf": []any{schema{"type": "object"}, schema{"type": "string", "pattern": `\$\{\{`}}}
+	}
 	if len(p.Enum) > 0 {
 		s["enum"] = p.Enum
 	}

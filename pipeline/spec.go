@@ -133,6 +133,7 @@ type Param struct {
 	Max      *int64   `json:"max,omitempty"`
 	Enum     []string `json:"enum,omitempty"`
 	Pattern  string   `json:"pattern,omitempty"` // of a string, matched whole; a pipeline's have a safe default
+	Items    string   `json:"items,omitempty"`   // of a list: "map" for mappings, else its items are texts
 	Help     string   `json:"help,omitempty"`    // one line for people
 }
 

@@ -39,7 +39,7 @@ func weightsOf(params map[string]any) ([]weight, error) {
 		for key := range m {
 			if key != "weight" && key != "pause" {
 				near, _ := pipeline.Nearest(key, []string{"weight", "pause"})
-				return nil, pipeline.Refuse("bad_param", "Step %d of `steps:` has no key %q%s.", i+1, key, didYouMean(near))
+				return nil, pipeline.Refuse("bad_param", "Step %d of `steps:` has no key %q.%s It takes weight and pause.", i+1, key, didYouMean(near))
 			}
 		}
 		percent, err := strconv.ParseInt(fmt.Sprint(m["weight"]), 10, 64)

@@ -43,7 +43,7 @@ func childOf(params map[string]any, name string) (*pipeline.Step, error) {
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if !slices.Contains(known, key) {
 			near, _ := pipeline.Nearest(key, known)
-			return nil, pipeline.Refuse("bad_param", "`%s:` has no key %q%s. It takes %s.", name, key, didYouMean(near), strings.Join(known, ", "))
+			return nil, pipeline.Refuse("bad_param", "`%s:` has no key %q.%s It takes %s.", name, key, didYouMean(near), strings.Join(known, ", "))
 		}
 	}
 	s.Run, _ = m["run"].(string)
@@ -68,7 +68,7 @@ func didYouMean(near string) string {
 	if near == "" {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", near)
+	return fmt.Sprintf(" Did you mean %q?", near)
 }
 
 // child moves the step within the step forward. Until it is done its Result is

@@ -87,7 +87,7 @@ func checkSource(with map[string]any) error {
 	}
 	_, replicas := replicasOf(with)
 	_, chart := chartOf(with)
-	return errors.Join(replicas, chart)
+	return errors.Join(pipeline.InParam("replicas", replicas), pipeline.InParam("chart", chart))
 }
 
 // chartOf reads the parameter "chart"; nil: there is none.
@@ -100,7 +100,7 @@ func chartOf(with map[string]any) (*manifest.Chart, error) {
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if !slices.Contains(known, key) {
 			near, _ := pipeline.Nearest(key, known)
-			return nil, pipeline.Refuse("bad_param", "`chart:` has no key %q%s. It takes %s.", key, didYouMean(near), strings.Join(known, ", "))
+			return nil, pipeline.Refuse("bad_param", "`chart:` has no key %q.%s It takes %s.", key, didYouMean(near), strings.Join(known, ", "))
 		}
 	}
 	c := &manifest.Chart{Values: texts(m["values"])}

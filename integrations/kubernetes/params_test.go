@@ -29,7 +29,7 @@ func TestCheckRollout(t *testing.T) {
 		"traffic of rolling":            {m{"traffic": m{"ingress": "x"}}, "`traffic:` belongs to `strategy: canary`, and this one is rolling."},
 		"a step that does nothing":      {m{"strategy": "blue-green", "smoke": m{}}, "`smoke:` is a step: give it either `run:` or `uses:`."},
 		"a step that does two things":   {m{"strategy": "blue-green", "smoke": m{"run": "x", "uses": "y"}}, "`smoke:` is a step: give it either `run:` or `uses:`."},
-		"a key that steps do not have":  {m{"strategy": "blue-green", "smoke": m{"runs": "x"}}, "`smoke:` has no key \"runs\"; did you mean \"run\"?"},
+		"a key that steps do not have":  {m{"strategy": "blue-green", "smoke": m{"runs": "x"}}, "`smoke:` has no key \"runs\". Did you mean \"run\"? It takes run, uses,"},
 		"an expression in a script":     {m{"strategy": "canary", "analysis": m{"run": "echo ${{ inputs.x }}"}}, "`analysis: run:` takes no expressions"},
 		"a timeout that is none":        {m{"strategy": "canary", "analysis": m{"run": "x", "timeout": "soon"}}, "`analysis: timeout: soon` is not a duration like 5m."},
 		"no steps":                      {m{"strategy": "canary", "steps": []any{}}, "`steps:` is empty."},

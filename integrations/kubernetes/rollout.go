@@ -39,7 +39,7 @@ func rolloutParams() []pipeline.Param {
 		pipeline.Param{Name: "service", Type: "string", Help: "The Service that leads to the pods, if the manifests hold several."},
 		pipeline.Param{Name: "keep_old", Type: "duration", Default: "30m", Help: "blue-green: how long the old pods are kept, so that a rollback takes seconds."},
 		pipeline.Param{Name: "smoke", Type: "map", Help: "blue-green: a step (run or uses) that must succeed against the new pods before they get traffic."},
-		pipeline.Param{Name: "steps", Type: "list", Help: "canary: shares of the traffic, as {weight: 10, pause: 5m}."},
+		pipeline.Param{Name: "steps", Type: "list", Items: "map", Help: "canary: shares of the traffic, as {weight: 10, pause: 5m}."},
 		pipeline.Param{Name: "analysis", Type: "map", Help: "canary: a step (run or uses) that must succeed after each pause."},
 		pipeline.Param{Name: "traffic", Type: "map", Help: "canary: what splits the traffic: {http_route: name} or {ingress: name} (NGINX); without it the number of pods does."},
 	)
@@ -53,23 +53,23 @@ func checkRollout(with map[string]any) error {
 	chosen := with["strategy"]
 	for name, of := range map[string]string{"smoke": blueGreenStrategy, "steps": canaryStrategy, "analysis": canaryStrategy, "traffic": canaryStrategy} {
 		if _, ok := with[name]; ok && chosen != of {
-			return pipeline.Refuse("bad_param", "`%s:` belongs to `strategy: %s`, and this one is %v.", name, of, chosen)
+			return pipeline.InParam(name, pipeline.Refuse("bad_param", "`%s:` belongs to `strategy: %s`, and this one is %v.", name, of, chosen))
 		}
 	}
 	for _, name := range []string{"smoke", "analysis"} {
 		if _, err := childOf(with, name); err != nil {
-			return err
+			return pipeline.InParam(name, err)
 		}
 	}
 	steps, err := weightsOf(with)
 	if err != nil {
-		return err
+		return pipeline.InParam("steps", err)
 	}
 	if last := steps[len(steps)-1].Percent; last > mostByPods && with["traffic"] == nil {
-		return pipeline.Refuse("bad_param", "Without `traffic:` the share of the canary is made by numbers of pods, and that goes up to %d; the last of `steps:` says %d. Take it out: after the last step the canary gets all traffic anyway.", mostByPods, last)
+		return pipeline.InParam("steps", pipeline.Refuse("bad_param", "Without `traffic:` the share of the canary is made by numbers of pods, and that goes up to %d; the last of `steps:` says %d. Take it out: after the last step the canary gets all traffic anyway.", mostByPods, last))
 	}
 	_, err = trafficOf(with)
-	return err
+	return pipeline.InParam("traffic", err)
 }
 
 // Run moves the rollout forward. If that fails for good, or is stopped,
