@@ -81,7 +81,7 @@ func (d *deploy) bring(ctx context.Context, r record, until time.Time) (pipeline
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	return pipeline.Result{Done: true, Message: fmt.Sprintf("%s in %s.", count(len(after), "object is ready", "objects are ready"), d.target), Summary: d.table(after), Images: d.running(ctx, manifest.Images(d.objects))}, nil
+	return pipeline.Result{Done: true, Message: fmt.Sprintf("%s in %s.", count(len(after), "object is ready", "objects are ready"), d.target) + d.prunedMessage(), Summary: d.table(after), Images: d.running(ctx, manifest.Images(d.objects))}, nil
 }
 
 // begin is a step's checkpoint before its first change.
@@ -201,6 +201,9 @@ func (d *deploy) table(objects []*unstructured.Unstructured) string {
 			state = fmt.Sprintf("%d/%d pods", ready, want)
 		}
 		fmt.Fprintf(&b, "| %s | %s |\n", manifest.Name(u), state)
+	}
+	for _, name := range d.pruned {
+		fmt.Fprintf(&b, "| %s | deleted |\n", name)
 	}
 	return b.String()
 }

@@ -197,6 +197,7 @@ func (s *blueGreen) finishSwitch(ctx context.Context, p parts, r record) (pipeli
 		return pipeline.Result{}, err
 	}
 	res := pipeline.Result{Done: true, Images: s.images(ctx, p), Outputs: map[string]string{"colour": s.at.Colour}, Message: fmt.Sprintf("%s has all the traffic of %s.", s.at.New, s.at.Service)}
+	res.Message += s.prunedMessage()
 	if s.at.Old != "" {
 		keep := within(s.With, "keep_old")
 		res.Message += fmt.Sprintf(" %s is kept until %s: until then a rollback takes seconds.", s.at.Old, s.at.Switched.Add(keep).UTC().Format("15:04 MST"))

@@ -277,7 +277,7 @@ func (s *canary) promote(ctx context.Context, p parts, t traffic, r record) (pip
 	if err := s.finish(ctx, r); err != nil {
 		return pipeline.Result{}, err
 	}
-	return pipeline.Result{Done: true, Images: s.images(ctx, p), Message: fmt.Sprintf("%s has all the traffic of %s, after %s.", s.at.Old, s.at.Service, count(s.at.Step, "canary step", "canary steps"))}, nil
+	return pipeline.Result{Done: true, Images: s.images(ctx, p), Message: fmt.Sprintf("%s has all the traffic of %s, after %s.", s.at.Old, s.at.Service, count(s.at.Step, "canary step", "canary steps")) + s.prunedMessage()}, nil
 }
 
 // exchange brings the stable pods to the new revision while the canary has the traffic.

@@ -27,6 +27,7 @@ type deploy struct {
 	w       writer
 	objects []*unstructured.Unstructured // in the order they are applied
 	left    []string                     // what could not be brought back, when it went back
+	pruned  []string                     // what was deleted at the end
 }
 
 // reach finds the place of the run's environment, without the objects.
@@ -206,32 +207,10 @@ func (d *deploy) applyReady(ctx context.Context, objects []*unstructured.Unstruc
 	return d.ready(ctx, after, d.Say)
 }
 
-// prune deletes what the step applied once and its manifests do not hold any more.
-func (d *deploy) prune(ctx context.Context, r record) error {
-	for _, o := range r.Known {
-		live, err := d.w.get(ctx, o.stub())
-		if err != nil && pipeline.Code(err) != "unknown_kind" {
-			return err
-		}
-		if live == nil || live.GetLabels()[setLabel] != d.w.set {
-			continue // gone, or somebody else's by now
-		}
-		if keepsData(o.Kind) {
-			d.logf("%s %s: left, though the manifests do not hold it any more: what is in it would be lost. Delete it yourself", o.Kind, o.Name)
-			continue
-		}
-		if err := d.w.remove(ctx, o.stub()); err != nil {
-			return err
-		}
-		d.logf("%s %s: %s, because the manifests do not hold it any more", o.Kind, o.Name, removed)
-	}
-	return nil
-}
-
 // finish deletes what is not wanted any more, and notes that what was applied
 // is good, so that it is the way back of the next.
 func (d *deploy) finish(ctx context.Context, r record) error {
-	if wanted, _ := d.With["prune"].(bool); wanted {
+	if d.prunes() {
 		if err := d.prune(ctx, r); err != nil {
 			return err
 		}

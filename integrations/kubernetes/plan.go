@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -23,33 +25,20 @@ func (a apply) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Resu
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	return d.plan(ctx, d.objects)
+	return d.plan(ctx, prospect{objects: d.objects, applied: d.objects})
 }
 
-// Plan shows what a rollout would change in the end, whatever the strategy. By
-// blue-green the new pods are compared with those that have the traffic.
+// Plan says how a rollout would go, and shows what would be other in the end.
 func (r rollout) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
 	d, err := r.cfg.open(ctx, c)
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	if c.With["strategy"] == rollingStrategy {
-		return d.plan(ctx, d.objects)
-	}
-	p, err := d.parts()
+	p, err := d.prospect(ctx)
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	live, err := d.w.get(ctx, p.service)
-	if err != nil {
-		return pipeline.Result{}, err
-	}
-	objects := d.objects
-	if colour := coloured(live); colour != "" && c.With["strategy"] == blueGreenStrategy {
-		objects = append(p.others, p.in(colour)...)
-		manifest.Sort(objects)
-	}
-	return d.plan(ctx, objects)
+	return d.plan(ctx, p)
 }
 
 // Drift compares what stands there with the manifests that the run applied:
@@ -60,7 +49,21 @@ func (a apply) Drift(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 
 // Drift is that of the pods that have the traffic.
 func (r rollout) Drift(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	return drifted(r.Plan(ctx, forced(c)))
+	d, err := r.cfg.open(ctx, forced(c))
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	objects := d.objects
+	if c.With["strategy"] == blueGreenStrategy {
+		p, now, _, err := d.colours(ctx)
+		if err != nil {
+			return pipeline.Result{}, err
+		}
+		if now != "" {
+			objects = p.in(now)
+		}
+	}
+	return drifted(d.plan(ctx, prospect{objects: objects, applied: objects}))
 }
 
 // forced has fields that others took over shown instead of refused; nothing is written.
@@ -83,33 +86,51 @@ func drifted(plan pipeline.Result, err error) (pipeline.Result, error) {
 	return plan, err
 }
 
-// coloured is the colour of the pods that a Service leads to, or "".
-func coloured(service *unstructured.Unstructured) string {
-	if service == nil {
-		return ""
-	}
-	return stringMap(service, "spec", "selector")[colourLabel]
-}
-
-// in are the objects that differ by colour, in that colour.
-func (p parts) in(colour string) []*unstructured.Unstructured {
-	name := p.deployment.GetName() + "-" + colour
-	out := []*unstructured.Unstructured{variant(p.deployment, name, colourLabel, colour), selecting(p.service, colourLabel, colour)}
-	for _, u := range p.last {
-		out = append(out, retarget(u, p.deployment.GetName(), name))
-	}
-	return out
-}
-
 // plan compares what is with what would be, as the API server says.
-func (d *deploy) plan(ctx context.Context, objects []*unstructured.Unstructured) (pipeline.Result, error) {
-	w := d.w
-	w.dryRun = true
-	was, will := objectdiff.Objects{}, objectdiff.Objects{}
-	news := 0
+func (d *deploy) plan(ctx context.Context, p prospect) (pipeline.Result, error) {
+	goes, sum, err := d.goes(ctx, p)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	was, will, err := d.compared(ctx, p, goes)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	text, changes := objectdiff.Markdown(was, will)
+	res := pipeline.Result{Done: true, Message: p.how, Summary: text, Digest: digest(d.objects)}
+	nothing := "Nothing changes"
+	if len(goes) > 0 {
+		res.Message += fmt.Sprintf("It deletes %s, because the manifests do not hold it any more. ", few(called(goes)))
+		res.Summary = "It deletes:\n```diff\n- " + strings.Join(called(goes), "\n- ") + "\n```\n" + text
+		nothing = "Nothing else changes"
+	}
+	if sum != "" {
+		res.Digest += "+" + sum
+	}
+	changes -= len(goes)
+	switch same := len(p.objects) - changes; {
+	case changes == 0:
+		res.Message += fmt.Sprintf("%s in %s: %s as the manifests say.", nothing, d.target, count(same, "object is", "objects are"))
+	default:
+		res.Message += fmt.Sprintf("In %s %s, %d of them new; %d stay as they are.", d.target, count(changes, "object changes", "objects change"), len(will)-len(was)+len(goes), same)
+	}
+	return res, nil
+}
+
+// compared are the objects as they are and as they would be.
+func (d *deploy) compared(ctx context.Context, p prospect, goes []*unstructured.Unstructured) (was, will objectdiff.Objects, err error) {
+	was, will = objectdiff.Objects{}, objectdiff.Objects{}
+	all := slices.Concat(p.objects, goes)
+	for _, u := range goes {
+		was[title(u, all)] = bare(u)
+	}
 	comes := map[string]bool{} // namespaces that are in the manifests, and not there yet
-	for _, u := range objects {
-		name := title(u, objects)
+	for _, u := range p.objects {
+		w, name := d.w, title(u, all)
+		w.dryRun = true
+		if u == p.exchanged {
+			name, w.force = p.called, true // it is not written itself
+		}
 		live, err := w.get(ctx, u)
 		if live == nil && u.GetKind() == "Namespace" {
 			comes[u.GetName()] = true
@@ -117,32 +138,21 @@ func (d *deploy) plan(ctx context.Context, objects []*unstructured.Unstructured)
 		switch {
 		case pipeline.Code(err) == "unknown_kind", comes[u.GetNamespace()]: // what it needs comes with the manifests
 			will[name] = bare(u)
-			news++
 			continue
 		case err != nil:
-			return pipeline.Result{}, err
+			return nil, nil, err
 		}
 		after, _, err := w.apply(ctx, u)
 		if err != nil {
-			return pipeline.Result{}, err
+			return nil, nil, err
 		}
-		will[name] = bare(after)
 		if live == nil {
 			will[name] = bare(u) // without what the server fills in
-			news++
 			continue
 		}
-		was[name] = bare(live)
+		was[name], will[name] = bare(live), bare(after)
 	}
-	text, changes := objectdiff.Markdown(was, will)
-	res := pipeline.Result{Done: true, Summary: text, Digest: digest(d.objects)}
-	switch same := len(objects) - changes; {
-	case changes == 0:
-		res.Message = fmt.Sprintf("Nothing changes in %s: %s as the manifests say.", d.target, count(same, "object is", "objects are"))
-	default:
-		res.Message = fmt.Sprintf("In %s %s, %d of them new; %d stay as they are.", d.target, count(changes, "object changes", "objects change"), news, same)
-	}
-	return res, nil
+	return was, will, nil
 }
 
 // title is what a plan calls an object: by its namespace or group as well,
@@ -180,8 +190,12 @@ func digest(objects []*unstructured.Unstructured) string {
 
 // approved refuses to apply what people did not say yes to.
 func (d *deploy) approved() error {
-	if d.Planned == "" || d.Planned == digest(d.objects) {
+	if yes, _, _ := strings.Cut(d.Planned, "+"); yes == "" || yes == digest(d.objects) {
 		return nil
 	}
-	return pipeline.Refuse(pipeline.PlanChanged, "What would be applied now is not what was approved. Start the deploy again, so that people see the new plan.")
+	return planChanged("applied")
+}
+
+func planChanged(done string) error {
+	return pipeline.Refuse(pipeline.PlanChanged, "What would be %s now is not what was approved. Start the deploy again, so that people see the new plan.", done)
 }

@@ -135,20 +135,21 @@ func (d *deploy) begin(ctx context.Context) (record, error) {
 	r := record{Now: revision{By: d.by(), SHA: d.Run.SHA}}
 	var failed revision
 	if old != nil {
-		r.Before, r.Known = old.Before, append(old.Known, old.Now.names()...)
-		if old.Now.Good {
-			r.Before = old.Now
-		} else {
+		r.Before = old.good()
+		if !old.Now.Good {
 			failed = old.Now
 		}
 	}
 	for _, u := range d.objects {
 		r.Now.Objects = append(r.Now.Objects, described(u))
 	}
+	r.Known = old.unwanted(r.Now)
+	if err := d.approvedToDelete(r.Known); err != nil {
+		return record{}, err
+	}
 	if err := d.lookBefore(ctx, &r.Before, failed); err != nil {
 		return record{}, err
 	}
-	r.Known = slices.DeleteFunc(append(r.Known, r.Before.names()...), func(o object) bool { return r.Now.holds(o) })
 	return r, d.writeRecord(ctx, r)
 }
 
@@ -214,6 +215,14 @@ func stood(live *unstructured.Unstructured) object {
 		unstructured.RemoveNestedField(o.Manifest, "spec", "selector", hashLabel)
 	}
 	return o
+}
+
+// good is the revision that the next one goes back to.
+func (r *record) good() revision {
+	if r.Now.Good {
+		return r.Now
+	}
+	return r.Before
 }
 
 func (r revision) holds(o object) bool { return slices.ContainsFunc(r.Objects, o.is) }

@@ -94,11 +94,7 @@ func (d *deploy) images(ctx context.Context, p parts) []string {
 }
 
 func names(objects []*unstructured.Unstructured) string {
-	var out []string
-	for _, u := range objects {
-		out = append(out, manifest.Name(u))
-	}
-	return strings.Join(out, " and ")
+	return strings.Join(called(objects), " and ")
 }
 
 func stringMap(u *unstructured.Unstructured, path ...string) map[string]string {
