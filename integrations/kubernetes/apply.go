@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func (d *deploy) bring(ctx context.Context, r record, until time.Time) (pipeline
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	return pipeline.Result{Done: true, Message: fmt.Sprintf("%s in %s.", count(len(after), "object is ready", "objects are ready"), d.target) + d.prunedMessage(), Summary: d.table(after), Images: d.running(ctx, manifest.Images(d.objects))}, nil
+	return pipeline.Result{Done: true, Message: fmt.Sprintf("%s in %s.", count(len(after), "object is ready", "objects are ready"), d.target) + d.prunedMessage(), Summary: d.table(ctx, after), Images: d.running(ctx, manifest.Images(d.objects))}, nil
 }
 
 // begin is a step's checkpoint before its first change.
@@ -191,12 +192,17 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// table is what was applied, for the report.
-func (d *deploy) table(objects []*unstructured.Unstructured) string {
+// table is what was applied, as it stands at the end, for the report.
+func (d *deploy) table(ctx context.Context, objects []*unstructured.Unstructured) string {
 	var b strings.Builder
 	b.WriteString("| object | |\n|---|---|\n")
 	for _, u := range objects {
 		state := "there"
+		if slices.Contains(workloads(objects), u) {
+			if live, err := d.w.get(ctx, u); err == nil && live != nil {
+				u = live
+			}
+		}
 		if ready, want := replicas(u); want > 0 {
 			state = fmt.Sprintf("%d/%d pods", ready, want)
 		}

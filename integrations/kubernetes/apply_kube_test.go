@@ -65,6 +65,9 @@ func TestApplyWaitsUntilAllIsReady(t *testing.T) {
 	if !res.Done || res.Message != "3 objects are ready in "+r.namespace+" of test." {
 		t.Errorf("%+v", res)
 	}
+	if !strings.Contains(res.Summary, "| Deployment shop | 3/3 pods |") {
+		t.Error(res.Summary)
+	}
 	d, err := plane.Client.AppsV1().Deployments(r.namespace).Get(t.Context(), "shop", metav1.GetOptions{})
 	must(t, err)
 	if d.Status.ReadyReplicas != 3 {
