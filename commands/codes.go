@@ -179,7 +179,7 @@ func Reasons() []Reason {
 		{"invalid_values", "A file of Helm values cannot be read, or the chart refuses them."},
 		{"later_failed", "What a step had left for some time after it failed; the run stands as it ended."},
 		{"later_forgone", "What a step had left for some time after it was not done: the run went wrong, was undone, or another one took its environment."},
-		{"manifests_too_large", "The manifests are too large to keep a copy of."},
+		{"manifests_too_large", "The manifests are too large to keep two versions of, without which there is no way back."},
 		{"missing_artifact", "A step ended well without a file that its `artifacts:` promise."},
 		{"missing_dependency", "What the chart depends on is not in the repository."},
 		{"missing_secret", "The environment declares no such secret."},

@@ -25,7 +25,15 @@ func (a apply) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Resu
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	return d.plan(ctx, prospect{objects: d.objects, applied: d.objects})
+	return d.propose(ctx, prospect{objects: d.objects, applied: d.objects})
+}
+
+// propose is a plan that could be carried out.
+func (d *deploy) propose(ctx context.Context, p prospect) (pipeline.Result, error) {
+	if err := revisionOf(p.applied).fits(); err != nil {
+		return pipeline.Result{}, err
+	}
+	return d.plan(ctx, p)
 }
 
 // Plan says how a rollout would go, and shows what would be other in the end.
@@ -38,7 +46,7 @@ func (r rollout) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Re
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	return d.plan(ctx, p)
+	return d.propose(ctx, p)
 }
 
 // Drift compares what stands there with the manifests that the run applied:

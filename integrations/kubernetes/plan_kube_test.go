@@ -4,8 +4,11 @@ package kubernetes
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"maps"
+	mathrand "math/rand/v2"
 	"strings"
 	"testing"
 
@@ -179,5 +182,31 @@ func TestPlanShowsDriftByHand(t *testing.T) {
 	must(t, err)
 	if !strings.Contains(res.Summary, "-  replicas: 5") || !strings.Contains(res.Summary, "+  replicas: 2") {
 		t.Error(res.Summary)
+	}
+}
+
+// What could not be deployed twice is refused before it is deployed once.
+func TestManifestsThatCouldNotBeKeptAreRefusedAtOnce(t *testing.T) {
+	r := newRoom(t)
+	r.version(1, "v1")
+	noise := make([]byte, 360<<10)
+	must(t, second(rand.Read(noise)))
+	r.files.put("deploy/big.yaml", settings("big", base64.StdEncoding.EncodeToString(noise)))
+	want := "The largest is ConfigMap big with 4"
+	s := r.newStep(with2("rolling", nil))
+	for name, call := range map[string]func(context.Context, *pipeline.StepContext) (pipeline.Result, error){"plan": rollout{r.config()}.Plan, "run": rollout{r.config()}.Run} {
+		if _, err := call(within10s(t), s.StepContext); pipeline.Code(err) != "manifests_too_large" || !strings.Contains(pipeline.Message(err), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := r.deployments(); len(got) > 0 {
+		t.Error("there are", got)
+	}
+	for _, seed := range []byte{1, 2} { // one that fits can be changed
+		noise := make([]byte, 300<<10)
+		rand := mathrand.NewChaCha8([32]byte{seed})
+		must(t, second(rand.Read(noise)))
+		r.files.put("deploy/big.yaml", settings("big", base64.StdEncoding.EncodeToString(noise)))
+		r.mustRoll(with2("rolling", nil))
 	}
 }

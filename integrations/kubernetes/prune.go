@@ -43,11 +43,7 @@ func (d *deploy) unwanted(ctx context.Context, objects []*unstructured.Unstructu
 	if r.Now.By == d.by() {
 		return r.Known, nil
 	}
-	var now revision
-	for _, u := range objects {
-		now.Objects = append(now.Objects, named(u))
-	}
-	return r.unwanted(now), nil
+	return r.unwanted(revisionOf(objects)), nil
 }
 
 // present are those of the objects that are there and still the step's.

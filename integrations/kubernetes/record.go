@@ -80,6 +80,13 @@ func described(u *unstructured.Unstructured) object {
 	return o
 }
 
+func revisionOf(objects []*unstructured.Unstructured) (r revision) {
+	for _, u := range objects {
+		r.Objects = append(r.Objects, described(u))
+	}
+	return r
+}
+
 // setName names the set of objects a step keeps in a namespace.
 func setName(r *pipeline.Run, step string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%s/%s/%s", r.Repo.ID, r.EnvironmentName(), r.Pipeline.Name, step))
@@ -140,8 +147,9 @@ func (d *deploy) begin(ctx context.Context) (record, error) {
 			failed = old.Now
 		}
 	}
-	for _, u := range d.objects {
-		r.Now.Objects = append(r.Now.Objects, described(u))
+	r.Now.Objects = revisionOf(d.objects).Objects
+	if err := r.Now.fits(); err != nil {
+		return record{}, err
 	}
 	r.Known = old.unwanted(r.Now)
 	if err := d.approvedToDelete(r.Known); err != nil {
@@ -149,6 +157,9 @@ func (d *deploy) begin(ctx context.Context) (record, error) {
 	}
 	if err := d.lookBefore(ctx, &r.Before, failed); err != nil {
 		return record{}, err
+	}
+	if packed, err := pack(r); err != nil || len(packed) > maxRecord {
+		return record{}, cmp.Or(err, r.Now.tooLarge())
 	}
 	return r, d.writeRecord(ctx, r)
 }
@@ -331,7 +342,29 @@ func holds(live, u *unstructured.Unstructured) bool {
 	return err == nil && said.UnmarshalJSON(text) == nil && apiequality.Semantic.DeepDerivative(bare(&said), bare(live))
 }
 
-const maxRecord = 900 << 10 // a ConfigMap holds 1 MiB, and base64 is a third more
+const maxRecord = 900 << 10 // bytes: a ConfigMap holds 1 MiB
+
+// fits refuses manifests of which no second version could be kept: they would
+// be deployed once and never again.
+func (r revision) fits() error {
+	packed, err := pack(record{Now: r})
+	if err != nil || 2*len(packed) <= maxRecord {
+		return err
+	}
+	return r.tooLarge()
+}
+
+func (r revision) tooLarge() error {
+	var largest object
+	most := 0
+	for _, o := range r.Objects {
+		if packed, err := pack(record{Now: revision{Objects: []object{o}}}); err == nil && len(packed) > most {
+			largest, most = o, len(packed)
+		}
+	}
+	return pipeline.Refuse("manifests_too_large", "The manifests are too large: a ConfigMap in the cluster keeps two versions of them, without which nothing could be brought back, and each may be %d KiB, compressed. The largest is %s %s with %d KiB. Make it smaller, or deploy the manifests in several steps.",
+		maxRecord/2>>10, largest.Kind, largest.Name, (most+1023)>>10)
+}
 
 func pack(r record) (string, error) {
 	var b bytes.Buffer
@@ -341,9 +374,6 @@ func pack(r record) (string, error) {
 	}
 	if err := z.Close(); err != nil {
 		return "", err
-	}
-	if b.Len() > maxRecord*3/4 {
-		return "", pipeline.Refuse("manifests_too_large", "The manifests are too large to keep a copy of in the cluster, without which nothing could be brought back. Split them over several steps.")
 	}
 	return base64.StdEncoding.EncodeToString(b.Bytes()), nil
 }
