@@ -47,14 +47,18 @@ func holder(c metav1.StatusCause) string {
 	return who
 }
 
-func (w writer) explain(doing string, u *unstructured.Unstructured, err error) error {
-	causes := fieldConflicts(err)
-	if len(causes) == 0 {
-		return w.target.Explain(doing, err)
-	}
-	var held []string
-	for _, c := range causes {
+// conflicts are the fields other managers hold, for people.
+func conflicts(err error) (held []string) {
+	for _, c := range fieldConflicts(err) {
 		held = append(held, fmt.Sprintf("%s (set by %s)", strings.TrimPrefix(c.Field, "."), holder(c)))
+	}
+	return held
+}
+
+func (w writer) explain(doing string, u *unstructured.Unstructured, err error) error {
+	held := conflicts(err)
+	if len(held) == 0 {
+		return w.target.Explain(doing, err)
 	}
 	return &pipeline.Error{Code: "field_conflict", Err: err, Message: fmt.Sprintf(
 		"Others manage fields of %s that the manifest sets too: %s. Take these fields out of the manifest, or say `force: true` to take them over.",

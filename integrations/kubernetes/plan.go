@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -47,51 +46,6 @@ func (r rollout) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Re
 		return pipeline.Result{}, err
 	}
 	return d.propose(ctx, p)
-}
-
-// Drift compares what stands there with the manifests that the run applied:
-// fields that they set and somebody changed since.
-func (a apply) Drift(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	return drifted(a.Plan(ctx, forced(c)))
-}
-
-// Drift is that of the pods that have the traffic.
-func (r rollout) Drift(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	d, err := r.cfg.open(ctx, forced(c))
-	if err != nil {
-		return pipeline.Result{}, err
-	}
-	objects := d.objects
-	if c.With["strategy"] == blueGreenStrategy {
-		p, now, _, err := d.colours(ctx)
-		if err != nil {
-			return pipeline.Result{}, err
-		}
-		if now != "" {
-			objects = p.in(now)
-		}
-	}
-	return drifted(d.plan(ctx, prospect{objects: objects, applied: objects}))
-}
-
-// forced has fields that others took over shown instead of refused; nothing is written.
-func forced(c *pipeline.StepContext) *pipeline.StepContext {
-	with := maps.Clone(c.With)
-	with["force"] = true
-	forced := *c
-	forced.With = with
-	return &forced
-}
-
-func drifted(plan pipeline.Result, err error) (pipeline.Result, error) {
-	switch {
-	case err != nil:
-	case plan.Summary == "":
-		plan.Message = "What stands there is what was deployed."
-	default:
-		plan.Message = "What stands there was changed since it was deployed. To make it as it was (lines with +), deploy the same commit again."
-	}
-	return plan, err
 }
 
 // plan compares what is with what would be, as the API server says.
