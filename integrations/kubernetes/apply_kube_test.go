@@ -126,11 +126,16 @@ func TestABadImageIsExplainedAndRevertBringsTheOldBack(t *testing.T) {
 	must(t, second(apply{r.config()}.Run(within10s(t), r.newStep(manifests()).StepContext)))
 	r.version(3, "bad")
 	s := r.newStep(manifests())
+	var said []string
+	s.onSay = func(m string) { said = append(said, m) }
 	_, err := apply{r.config()}.Run(within10s(t), s.StepContext)
 	if pipeline.Code(err) != "not_ready" || !strings.Contains(pipeline.Message(err), "cannot pull the image registry.example/shop:bad: ImagePullBackOff") {
 		t.Errorf("%s: %s", pipeline.Code(err), pipeline.Message(err))
 	}
 	t.Log(pipeline.Message(err))
+	if last := said[len(said)-1]; !strings.Contains(last, "Deployment shop: 0/3 new pods ready, Pod shop-") || !strings.Contains(last, " cannot pull the image registry.example/shop:bad: ImagePullBackOff") {
+		t.Error("nobody was told while it was given time:", said)
+	}
 	if !(apply{}).CanRevert(s.StepContext) {
 		t.Fatal("it cannot be reverted")
 	}

@@ -241,7 +241,7 @@ func (w *watched) next(ctx context.Context) error {
 func (w *watched) progress(pending []waiting) string {
 	var parts []string
 	for _, p := range pending {
-		parts = append(parts, progressOf(p))
+		parts = append(parts, progressOf(p)+w.soGivenUp(p.object))
 	}
 	const most = 3
 	if len(parts) > most {
@@ -253,7 +253,7 @@ func (w *watched) progress(pending []waiting) string {
 func progressOf(p waiting) string {
 	ready, want := replicas(p.object)
 	if want > 0 {
-		return fmt.Sprintf("%s: %d/%d pods ready", manifest.Name(p.object), ready, want)
+		return fmt.Sprintf("%s: %d/%d new pods ready", manifest.Name(p.object), ready, want)
 	}
 	return manifest.Name(p.object) + ": " + strings.TrimSuffix(p.message, ".")
 }

@@ -109,7 +109,7 @@ func TestTwentyPodsRolling(t *testing.T) {
 	res, err := r.roll(s)
 	must(t, err)
 	r.expect(map[string]int{"v2": 20})
-	if !slices.ContainsFunc(said, func(m string) bool { return strings.Contains(m, "/20 pods ready") }) {
+	if !slices.ContainsFunc(said, func(m string) bool { return strings.Contains(m, "/20 new pods ready") }) {
 		t.Error("no progress was said:", said)
 	}
 	t.Log(res.Message, said)

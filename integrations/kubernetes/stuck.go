@@ -204,6 +204,15 @@ func (w *watched) givenUp(u *unstructured.Unstructured) (string, bool) {
 	return "", false
 }
 
+// soGivenUp is why new pods of the workload cannot start, while they are given time.
+func (w *watched) soGivenUp(u *unstructured.Unstructured) string {
+	why := sentences(slices.DeleteFunc(w.newestPods(u), func(p corev1.Pod) bool { return !hopeless(p) }))
+	if len(why) == 0 {
+		return ""
+	}
+	return ", " + strings.TrimSuffix(why[0], ".")
+}
+
 // hopeless: a person has to change something.
 func hopeless(p corev1.Pod) bool {
 	return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(c corev1.ContainerStatus) bool {
