@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -74,6 +76,29 @@ func TestApplyWaitsUntilAllIsReady(t *testing.T) {
 		t.Error("not ready:", d.Status)
 	}
 	t.Log(s.log.String())
+}
+
+// A controller writes to what was made before we have finished with it.
+func TestWhatWasMadeIsSaidToBe(t *testing.T) {
+	r := newRoom(t)
+	r.files.put("deploy/one.yaml", settings("one", "1"))
+	r.clusters = r.connect("deployer", func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(req *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(req)
+			if req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/configmaps") {
+				_, touched := plane.Client.CoreV1().ConfigMaps(r.namespace).Patch(t.Context(), "one", types.MergePatchType, []byte(`{"metadata":{"annotations":{"seen":"yes"}}}`), metav1.PatchOptions{})
+				if touched != nil && !r.gone(touched) { // the record is made before
+					t.Error(touched)
+				}
+			}
+			return resp, err
+		})
+	})
+	s := r.newStep(manifests())
+	must(t, second(apply{r.config()}.Run(within10s(t), s.StepContext)))
+	if got := s.log.String(); got != "ConfigMap one: created\n" {
+		t.Error(got)
+	}
 }
 
 func TestApplyAgainChangesNothing(t *testing.T) {

@@ -104,6 +104,7 @@ func (w writer) get(ctx context.Context, u *unstructured.Unstructured) (*unstruc
 func (w writer) apply(ctx context.Context, u *unstructured.Unstructured) (after *unstructured.Unstructured, did change, err error) {
 	u = u.DeepCopy()
 	w.mark(u)
+	made := false
 	for range writeTries {
 		live, err := w.get(ctx, u)
 		if err != nil {
@@ -115,13 +116,14 @@ func (w writer) apply(ctx context.Context, u *unstructured.Unstructured) (after 
 		after, err = w.send(ctx, live, u)
 		switch {
 		case stale(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err) && live != nil:
-			continue // somebody wrote in between: look again
+			made = made || live == nil && stale(err) // by us; a controller was at it before we had finished
+			continue                                 // somebody wrote in between: look again
 		case w.dryRun && ourOwn(err):
 			w.force = true // what migrate would have made ours
 			continue
 		case err != nil:
 			return nil, "", w.explain("apply "+manifest.Name(u), u, err)
-		case live == nil:
+		case live == nil, made:
 			return after, created, nil
 		case same(live, after):
 			return after, unchanged, nil
