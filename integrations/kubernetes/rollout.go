@@ -97,7 +97,11 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 	case pipeline.IsTemporary(err) && !stopped, !at.Begun:
 		return res, err
 	}
-	d.logf("Going back: %s", pipeline.Message(err))
+	why := sentence(pipeline.Message(err))
+	if stopped {
+		why = "It was stopped."
+	}
+	d.logf("Going back: %s", why)
 	undo := insist(ctx, s.back)
 	if pipeline.HandedOver(ctx) == nil {
 		if err := d.cancelChildren(context.WithoutCancel(ctx), at); err != nil {
@@ -105,12 +109,12 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 		}
 	}
 	if undo != nil {
-		return halfway(ctx, pipeline.Message(err), undo)
+		return halfway(ctx, why, undo)
 	}
 	if stopped {
-		return pipeline.Result{Done: true, State: pipeline.Cancelled, Message: "It was stopped. What ran before runs, with all the traffic" + except(d.left)}, nil
+		return pipeline.Result{Done: true, State: pipeline.Cancelled, Message: why + " What ran before runs, with all the traffic" + except(d.left)}, nil
 	}
-	return pipeline.Result{Done: true, State: pipeline.Failed, Code: pipeline.Code(err), Message: sentence(pipeline.Message(err)) + " What ran before runs, with all the traffic" + except(d.left)}, nil
+	return pipeline.Result{Done: true, State: pipeline.Failed, Code: pipeline.Code(err), Message: why + " What ran before runs, with all the traffic" + except(d.left)}, nil
 }
 
 // halfway says that the way back did not work either. What passes by itself is
@@ -121,7 +125,7 @@ func halfway(ctx context.Context, why string, undo error) (pipeline.Result, erro
 		return pipeline.Result{}, undo
 	}
 	return pipeline.Result{Done: true, State: pipeline.Unknown, Code: "half_rolled_out", Message: fmt.Sprintf(
-		"%s And going back did not work: %s Look which pods get the traffic, set it right, then say `/resolve`.", sentence(why), sentence(pipeline.Message(undo)))}, nil
+		"%s And going back did not work: %s Look which pods get the traffic, set it right, then say `/resolve`.", why, sentence(pipeline.Message(undo)))}, nil
 }
 
 // insist goes back also when the step is stopped, before or meanwhile: then no

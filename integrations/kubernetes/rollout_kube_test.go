@@ -4,6 +4,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -240,4 +241,20 @@ func TestCancelInAPauseReturnsAllTraffic(t *testing.T) {
 	r.expect(map[string]int{"v1": 10, "v2": 10})
 	must(t, rollout{r.config()}.Cancel(within10s(t), s.again().StepContext))
 	r.expect(map[string]int{"v1": 10})
+}
+
+func TestTheLogOfARolloutThatIsStoppedSaysSo(t *testing.T) {
+	r := newRoom(t)
+	r.version(2, "v1")
+	r.mustRoll(with2("rolling", nil))
+	r.version(2, "never")
+	s := r.newStep(with2("rolling", nil))
+	ctx, cancel := context.WithCancelCause(within10s(t))
+	defer cancel(nil)
+	s.onSay = func(string) { cancel(errors.New("cancelled")) }
+	res, err := rollout{r.config()}.Run(ctx, s.StepContext)
+	must(t, err)
+	if res.State != pipeline.Cancelled || !strings.Contains(s.log.String(), "Going back: It was stopped.\n") {
+		t.Errorf("%+v\n%s", res, s.log)
+	}
 }
