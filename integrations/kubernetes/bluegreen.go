@@ -179,7 +179,7 @@ func (s *blueGreen) finishSwitch(ctx context.Context, p parts, r record) (pipeli
 	w.force = true // the selector is ours to set
 	after, did, err := w.apply(ctx, p.service)
 	if err != nil {
-		return pipeline.Result{}, err
+		return pipeline.Result{}, s.blame(p.service, err)
 	}
 	s.logf("%s: %s, it leads to %s now", manifest.Name(after), did, s.at.New)
 	if err := s.w.remove(ctx, s.stub("v1", "Service", s.preview())); err != nil {
@@ -187,7 +187,7 @@ func (s *blueGreen) finishSwitch(ctx context.Context, p parts, r record) (pipeli
 	}
 	for _, u := range p.last {
 		if _, _, err := w.apply(ctx, u); err != nil {
-			return pipeline.Result{}, err
+			return pipeline.Result{}, s.blame(u, err)
 		}
 	}
 	// A Deployment without a colour may be one that the step applied once: it is

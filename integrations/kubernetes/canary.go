@@ -271,7 +271,7 @@ func (s *canary) promote(ctx context.Context, p parts, t traffic, r record) (pip
 	w.force = true // what was changed during the canary is ours to set
 	for _, u := range append(p.last, p.service) {
 		if _, _, err := w.apply(ctx, u); err != nil {
-			return pipeline.Result{}, err
+			return pipeline.Result{}, s.blame(u, err)
 		}
 	}
 	if err := s.finish(ctx, r); err != nil {

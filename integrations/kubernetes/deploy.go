@@ -26,6 +26,7 @@ type deploy struct {
 	target  cluster.Target
 	w       writer
 	objects []*unstructured.Unstructured // in the order they are applied
+	at      manifest.Places              // where they were found
 	left    []string                     // what could not be brought back, when it went back
 	pruned  []string                     // what was deleted at the end
 }
@@ -55,25 +56,25 @@ func (cfg Config) open(ctx context.Context, c *pipeline.StepContext) (*deploy, e
 // may go where it wants to, and is what people approved. Nothing has been
 // written when it refuses.
 func (d *deploy) read(ctx context.Context) (err error) {
-	if d.objects, err = d.cfg.load(ctx, d.StepContext); err != nil {
+	if d.objects, d.at, err = d.cfg.load(ctx, d.StepContext); err != nil {
 		return err
 	}
 	return errors.Join(d.place(), d.approved())
 }
 
 // load reads the objects from a checkout that is removed again.
-func (cfg Config) load(ctx context.Context, c *pipeline.StepContext) ([]*unstructured.Unstructured, error) {
+func (cfg Config) load(ctx context.Context, c *pipeline.StepContext) ([]*unstructured.Unstructured, manifest.Places, error) {
 	dir, err := os.MkdirTemp("", "shipmate-manifests-")
 	if err != nil {
-		return nil, pipeline.Temporary(err)
+		return nil, nil, pipeline.Temporary(err)
 	}
 	defer os.RemoveAll(dir)
 	if err := cfg.Source.Checkout(ctx, c.Run.Repo, c.Run.SHA, dir); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o := options(c.With)
 	if o.Chart, err = chartOf(c.With); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if o.Chart != nil {
 		o.Chart.Release = cmp.Or(o.Chart.Release, c.Run.Service, c.Run.Repo.Name)
@@ -103,33 +104,6 @@ func texts(v any) []string {
 		out = append(out, fmt.Sprint(item))
 	}
 	return out
-}
-
-// place gives every object its namespace and refuses what may not be there.
-func (d *deploy) place() error {
-	var errs []error
-	for _, u := range d.objects {
-		global, err := d.global(u)
-		if err != nil {
-			errs = append(errs, d.target.Explain("find the kind of "+manifest.Name(u), err))
-			continue
-		}
-		switch {
-		case global:
-			u.SetNamespace("")
-		case u.GetNamespace() == "":
-			u.SetNamespace(d.target.Namespace)
-		}
-		if d.target.Allows(u.GetNamespace()) {
-			continue
-		}
-		if global {
-			errs = append(errs, pipeline.Refuse("cluster_refused", "%s belongs to no namespace, and the operator has not allowed %s to change such objects in %s (`cluster_wide: true`).", manifest.Name(u), d.Run.Repo, d.target.Name))
-		} else {
-			errs = append(errs, pipeline.Refuse("cluster_refused", "%s wants to go to the namespace %s, and this environment lives in %s. Take the namespace out of the manifest, or ask the operator for a rule.", manifest.Name(u), u.GetNamespace(), d.target.Namespace))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // global reports whether objects of the kind belong to no namespace. What the
@@ -169,7 +143,7 @@ func (d *deploy) applyAll(ctx context.Context, objects []*unstructured.Unstructu
 		}
 		live, did, err := d.w.apply(ctx, u)
 		if err != nil {
-			return after, err
+			return after, d.blame(u, err)
 		}
 		d.logf("%s: %s", manifest.Name(u), did)
 		after = append(after, live)

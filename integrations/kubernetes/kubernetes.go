@@ -17,6 +17,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,8 +88,53 @@ func checkSource(with map[string]any) error {
 		return pipeline.Refuse("bad_param", "Say where the objects are, in one way: `manifests: [deploy/*.yaml]`, `kustomize: deploy/prod` or `chart: {path: deploy/chart}`.")
 	}
 	_, replicas := replicasOf(with)
-	_, chart := chartOf(with)
-	return errors.Join(pipeline.InParam("replicas", replicas), pipeline.InParam("chart", chart))
+	chart, err := chartOf(with)
+	if chart == nil {
+		chart = &manifest.Chart{Path: "."}
+	}
+	kustomize, ok := with["kustomize"].(string)
+	if !ok {
+		kustomize = "."
+	}
+	return errors.Join(
+		pipeline.InParam("replicas", replicas), pipeline.InParam("manifests", checkGlobs(with["manifests"])), pipeline.InParam("kustomize", local("kustomize", kustomize)),
+		pipeline.InParam("chart", errors.Join(err, local("chart: path", chart.Path))))
+}
+
+// checkGlobs: each describes files of the repository. At load one may still be an
+// expression.
+func checkGlobs(v any) error {
+	list, ok := v.([]any)
+	if ok && len(list) == 0 {
+		return pipeline.Refuse("bad_param", "`manifests:` is empty. List files with Kubernetes objects, such as `[deploy/*.yaml]`.")
+	}
+	for _, item := range list {
+		glob, ok := item.(string)
+		if !ok {
+			return pipeline.Refuse("bad_param", "`manifests:` holds %v, which is no text. List files, such as `[deploy/*.yaml]`.", item)
+		}
+		if strings.Contains(glob, "${{") {
+			continue
+		}
+		if err := local("manifests", glob); err != nil {
+			return err
+		}
+		if _, err := pipeline.MatchGlob(path.Clean(glob), ""); err != nil {
+			return pipeline.Refuse("bad_param", "`manifests:` %v.", err)
+		}
+	}
+	return nil
+}
+
+// local: the path stays in the repository.
+func local(param, p string) error {
+	switch {
+	case strings.Contains(p, "${{"), filepath.IsLocal(p):
+		return nil
+	case p == "":
+		return pipeline.Refuse("bad_param", "`%s:` holds an empty path. Write one that begins at the root of the repository, such as deploy/prod.", param)
+	}
+	return pipeline.Refuse("bad_param", "`%s:` %q leads out of the repository. Write a path that begins at its root, such as deploy/prod.", param, p)
 }
 
 // chartOf reads the parameter "chart"; nil: there is none.

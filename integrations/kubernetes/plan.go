@@ -106,7 +106,7 @@ func (d *deploy) compared(ctx context.Context, p prospect, goes []*unstructured.
 		}
 		after, _, err := w.apply(ctx, u)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, d.blame(u, err)
 		}
 		if live == nil {
 			will[name] = bare(u) // without what the server fills in

@@ -122,7 +122,7 @@ func (w writer) apply(ctx context.Context, u *unstructured.Unstructured) (after 
 			w.force = true // what migrate would have made ours
 			continue
 		case err != nil:
-			return nil, "", w.explain("apply "+manifest.Name(u), u, err)
+			return nil, "", w.explain("apply "+manifest.Name(u), u, w.fields(ctx, live, u, err))
 		case live == nil, made:
 			return after, created, nil
 		case same(live, after):

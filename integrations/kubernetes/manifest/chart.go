@@ -2,7 +2,9 @@ package manifest
 
 import (
 	"context"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -24,13 +26,13 @@ type Chart struct {
 // rendered are the objects of a chart. One that is another each time it is
 // rendered is refused: every deploy, and every call that goes on with one, would
 // make a new password, and what was approved could never be what is applied.
-func rendered(ctx context.Context, dir string, c Chart) ([]*unstructured.Unstructured, error) {
+func (at Places) rendered(ctx context.Context, dir string, c Chart) ([]*unstructured.Unstructured, error) {
 	now := time.Now()
-	objects, err := render(ctx, dir, c, now)
+	objects, err := at.render(ctx, dir, c, now)
 	if err != nil {
 		return nil, err
 	}
-	again, err := render(ctx, dir, c, now.Add(time.Second))
+	again, err := Places{}.render(ctx, dir, c, now.Add(time.Second))
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +44,7 @@ func rendered(ctx context.Context, dir string, c Chart) ([]*unstructured.Unstruc
 
 // render reads what the chart comes to. Hooks belong to releases of Helm's own,
 // so a chart that has some is refused rather than deployed in part.
-func render(ctx context.Context, dir string, c Chart, now time.Time) ([]*unstructured.Unstructured, error) {
+func (at Places) render(ctx context.Context, dir string, c Chart, now time.Time) ([]*unstructured.Unstructured, error) {
 	if !filepath.IsLocal(c.Path) {
 		return nil, refuse("`chart: {path: %s}` leads out of the repository.", c.Path)
 	}
@@ -53,8 +55,18 @@ func render(ctx context.Context, dir string, c Chart, now time.Time) ([]*unstruc
 	case len(hooks) > 0:
 		return nil, refuse("The chart %s has a hook, %s, which only Helm runs. Use helm.upgrade.", c.Path, hooks[0])
 	}
-	return Parse(c.Path, content)
+	place := "chart " + c.Path
+	return at.made(content, func(doc []byte) string {
+		if said := source.FindSubmatch(doc); said != nil { // documents after the first of a file do not say it
+			place = path.Join(c.Path, string(said[1]))
+		}
+		return place
+	})
 }
+
+// source is what chart.Render writes above what is from a file; the file's name
+// begins with the chart's.
+var source = regexp.MustCompile(`(?m)\A(?:---\n)?# Source: [^/\n]+/(.+)$`)
 
 // differing names an object that is only in one of both, or not the same in both.
 func differing(a, b []*unstructured.Unstructured) string {

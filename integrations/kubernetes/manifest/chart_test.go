@@ -22,7 +22,7 @@ func TestAChartIsTheSameEachTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := map[string]string{"c/Chart.yaml": "apiVersion: v2\nname: c\nversion: 1.0.0\n", "c/values.yaml": "p: one\n", "c/templates/a.yaml": c.text}
-			objects, err := Load(t.Context(), tree(t, files), Options{Chart: &Chart{Path: "c", Release: "shop", Namespace: "prod"}})
+			objects, _, err := Load(t.Context(), tree(t, files), Options{Chart: &Chart{Path: "c", Release: "shop", Namespace: "prod"}})
 			switch {
 			case c.want == "" && (err != nil || len(objects) != 1):
 				t.Error(objects, err)

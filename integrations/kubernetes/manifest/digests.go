@@ -10,7 +10,7 @@ import (
 // Running is what the containers of a manifest run, with the digests that nodes
 // found. It is nothing if the manifest cannot be read.
 func Running(text string, pods []corev1.Pod) []string {
-	objects, err := Parse("the release", []byte(text))
+	objects, err := Places{}.made([]byte(text), func([]byte) string { return "the release" })
 	if err != nil {
 		return nil
 	}

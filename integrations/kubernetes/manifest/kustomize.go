@@ -20,7 +20,7 @@ import (
 // kustomized builds a Kustomize directory with the library kubectl has. Plugins
 // and everything remote are off: they would run programs and fetch addresses
 // that a repository chooses.
-func kustomized(ctx context.Context, root *os.Root, dir, folder string) ([]*unstructured.Unstructured, error) {
+func (at Places) kustomized(ctx context.Context, root *os.Root, dir, folder string) ([]*unstructured.Unstructured, error) {
 	folder = path.Clean(folder)
 	dir, err := filepath.EvalSymlinks(dir) // as Kustomize knows it
 	if err != nil {
@@ -45,7 +45,7 @@ func kustomized(ctx context.Context, root *os.Root, dir, folder string) ([]*unst
 	if err != nil {
 		return nil, fmt.Errorf("kustomize %s: %w", folder, err)
 	}
-	return Parse(folder, out)
+	return at.made(out, func([]byte) string { return "kustomize " + folder })
 }
 
 // local walks the kustomizations that lead from folder to others and refuses

@@ -50,7 +50,7 @@ func TestKustomizeBuilds(t *testing.T) {
 		"images and replicas":                       {"resources: [../base]\nimages: [{name: registry.example:5000/shop, newTag: v9}]\nreplicas: [{name: shop, count: 9}]\n", "image: registry.example:5000/shop:v9"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects, err := Load(t.Context(), tree(t, kustomizedTree(c.overlay)), Options{Kustomize: "deploy/prod"})
+			objects, _, err := Load(t.Context(), tree(t, kustomizedTree(c.overlay)), Options{Kustomize: "deploy/prod"})
 			if err != nil {
 				t.Fatal(pipeline.Message(err))
 			}
@@ -111,7 +111,7 @@ func TestKustomizeFetchesNothing(t *testing.T) {
 					files["deploy/prod/kustomization.yaml"] = ""
 				}
 				files["deploy/prod/kustomization.yaml"] += strings.Replace(text, "%s", `"`+place+`"`, 1) + "\n"
-				objects, err := Load(t.Context(), tree(t, files), Options{Kustomize: "deploy/prod"})
+				objects, _, err := Load(t.Context(), tree(t, files), Options{Kustomize: "deploy/prod"})
 				if fetched() {
 					t.Fatalf("it was fetched: %v %v", objects, err)
 				}
@@ -132,7 +132,7 @@ func TestKustomizeFetchesNothingThatIsThereToo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := map[string]string{"kustomization.yaml": `resources: ["` + place + "\"]\n", strings.TrimSuffix(place, "\\n") + "/kustomization.yaml": "resources: [a.yaml]\n", strings.TrimSuffix(place, "\\n") + "/a.yaml": web}
-			_, err := Load(t.Context(), tree(t, files), Options{Kustomize: "."})
+			_, _, err := Load(t.Context(), tree(t, files), Options{Kustomize: "."})
 			if fetched() || !strings.Contains(pipeline.Message(err), "shipmate fetches nothing else") {
 				t.Errorf("fetched: %v, %v", fetched(), err)
 			}
@@ -165,7 +165,7 @@ func TestKustomizeRefuses(t *testing.T) {
 			for name, content := range c.more {
 				files[name] = content
 			}
-			_, err := Load(t.Context(), tree(t, files), Options{Kustomize: "deploy/prod"})
+			_, _, err := Load(t.Context(), tree(t, files), Options{Kustomize: "deploy/prod"})
 			if pipeline.Code(err) != "invalid_manifest" || !strings.Contains(pipeline.Message(err), c.want) {
 				t.Errorf("%s", pipeline.Message(err))
 			}
@@ -178,7 +178,7 @@ func TestKustomizeRefuses(t *testing.T) {
 
 func TestKustomizeOutsideOfTheRepository(t *testing.T) {
 	for _, folder := range []string{"..", "/etc", "../x", "https://example.com/x", "nope"} {
-		_, err := Load(t.Context(), tree(t, kustomizedTree("")), Options{Kustomize: folder})
+		_, _, err := Load(t.Context(), tree(t, kustomizedTree("")), Options{Kustomize: folder})
 		if pipeline.Code(err) != "invalid_manifest" {
 			t.Errorf("%s: %v", folder, err)
 		}
@@ -187,14 +187,14 @@ func TestKustomizeOutsideOfTheRepository(t *testing.T) {
 
 func TestKustomizedMessagesDoNotShowTheCheckout(t *testing.T) {
 	dir := tree(t, kustomizedTree("resources: [../base]\npatches: [{path: shop.env}]\n"))
-	_, err := Load(t.Context(), dir, Options{Kustomize: "deploy/prod"})
+	_, _, err := Load(t.Context(), dir, Options{Kustomize: "deploy/prod"})
 	if err == nil || strings.Contains(pipeline.Message(err), dir) {
 		t.Error(err)
 	}
 }
 
 func TestImagesOfKustomized(t *testing.T) {
-	objects, err := Load(t.Context(), tree(t, kustomizedTree("resources: [../base]\n")), Options{Kustomize: "deploy/prod", Images: map[string]string{"registry.example:5000/shop": "x:2"}})
+	objects, _, err := Load(t.Context(), tree(t, kustomizedTree("resources: [../base]\n")), Options{Kustomize: "deploy/prod", Images: map[string]string{"registry.example:5000/shop": "x:2"}})
 	if err != nil || !slices.Contains(Images(objects), "x:2") {
 		t.Error(Images(objects), err)
 	}

@@ -5,8 +5,6 @@
 package manifest
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -19,8 +17,6 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -41,8 +37,14 @@ const (
 )
 
 // Load reads the objects from dir, a checkout, in the order they are to be
-// applied. Errors are for people and name the file.
-func Load(ctx context.Context, dir string, o Options) ([]*unstructured.Unstructured, error) {
+// applied, and where each was found. Errors are for people and name the file.
+func Load(ctx context.Context, dir string, o Options) (objects []*unstructured.Unstructured, at Places, err error) {
+	at = Places{}
+	objects, err = at.load(ctx, dir, o)
+	return objects, at, err
+}
+
+func (at Places) load(ctx context.Context, dir string, o Options) ([]*unstructured.Unstructured, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -51,11 +53,11 @@ func Load(ctx context.Context, dir string, o Options) ([]*unstructured.Unstructu
 	var objects []*unstructured.Unstructured
 	switch {
 	case o.Kustomize != "":
-		objects, err = kustomized(ctx, root, dir, o.Kustomize)
+		objects, err = at.kustomized(ctx, root, dir, o.Kustomize)
 	case o.Chart != nil:
-		objects, err = rendered(ctx, dir, *o.Chart)
+		objects, err = at.rendered(ctx, dir, *o.Chart)
 	case len(o.Files) > 0:
-		objects, err = plain(root, o.Files)
+		objects, err = at.plain(root, o.Files)
 	default:
 		return nil, refuse("Say where the manifests are: `manifests: [deploy/*.yaml]`, `kustomize: deploy/prod` or `chart: {path: deploy/chart}`.")
 	}
@@ -67,7 +69,7 @@ func Load(ctx context.Context, dir string, o Options) ([]*unstructured.Unstructu
 	case len(objects) > maxObjects:
 		return nil, refuse("The manifests hold %d objects, more than %d. Split them over several steps.", len(objects), maxObjects)
 	}
-	if err := unique(objects); err != nil {
+	if err := at.Unique(objects); err != nil {
 		return nil, err
 	}
 	if err := setImages(objects, o.Images); err != nil {
@@ -90,7 +92,7 @@ func refuse(format string, args ...any) error {
 }
 
 // plain reads the files the globs match, in the order of their names.
-func plain(root *os.Root, globs []string) ([]*unstructured.Unstructured, error) {
+func (at Places) plain(root *os.Root, globs []string) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	seen := map[string]bool{}
 	for _, glob := range globs {
@@ -107,7 +109,7 @@ func plain(root *os.Root, globs []string) ([]*unstructured.Unstructured, error) 
 			if err != nil {
 				return nil, err
 			}
-			found, err := Parse(name, content)
+			found, err := at.file(name, content)
 			if err != nil {
 				return nil, err
 			}
@@ -164,76 +166,16 @@ func readFile(root *os.Root, name string) ([]byte, error) {
 	return content, err
 }
 
-// Parse reads the documents of one file; lists become their items.
-func Parse(name string, content []byte) ([]*unstructured.Unstructured, error) {
-	var objects []*unstructured.Unstructured
-	docs := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
-	for line := 1; ; {
-		doc, err := docs.Read()
-		if errors.Is(err, io.EOF) {
-			return objects, nil
-		}
-		if err != nil {
-			return nil, refuse("%s: %v.", name, err)
-		}
-		found, err := document(doc)
-		if err != nil {
-			return nil, refuse("%s, in the document that begins at line %d: %s.", name, line, strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
-		}
-		objects = append(objects, found...)
-		line += bytes.Count(doc, []byte("\n")) + 1
-	}
-}
-
-func document(doc []byte) ([]*unstructured.Unstructured, error) {
-	asJSON, err := yaml.ToJSON(doc)
-	if err != nil {
-		return nil, err
-	}
-	if trimmed := bytes.TrimSpace(asJSON); len(trimmed) == 0 || string(trimmed) == "null" {
-		return nil, nil
-	}
-	var u unstructured.Unstructured
-	if err := u.UnmarshalJSON(asJSON); err != nil {
-		return nil, errors.New("it is no Kubernetes object: it needs apiVersion and kind")
-	}
-	if u.IsList() {
-		var items []*unstructured.Unstructured
-		err := u.EachListItem(func(o runtime.Object) error {
-			item, ok := o.(*unstructured.Unstructured)
-			if !ok {
-				return errors.New("an item of the list is no object")
-			}
-			items = append(items, item)
-			return named(item)
-		})
-		return items, err
-	}
-	return []*unstructured.Unstructured{&u}, named(&u)
-}
-
-func named(u *unstructured.Unstructured) error {
-	switch {
-	case u.GetAPIVersion() == "":
-		return fmt.Errorf("the %s has no apiVersion", cmp.Or(u.GetKind(), "object"))
-	case u.GetName() == "" && u.GetGenerateName() != "":
-		return fmt.Errorf("the %s has a generateName; what is applied again needs a name", u.GetKind())
-	case u.GetName() == "":
-		return fmt.Errorf("the %s has no metadata.name", u.GetKind())
-	}
-	return nil
-}
-
-// unique refuses an object that is there twice: which of them counts would
+// Unique refuses an object that is there twice: which of them counts would
 // depend on the order of files.
-func unique(objects []*unstructured.Unstructured) error {
-	seen := map[string]bool{}
+func (at Places) Unique(objects []*unstructured.Unstructured) error {
+	seen := map[string]*unstructured.Unstructured{}
 	for _, u := range objects {
 		key := u.GroupVersionKind().GroupKind().String() + "/" + u.GetNamespace() + "/" + u.GetName()
-		if seen[key] {
-			return refuse("%s is there twice in the manifests.", Name(u))
+		if seen[key] != nil {
+			return refuse("%s is there twice in the manifests: in %s and in %s. Delete one of them.", Name(u), at[seen[key]], at[u])
 		}
-		seen[key] = true
+		seen[key] = u
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ spec:
 
 func loaded(t *testing.T, files map[string]string, o Options) []string {
 	t.Helper()
-	objects, err := Load(t.Context(), tree(t, files), o)
+	objects, _, err := Load(t.Context(), tree(t, files), o)
 	if err != nil {
 		t.Fatalf("%s: %v", pipeline.Message(err), err)
 	}
@@ -106,19 +106,25 @@ func TestLoadRefuses(t *testing.T) {
 		"no objects":                  {map[string]string{"a.yaml": "# nothing\n"}, Options{Files: []string{"a.yaml"}}, "The manifests hold no objects."},
 		"broken YAML": {
 			map[string]string{"a.yaml": object("ConfigMap", "a") + "---\nkind: [\n"}, Options{Files: []string{"a.yaml"}},
-			"a.yaml, in the document that begins at line 5: ",
+			"a.yaml:5: did not find expected node content.",
 		},
 		"a document that is no object": {
 			map[string]string{"a.yaml": object("ConfigMap", "a") + "---\nhello: world\n"}, Options{Files: []string{"a.yaml"}},
-			"a.yaml, in the document that begins at line 5: it is no Kubernetes object: it needs apiVersion and kind.",
+			"a.yaml:5: it is no Kubernetes object: it needs apiVersion and kind.",
 		},
-		"no name":          {map[string]string{"a.yaml": "apiVersion: v1\nkind: ConfigMap\n"}, Options{Files: []string{"a.yaml"}}, "the ConfigMap has no metadata.name."},
-		"no apiVersion":    {map[string]string{"a.yaml": "kind: ConfigMap\nmetadata: {name: a}\n"}, Options{Files: []string{"a.yaml"}}, "the ConfigMap has no apiVersion."},
-		"a generated name": {map[string]string{"a.yaml": "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: a-}\n"}, Options{Files: []string{"a.yaml"}}, "the Job has a generateName; what is applied again needs a name."},
-		"the same twice":   {map[string]string{"a.yaml": object("ConfigMap", "a"), "b.yaml": object("ConfigMap", "a")}, Options{Files: []string{"*.yaml"}}, "ConfigMap a is there twice in the manifests."},
+		"a key that is there twice": {
+			map[string]string{"a.yaml": object("ConfigMap", "a") + "---\n# b\n" + object("ConfigMap", "b") + "data: {x: y}\n# more\ndata: {z: y}\n"}, Options{Files: []string{"a.yaml"}},
+			`a.yaml:11: the key "data" is there twice in one mapping, and only one of both would count.`,
+		},
+		"a key that is there twice further down": {map[string]string{"a.json": `{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a",` + "\n" + `"name": "b"}}`}, Options{Files: []string{"a.json"}}, `a.json:2: the key "name" is there twice`},
+		"a broken separator":                     {map[string]string{"a.yaml": "--- a\n"}, Options{Files: []string{"a.yaml"}}, "a.yaml: invalid Yaml document separator: a."},
+		"no name":                                {map[string]string{"a.yaml": "apiVersion: v1\nkind: ConfigMap\n"}, Options{Files: []string{"a.yaml"}}, "the ConfigMap has no metadata.name."},
+		"no apiVersion":                          {map[string]string{"a.yaml": "kind: ConfigMap\nmetadata: {name: a}\n"}, Options{Files: []string{"a.yaml"}}, "the ConfigMap has no apiVersion."},
+		"a generated name":                       {map[string]string{"a.yaml": "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: a-}\n"}, Options{Files: []string{"a.yaml"}}, "the Job has a generateName; what is applied again needs a name."},
+		"the same twice":                         {map[string]string{"a.yaml": object("ConfigMap", "a"), "b.yaml": object("ConfigMap", "a")}, Options{Files: []string{"*.yaml"}}, "ConfigMap a is there twice in the manifests: in a.yaml:1 and in b.yaml:1. Delete one of them."},
 		"the same in two versions": {
 			map[string]string{"a.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n---\napiVersion: apps/v1beta1\nkind: Deployment\nmetadata: {name: a}\n"},
-			Options{Files: []string{"*.yaml"}}, "Deployment a is there twice in the manifests.",
+			Options{Files: []string{"*.yaml"}}, "Deployment a is there twice in the manifests: in a.yaml:1 and in a.yaml:5. Delete one of them.",
 		},
 		"a large file": {map[string]string{"a.yaml": strings.Repeat("# comment\n", 500_000)}, Options{Files: []string{"a.yaml"}}, "The file a.yaml is larger than 4 MiB."},
 		"many objects": {map[string]string{"a.yaml": "apiVersion: v1\nkind: List\nitems:\n" + strings.Repeat("- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n", 1001)}, Options{Files: []string{"a.yaml"}}, "The manifests hold 1001 objects, more than 1000. Split them over several steps."},
@@ -132,7 +138,7 @@ func TestLoadRefuses(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(t.Context(), tree(t, c.files), c.o)
+			_, _, err := Load(t.Context(), tree(t, c.files), c.o)
 			if pipeline.Code(err) != "invalid_manifest" || !strings.Contains(pipeline.Message(err), c.want) {
 				t.Errorf("%v: %s", err, pipeline.Message(err))
 			}
@@ -141,7 +147,7 @@ func TestLoadRefuses(t *testing.T) {
 }
 
 func TestImagesAndReplicasAreReplaced(t *testing.T) {
-	objects, err := Load(t.Context(), tree(t, map[string]string{"a.yaml": web}), Options{
+	objects, _, err := Load(t.Context(), tree(t, map[string]string{"a.yaml": web}), Options{
 		Files: []string{"a.yaml"}, Images: map[string]string{"registry.example:5000/shop": "registry.example:5000/shop@sha256:beef"}, Replicas: map[string]int64{"shop": 7},
 	})
 	if err != nil {
@@ -197,9 +203,46 @@ func TestSymlinksOutOfTheRepositoryAreNotFollowed(t *testing.T) {
 			if err := os.Symlink(c.to, filepath.Join(dir, c.link)); err != nil {
 				t.Fatal(err)
 			}
-			objects, err := Load(t.Context(), dir, c.o)
+			objects, _, err := Load(t.Context(), dir, c.o)
 			if pipeline.Code(err) != "invalid_manifest" || strings.HasPrefix(pipeline.Message(err), "Kustomize cannot build") {
 				t.Errorf("%v %v", objects, err)
+			}
+		})
+	}
+}
+
+func TestWhereObjectsAre(t *testing.T) {
+	list := "kind: List\napiVersion: v1\nitems:\n- " + strings.ReplaceAll(strings.TrimSpace(object("ConfigMap", "c")), "\n", "\n  ") + "\n- " + strings.ReplaceAll(strings.TrimSpace(object("ConfigMap", "d")), "\n", "\n  ") + "\n"
+	chart := map[string]string{
+		"c/Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.0.0\n", "c/templates/x/a.yaml": object("ConfigMap", "a") + "---\n" + object("ConfigMap", "b") + "data: {x: y}\ndata: {x: z}\n",
+		"c/charts/db/Chart.yaml": "apiVersion: v2\nname: db\nversion: 1.0.0\n", "c/charts/db/templates/d.yaml": object("ConfigMap", "d"), "c/crds/e.yaml": object("ConfigMap", "e") + "---\n" + object("ConfigMap", "f"),
+	}
+	for name, c := range map[string]struct {
+		files map[string]string
+		o     Options
+		want  string
+	}{
+		"a file": {
+			map[string]string{"x/a.yaml": "# ours\n---\n\n# a\n" + object("ConfigMap", "a") + "---\n---\n" + object("ConfigMap", "b") + "---\n" + list}, Options{Files: []string{"x/*"}},
+			"a x/a.yaml:5, b x/a.yaml:10, c x/a.yaml:17, d x/a.yaml:20",
+		},
+		"lines that end as on Windows":  {map[string]string{"a.yaml": strings.ReplaceAll(object("ConfigMap", "a")+"---\n"+object("ConfigMap", "b"), "\n", "\r\n")}, Options{Files: []string{"*"}}, "a a.yaml:1, b a.yaml:5"},
+		"an override of what is merged": {map[string]string{"a.yaml": object("ConfigMap", "a") + "x: &x {k: v}\ndata: {<<: *x, k: w}\n"}, Options{Files: []string{"*"}}, "a a.yaml:1"},
+		"kustomize":                     {kustomizedTree("resources: [../base]\n"), Options{Kustomize: "deploy/prod/"}, "shop kustomize deploy/prod"},
+		"a chart":                       {chart, Options{Chart: &Chart{Path: "c", Release: "shop"}}, "a c/templates/x/a.yaml, b c/templates/x/a.yaml, d c/charts/db/templates/d.yaml, e c/crds/e.yaml, f c/crds/e.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects, at, err := Load(t.Context(), tree(t, c.files), c.o)
+			if err != nil {
+				t.Fatal(pipeline.Message(err))
+			}
+			var got []string
+			for _, u := range objects {
+				got = append(got, u.GetName()+" "+at[u])
+			}
+			slices.Sort(got)
+			if said := strings.Join(slices.Compact(got), ", "); said != c.want {
+				t.Errorf("%s\nwant %s", said, c.want)
 			}
 		})
 	}
