@@ -159,7 +159,7 @@ func Reasons() []Reason {
 		{"dry_run", "Not carried out in a dry run."},
 		{"fenced", "A later call has been there, so an earlier one stopped and changed nothing."},
 		{"field_conflict", "Somebody else manages a field that the manifest sets."},
-		{"forbidden", "shipmate's Role in the namespace lacks a verb; `shipmate doctor` lists it."},
+		{"forbidden", "shipmate lacks a right in the cluster; the message has the rule to add."},
 		{"half_rolled_out", "A rollout failed, and going back did not work either; look, then say `/resolve`."},
 		{"helm_refused", "Helm said no, for the reason it gives."},
 		{"image_pull", "An image cannot be pulled."},

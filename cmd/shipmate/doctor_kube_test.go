@@ -116,8 +116,8 @@ func TestDoctor(t *testing.T) {
 	for _, want := range []string{
 		"eu        jobs        jobs      ok\n",
 		"eu        jobs        helm      missing: configmaps (create, delete, get, list, patch, watch), persistentvolumeclaims (create, delete, get, list, patch, watch), ",
-		"\nAdd to the bot's Role in the namespace jobs of eu:\n\n- apiGroups: [\"\"]\n  resources: [configmaps]\n",
-		"- apiGroups: [\"batch\"]\n  resources: [jobs]\n  verbs: [patch]\n",
+		"\nAdd to the bot's Role in the namespace jobs of eu:\n\n- {apiGroups: [\"\"], resources: [configmaps], ",
+		"- {apiGroups: [\"batch\"], resources: [jobs], verbs: [patch]}\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not say %q", want)

@@ -126,7 +126,7 @@ func (r *room) connect(account string, wrap func(http.RoundTripper) http.RoundTr
 	must(r.t, os.WriteFile(file, []byte(plane.KubeconfigFor(token.Status.Token)), 0o600))
 	cs, err := cluster.New(cluster.Config{
 		Clusters: map[string]cluster.Access{"test": {Kubeconfig: file, QPS: 500}},
-		Allow:    []cluster.Rule{{Repo: "acme/*", Cluster: "test", Namespaces: []string{r.namespace}, ClusterWide: r.clusterWide}},
+		Allow:    []cluster.Rule{{Repo: "acme/*", Cluster: "test", Namespaces: []string{r.namespace, r.namespace + "-new"}, ClusterWide: r.clusterWide}},
 		Wrap:     wrap,
 	}, slog.New(slog.DiscardHandler))
 	must(r.t, err)

@@ -115,7 +115,7 @@ func TestAForbiddenVerbIsSaid(t *testing.T) {
 				r.clusters = r.connect("weak", nil)
 				r.version(2, "v2")
 				before := r.generations()
-				r.failed(quick(strategy, nil), "forbidden", "shipmate may not do this in the namespace", `cannot `+verb+` resource "`+resource+`"`, "Its Role there lacks that verb")
+				r.failed(quick(strategy, nil), "forbidden", "shipmate may not do this in the namespace "+r.namespace+" of test", "Add to the bot's Role in that namespace: `- {apiGroups: [", `resources: [`+resource+`], verbs: [`+verb+"]}`. `shipmate doctor --namespace "+r.namespace+"` lists what else is missing of the usual rights.")
 				r.expect(map[string]int{"v1": 2})
 				if got := r.version1(); got != "v1" {
 					t.Error("the ConfigMap says", got)
@@ -126,6 +126,18 @@ func TestAForbiddenVerbIsSaid(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestAllThatIsForbiddenIsSaidAtOnce(t *testing.T) {
+	r := newRoom(t)
+	other := r.namespace + "-new"
+	r.clusterWide = true
+	r.clusters = r.connect("deployer", nil)
+	r.files.put("deploy/odd.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: "+other+"}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: "+other+"}\n")
+	r.failed(with2("rolling", nil), "forbidden",
+		"shipmate may not do this in the cluster test, outside of namespaces. Add to a ClusterRole that a ClusterRoleBinding gives to the bot's account: `- {apiGroups: [\"\"], resources: [namespaces], verbs: [create, get, list, patch, watch]}`. Nothing was changed.",
+		"shipmate may not do this in the namespace "+r.namespace+" of test. Add to the bot's Role in that namespace: `- {apiGroups: [\"\"], resources: [secrets], verbs: [create, delete, get, list, patch, watch]}`. Nothing was changed.",
+		"shipmate may not do this in the namespace "+other+" of test. Add to the bot's Role in that namespace: `- {apiGroups: [\"\"], resources: [configmaps], verbs: [create, delete, get, list, patch, watch]}`. `shipmate doctor --namespace "+other+"` lists what else is missing of the usual rights. Nothing was changed. If the namespace "+other+" is only made by these manifests, make it and the Role first, or give these rights by a ClusterRole.")
 }
 
 // version1 is what the ConfigMap shop says.
@@ -172,7 +184,7 @@ func TestADefinitionAndItsObjectInOneSet(t *testing.T) {
 	r.failed(with2("rolling", nil), "cluster_refused", "CustomResourceDefinition widgets."+r.namespace+".example.com belongs to no namespace, and the operator has not allowed acme/shop to change such objects in test (`cluster_wide: true`).")
 	r.clusterWide = true
 	r.clusters = r.connect("deployer", nil)
-	r.failed(with2("rolling", nil), "forbidden", "customresourcedefinitions")
+	r.failed(with2("rolling", nil), "forbidden", "shipmate may not do this in the cluster test, outside of namespaces. Add to a ClusterRole that a ClusterRoleBinding gives to the bot's account: `- {apiGroups: [\"apiextensions.k8s.io\"], resources: [customresourcedefinitions], verbs: [create, get, list, patch, watch]}`. Nothing was changed.")
 	r.account("platform", append(role(t), rbacv1.PolicyRule{APIGroups: []string{r.namespace + ".example.com"}, Resources: []string{"*"}, Verbs: []string{"*"}}))
 	meta := metav1.ObjectMeta{Name: r.namespace}
 	must(t, second(plane.Client.RbacV1().ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, Verbs: []string{"get", "list", "watch", "create", "patch", "update"}}}}, metav1.CreateOptions{})))

@@ -270,11 +270,11 @@ func (t Target) May(ctx context.Context, r Right) (bool, error) {
 	return got.Status.Allowed, nil
 }
 
-// Rules is the YAML of a Role's rules for the needs.
+// Rules is the YAML of a Role's rules for the needs, each a line.
 func Rules(needs []Need) string {
 	var out strings.Builder
 	for _, n := range needs {
-		fmt.Fprintf(&out, "- apiGroups: [%q]\n  resources: [%s]\n  verbs: [%s]\n", n.Group, n.Resource, strings.Join(n.Verbs, ", "))
+		fmt.Fprintf(&out, "- {apiGroups: [%q], resources: [%s], verbs: [%s]}\n", n.Group, n.Resource, strings.Join(n.Verbs, ", "))
 	}
 	return out.String()
 }

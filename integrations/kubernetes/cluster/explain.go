@@ -42,10 +42,12 @@ func (t Target) Explain(doing string, err error) error {
 		return pipeline.Temporary(explain("cluster_busy", "The cluster %s has just started and does not know yet who may do what (%s). It is tried again.", t.Name, doing))
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return explain("namespace_terminating", "The namespace %s is being deleted, so nothing can be made in it (%s). Deploy to another one, or wait until it is gone and made anew.", t, doing)
+	case apierrors.IsForbidden(err) && grants.MatchString(said):
+		return explain("forbidden", "shipmate may not give rights that it does not have itself (%s): %s. Let the operator apply this object, or give these rights to shipmate as well.", doing, said)
 	case apierrors.IsForbidden(err) && !rights.MatchString(said), policy.MatchString(said) && !apierrors.IsInternalError(err):
 		return explain("refused_by_policy", "A policy of the cluster %s refuses it (%s): %s. Change what the policy names, or ask the operator.", t.Name, doing, said)
 	case apierrors.IsForbidden(err):
-		return explain("forbidden", "shipmate may not do this in the namespace %s (%s): %s. Its Role there lacks that verb; `shipmate doctor` lists what is missing.", t, doing, said)
+		return explain("forbidden", "%s", t.forbidden(doing, said))
 	case apierrors.IsUnauthorized(err):
 		return explain("unauthorized", "The cluster %s does not accept shipmate's credentials (%s). The operator has to renew them.", t.Name, doing)
 	case apierrors.IsInvalid(err) && fixed.MatchString(said):
@@ -58,18 +60,9 @@ func (t Target) Explain(doing string, err error) error {
 	return explain("cluster_refused_it", "The cluster %s answered (%s): %s.", t.Name, doing, said)
 }
 
-// Lacks says that the bot has not been given a right.
-func (t Target) Lacks(r Right) error {
-	return pipeline.Refuse("forbidden", "shipmate may not do this in the namespace %s: it cannot %s resource \"%s\" in API group \"%s\". Its Role there lacks that verb; `shipmate doctor` lists what is missing. Nothing was changed.",
-		t, r.Verb, r.Resource, r.Group)
-}
-
-// rights is what API servers say of a right that is missing, and policy what
-// they say of admission, by webhooks and by their own: its status may be any.
-var (
-	rights = regexp.MustCompile(`cannot \S+ (resource|path) "`)
-	policy = regexp.MustCompile(`^admission webhook ".*" denied the request|ValidatingAdmissionPolicy '.*' denied request|violates PodSecurity "`)
-)
+// policy is what API servers say of admission, by webhooks and by their own: its
+// status may be any.
+var policy = regexp.MustCompile(`^admission webhook ".*" denied the request|ValidatingAdmissionPolicy '.*' denied request|violates PodSecurity "`)
 
 // untyped begins what API servers say of an apply with a field that is unknown
 // or of another type; for one reason or another it is a 500.
