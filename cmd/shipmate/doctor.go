@@ -37,9 +37,10 @@ func doctorCommand() *cobra.Command {
 		Long: `Checks that Redis and every cluster of the settings can be reached, and asks each
 cluster whether the bot may do what it needs: in the namespaces that rules allow
 for deploying there, in those of kubernetes.jobs for running scripts as Jobs. For
-what is missing it prints the rules to add to a Role. It changes nothing.
+what is missing it prints the rules to add to a Role. It changes nothing. Kinds
+of objects that few deploy, such as Secrets, are not looked at.
 
-The exit code is 0 if nothing is missing, 1 if something is.`,
+The exit code is 0 if nothing is missing, 1 if something is or does not answer.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
@@ -87,7 +88,7 @@ func (d *doctor) run(ctx context.Context, out io.Writer) error {
 		_, err = io.WriteString(out, f.text())
 	}
 	if err == nil && (f.Redis.Problem != "" || !f.OK()) {
-		return errors.New("something is missing, see above")
+		return errors.New("something is missing or does not answer, see above")
 	}
 	return err
 }
@@ -202,6 +203,9 @@ func rights(r cluster.Rights) string {
 	if r.Problem != "" {
 		return r.Problem
 	}
+	if r.MayNotExist {
+		return "nothing is allowed; the namespace may not exist"
+	}
 	if len(r.Missing) == 0 {
 		return "ok"
 	}
@@ -221,18 +225,22 @@ func (f findings) remedy() string {
 	var b strings.Builder
 	type place struct{ cluster, namespace string }
 	var order []place
-	missing, needed := map[place][]cluster.Need{}, map[place][]cluster.Need{}
+	missing, needed, mayNotExist := map[place][]cluster.Need{}, map[place][]cluster.Need{}, map[place]bool{}
 	for _, r := range f.Namespaces {
 		at := place{r.Cluster, r.Namespace}
 		if len(r.Missing) > 0 && !slices.Contains(order, at) {
 			order = append(order, at)
 		}
+		mayNotExist[at] = mayNotExist[at] || r.MayNotExist
 		missing[at], needed[at] = append(missing[at], r.Missing...), append(needed[at], cluster.Needs(r.Feature)...)
 	}
 	for _, at := range order {
 		rules := cluster.Rules(cluster.Merged(missing[at]))
 		if rules == cluster.Rules(cluster.Merged(needed[at])) {
-			fmt.Fprintf(&b, "\nNothing is allowed in the namespace %s of %s: see that it is there, that its name is right, and that a RoleBinding names the bot's account.\n", at.namespace, at.cluster)
+			fmt.Fprintf(&b, "\nNothing is allowed in the namespace %s of %s: see that a RoleBinding names the bot's account.\n", at.namespace, at.cluster)
+			if mayNotExist[at] {
+				fmt.Fprintf(&b, "It may not exist, which shipmate may not look up: kubectl get namespace %s. Make it, or correct its name in the bot's settings.\n", at.namespace)
+			}
 		}
 		fmt.Fprintf(&b, "\nAdd to the bot's Role in the namespace %s of %s:\n\n%s", at.namespace, at.cluster, rules)
 	}

@@ -154,9 +154,9 @@ func TestDoctorLooksWhereScriptsRun(t *testing.T) {
 	allow(t, "runner", "scripts-prod", nil)
 	allow(t, "runner", "shop-only", rulesFor(cluster.ForDeploy))
 	eu, rule := fmt.Sprintf("eu: {kubeconfig: %q}", kubeconfig), `{repo: acme/shop, cluster: eu, namespaces: [shop-only]}`
-	ok := func(what, config, want string) {
+	ok := func(what, config, want string, named ...string) {
 		t.Helper()
-		if out, err := (doctor{config: config}).says(t); err != nil || !strings.HasSuffix(out, want) {
+		if out, err := (doctor{config: config, namespaces: named}).says(t); err != nil || !strings.HasSuffix(out, want) {
 			t.Errorf("%s: %v\n%s", what, err, out)
 		}
 	}
@@ -166,14 +166,30 @@ func TestDoctorLooksWhereScriptsRun(t *testing.T) {
 		"eu        scripts     jobs      ok\n\nNo rule lets a repository deploy to a cluster, so nothing is looked at for that: see kubernetes.allow.\n")
 
 	out, err := doctor{config: settings(t, eu, rule, "namespace: scripts", `places: [{repo: "**", namespace: scripts-prod}]`)}.says(t)
-	if err == nil || !strings.Contains(out, "eu        scripts-prod   jobs      missing: events (get, list, watch), pods (get, list, watch), ") || strings.Contains(out, "scripts-prod   deploy") ||
-		!strings.Contains(out, "Nothing is allowed in the namespace scripts-prod of eu: see that it is there") {
+	if err == nil || !strings.Contains(out, "eu        scripts-prod   jobs      nothing is allowed; the namespace may not exist\n") || strings.Contains(out, "scripts-prod   deploy") ||
+		!strings.Contains(out, "Nothing is allowed in the namespace scripts-prod of eu: see that a RoleBinding names the bot's account.\nIt may not exist, which shipmate may not look up: kubectl get namespace scripts-prod. Make it, or correct its name in the bot's settings.\n\nAdd to the bot's Role in the namespace scripts-prod of eu:\n") {
 		t.Errorf("a place without rights: %v\n%s", err, out)
 	}
 	admin := fmt.Sprintf("eu: {kubeconfig: %q}", plane.Kubeconfig)
 	out, err = doctor{config: settings(t, admin, "", "namespace: nowhere")}.says(t)
 	if err == nil || !strings.Contains(out, "eu        nowhere     jobs      there is no such namespace; make it") {
 		t.Errorf("a namespace that is not there: %v\n%s", err, out)
+	}
+	ok("a namespace of Jobs by its name", settings(t, eu, "", "namespace: scripts"), "eu        scripts     jobs      ok\n\nNo rule lets a repository deploy to a cluster, so nothing is looked at for that: see kubernetes.allow.\n", "scripts")
+	out, err = doctor{config: settings(t, eu, `{repo: acme/shop, cluster: eu, namespaces: [nowhere]}`)}.says(t)
+	if err == nil || !strings.Contains(out, "eu        nowhere     deploy    nothing is allowed; the namespace may not exist\n") {
+		t.Errorf("a namespace that is not there, and that it may not look for: %v\n%s", err, out)
+	}
+	going := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "going"}, Spec: corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{"example.com/never"}}}
+	if _, err := plane.Client.CoreV1().Namespaces().Create(t.Context(), going, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := plane.Client.CoreV1().Namespaces().Delete(t.Context(), "going", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	out, err = doctor{config: settings(t, admin, "", "namespace: going")}.says(t)
+	if err == nil || !strings.Contains(out, "eu        going       jobs      the namespace is being deleted; make it anew when it is gone") {
+		t.Errorf("a namespace that is going: %v\n%s", err, out)
 	}
 }
 
@@ -198,10 +214,13 @@ func TestDoctorAndGlobs(t *testing.T) {
 	rule := `{repo: acme/shop, cluster: eu, namespaces: ["glob-*"]}`
 	config := settings(t, fmt.Sprintf("eu: {kubeconfig: %q}", kubeconfig), rule)
 	out, err := doctor{config: config, features: []string{"deploy"}}.says(t)
-	if err == nil || !strings.Contains(out, "The namespaces glob-* of the cluster eu are not examined: shipmate may not list namespaces there, and need not. Name some with --namespace.") {
+	if err != nil || !strings.Contains(out, "The namespaces glob-* of the cluster eu are not examined: shipmate may not list namespaces there, and need not. Name some with --namespace.") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if out, err = (doctor{config: config, features: []string{"deploy"}, namespaces: []string{"glob-a"}}).says(t); err != nil || !strings.Contains(out, "glob-a") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err = (doctor{config: config, features: []string{"deploy"}, namespaces: []string{"glob-a", "golb-a"}}).says(t); err == nil || !strings.Contains(out, "No rule allows the namespace golb-a, so it is not looked at: see kubernetes.allow.") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	config = settings(t, fmt.Sprintf("eu: {kubeconfig: %q}", plane.Kubeconfig), rule)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -31,15 +32,17 @@ type Rights struct {
 	Namespace string  `json:"namespace"`
 	Feature   Feature `json:"feature"`
 	Missing   []Need  `json:"missing,omitempty"`
-	Problem   string  `json:"problem,omitempty"` // why it could not be found out
+	// Nothing is allowed there, and the bot may not look whether it exists.
+	MayNotExist bool   `json:"may_not_exist,omitempty"`
+	Problem     string `json:"problem,omitempty"` // why it could not be found out
 }
 
 // Examination is what [Clusters.Examine] found.
 type Examination struct {
 	Clusters   []Reach  `json:"clusters"`
 	Namespaces []Rights `json:"namespaces"`
-	Unknown    []string `json:"unknown,omitempty"` // sentences about what could not be found out
-	Notes      []string `json:"notes,omitempty"`   // sentences about what cannot be judged from here
+	Unknown    []string `json:"unknown,omitempty"` // sentences about what could not be found out and is to be set right
+	Notes      []string `json:"notes,omitempty"`   // sentences about what cannot be judged from here, and need not be
 }
 
 // OK reports whether nothing is missing.
@@ -68,6 +71,12 @@ const examinePatience = 30 * time.Second // for each cluster
 // namespace that a rule allows and in the places of the question. It changes nothing.
 func (cs *Clusters) Examine(ctx context.Context, q Question) Examination {
 	var e Examination
+	for _, n := range q.Named {
+		place := slices.ContainsFunc(q.Places, func(p Place) bool { return p.Namespace == n })
+		if !place && !slices.ContainsFunc(cs.config.Allow, func(r Rule) bool { return matches(r.Namespaces, n) }) {
+			e.Unknown = append(e.Unknown, fmt.Sprintf("No rule allows the namespace %s, so it is not looked at: see kubernetes.allow.", n))
+		}
+	}
 	for _, name := range cs.Names() {
 		ctx, cancel := context.WithTimeout(ctx, examinePatience)
 		cs.examine(ctx, name, q, &e)
@@ -89,9 +98,7 @@ func (cs *Clusters) examine(ctx context.Context, name string, q Question, e *Exa
 	if err != nil {
 		return
 	}
-	places, unknown := cs.places(ctx, t, q)
-	e.Unknown = append(e.Unknown, unknown...)
-	for _, p := range places {
+	for _, p := range cs.places(ctx, t, q, e) {
 		t.Namespace = p.Namespace
 		e.Namespaces = append(e.Namespaces, t.rights(ctx, p.Feature))
 	}
@@ -103,16 +110,14 @@ func (cs *Clusters) examine(ctx context.Context, name string, q Question, e *Exa
 }
 
 // places are all of the question in one cluster, each once.
-func (cs *Clusters) places(ctx context.Context, t Target, q Question) (all []Place, unknown []string) {
+func (cs *Clusters) places(ctx context.Context, t Target, q Question, e *Examination) (all []Place) {
 	add := func(p Place) {
 		if p.Cluster == t.Name && !slices.Contains(all, p) {
 			all = append(all, p)
 		}
 	}
 	if len(q.Deploying) > 0 {
-		var namespaces []string
-		namespaces, unknown = cs.namespaces(ctx, t, q.Named)
-		for _, namespace := range namespaces {
+		for _, namespace := range cs.namespaces(ctx, t, q.Named, e) {
 			for _, f := range q.Deploying {
 				add(Place{t.Name, namespace, f})
 			}
@@ -121,21 +126,26 @@ func (cs *Clusters) places(ctx context.Context, t Target, q Question) (all []Pla
 	for _, p := range q.Places {
 		add(p)
 	}
-	return all, unknown
+	return all
 }
 
 // rights says what the feature lacks in the target's namespace.
 func (t Target) rights(ctx context.Context, f Feature) Rights {
 	r := Rights{Cluster: t.Name, Namespace: t.Namespace, Feature: f}
-	// Who may not look at the namespace itself learns from the rights that are missing.
-	if _, err := t.Typed.CoreV1().Namespaces().Get(ctx, t.Namespace, metav1.GetOptions{}); apierrors.IsNotFound(err) {
+	live, unseen := t.Typed.CoreV1().Namespaces().Get(ctx, t.Namespace, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(unseen):
 		r.Problem = fmt.Sprintf("there is no such namespace; make it, or correct its name in the bot's settings (kubectl create namespace %s)", t.Namespace)
+		return r
+	case unseen == nil && live.DeletionTimestamp != nil:
+		r.Problem = "the namespace is being deleted; make it anew when it is gone, or correct its name in the bot's settings"
 		return r
 	}
 	var err error
 	if r.Missing, err = t.missing(ctx, Needs(f)); err != nil {
 		r.Problem = pipeline.Message(t.Explain("ask for its rights", err))
 	}
+	r.MayNotExist = unseen != nil && reflect.DeepEqual(r.Missing, Needs(f))
 	return r
 }
 
@@ -193,7 +203,7 @@ func (t Target) version(ctx context.Context) (string, error) {
 
 // namespaces are those that rules allow in the cluster. Globs stand for those
 // that the bot may list.
-func (cs *Clusters) namespaces(ctx context.Context, t Target, named []string) (names, unknown []string) {
+func (cs *Clusters) namespaces(ctx context.Context, t Target, named []string, e *Examination) []string {
 	found := map[string]bool{}
 	var globs []string
 	for _, rule := range cs.config.Allow {
@@ -214,9 +224,12 @@ func (cs *Clusters) namespaces(ctx context.Context, t Target, named []string) (n
 	}
 	if len(globs) > 0 && len(named) == 0 {
 		all, err := t.Typed.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
-		if err != nil {
-			unknown = append(unknown, fmt.Sprintf("The namespaces %s of the cluster %s are not examined: shipmate may not list namespaces there, and need not. Name some with --namespace.", strings.Join(globs, ", "), t.Name))
-		} else {
+		switch {
+		case apierrors.IsForbidden(err):
+			e.Notes = append(e.Notes, fmt.Sprintf("The namespaces %s of the cluster %s are not examined: shipmate may not list namespaces there, and need not. Name some with --namespace.", strings.Join(globs, ", "), t.Name))
+		case err != nil:
+			e.Unknown = append(e.Unknown, fmt.Sprintf("The namespaces %s of the cluster %s are not examined. %s", strings.Join(globs, ", "), t.Name, pipeline.Message(t.Explain("list namespaces", err))))
+		default:
 			for _, ns := range all.Items {
 				if matches(globs, ns.Name) {
 					found[ns.Name] = true
@@ -224,7 +237,7 @@ func (cs *Clusters) namespaces(ctx context.Context, t Target, named []string) (n
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(found)), unknown
+	return slices.Sorted(maps.Keys(found))
 }
 
 // missing are the needs that the API server does not grant, with the verbs that are missing.
