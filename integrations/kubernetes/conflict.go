@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -58,7 +59,9 @@ func conflicts(err error) (held []string) {
 func (w writer) explain(doing string, u *unstructured.Unstructured, err error) error {
 	held := conflicts(err)
 	if len(held) == 0 {
-		return w.target.Explain(doing, err)
+		at := w.target
+		at.Namespace = cmp.Or(u.GetNamespace(), at.Namespace)
+		return at.Explain(doing, err)
 	}
 	return &pipeline.Error{Code: "field_conflict", Err: err, Message: fmt.Sprintf(
 		"Others manage fields of %s that the manifest sets too: %s. Take these fields out of the manifest, or say `force: true` to take them over.",

@@ -14,7 +14,6 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -96,34 +95,36 @@ func checkSource(with map[string]any) error {
 	if !ok {
 		kustomize = "."
 	}
-	return errors.Join(
-		pipeline.InParam("replicas", replicas), pipeline.InParam("manifests", checkGlobs(with["manifests"])), pipeline.InParam("kustomize", local("kustomize", kustomize)),
-		pipeline.InParam("chart", errors.Join(err, local("chart: path", chart.Path))))
+	errs := []error{pipeline.InParam("replicas", replicas), pipeline.InParam("chart", err), pipeline.InParam("kustomize", local("kustomize", kustomize)), pipeline.InParam("chart", local("chart: path", chart.Path))}
+	for _, err := range checkGlobs(with["manifests"]) {
+		errs = append(errs, pipeline.InParam("manifests", err))
+	}
+	return together(slices.DeleteFunc(errs, func(err error) bool { return err == nil }))
 }
 
 // checkGlobs: each describes files of the repository. At load one may still be an
 // expression.
-func checkGlobs(v any) error {
+func checkGlobs(v any) (errs []error) {
 	list, ok := v.([]any)
 	if ok && len(list) == 0 {
-		return pipeline.Refuse("bad_param", "`manifests:` is empty. List files with Kubernetes objects, such as `[deploy/*.yaml]`.")
+		errs = append(errs, pipeline.Refuse("bad_param", "`manifests:` is empty. List files with Kubernetes objects, such as `[deploy/*.yaml]`."))
 	}
 	for _, item := range list {
 		glob, ok := item.(string)
 		if !ok {
-			return pipeline.Refuse("bad_param", "`manifests:` holds %v, which is no text. List files, such as `[deploy/*.yaml]`.", item)
+			errs = append(errs, pipeline.Refuse("bad_param", "`manifests:` holds %v, which is no text. List files, such as `[deploy/*.yaml]`.", item))
+			continue
 		}
 		if strings.Contains(glob, "${{") {
 			continue
 		}
 		if err := local("manifests", glob); err != nil {
-			return err
-		}
-		if _, err := pipeline.MatchGlob(path.Clean(glob), ""); err != nil {
-			return pipeline.Refuse("bad_param", "`manifests:` %v.", err)
+			errs = append(errs, err)
+		} else if _, err := pipeline.MatchGlob(path.Clean(glob), ""); err != nil {
+			errs = append(errs, pipeline.Refuse("bad_param", "`manifests:` %s.", strings.TrimSuffix(err.Error(), ".")))
 		}
 	}
-	return nil
+	return errs
 }
 
 // local: the path stays in the repository.

@@ -88,6 +88,16 @@ func TestAQuotaOfObjectsIsSaid(t *testing.T) {
 	r.expect(map[string]int{"v1": 1})
 }
 
+func TestAQuotaOfAnotherNamespaceIsSaid(t *testing.T) {
+	r := newRoom(t)
+	home, other := r.namespace, r.elsewhere("full")
+	r.namespace = other
+	r.quota(corev1.ResourceList{"count/services": resource.MustParse("0")})
+	r.namespace = home
+	r.files.put("deploy/odd.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: x, namespace: "+other+"}\nspec: {ports: [{port: 80}]}\n")
+	r.failed(with2("rolling", nil), "quota_exceeded", "The namespace "+other+" of test has no room for this (apply Service x)")
+}
+
 // without is the role without verbs on a resource.
 func without(t *testing.T, resource string, verbs ...string) []rbacv1.PolicyRule {
 	t.Helper()

@@ -66,8 +66,11 @@ func (d *deploy) found(u *unstructured.Unstructured) string {
 	return d.at[of]
 }
 
-// together is one error that says what several say.
+// together is one error that says what several say; nil: there are none.
 func together(errs []error) error {
+	if len(errs) == 0 {
+		return nil
+	}
 	const most = 10
 	var said []string
 	for _, err := range errs {

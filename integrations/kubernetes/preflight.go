@@ -105,9 +105,6 @@ func (d *deploy) lacking(ctx context.Context, lacks map[string][]cluster.Need) e
 		}
 		errs = append(errs, err)
 	}
-	if len(errs) == 0 {
-		return nil
-	}
 	return together(errs)
 }
 

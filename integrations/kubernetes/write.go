@@ -96,7 +96,7 @@ func (w writer) get(ctx context.Context, u *unstructured.Unstructured) (*unstruc
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
-	return live, w.target.Explain("read "+manifest.Name(u), err)
+	return live, w.explain("read "+manifest.Name(u), u, err)
 }
 
 // apply brings the object to what u says, by server-side apply: fields that u

@@ -122,23 +122,35 @@ func (at Places) plain(root *os.Root, globs []string) ([]*unstructured.Unstructu
 // match lists the files a glob names. One that names none is a mistake, not nothing to do.
 func match(root *os.Root, glob string) ([]string, error) {
 	var files, all []string
-	err := fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	matches, err := pipeline.CompileGlob(path.Clean(glob))
+	if err != nil {
+		return nil, refuse("`manifests:` %s.", strings.TrimSuffix(err.Error(), "."))
+	}
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && d.Name() == ".git":
 			return fs.SkipDir
-		case !d.Type().IsRegular():
+		case !d.Type().IsRegular() && d.Type()&fs.ModeSymlink == 0:
 			return nil
 		}
 		all = append(all, name)
-		ok, err := pipeline.MatchGlob(strings.TrimPrefix(path.Clean(glob), "./"), name)
-		if ok {
+		if !matches(name) {
+			return nil
+		}
+		info, err := root.Stat(name) // what a link leads to
+		if err != nil {
+			return refuse("The file %s cannot be read: it may lead out of the repository.", name)
+		}
+		if info.Mode().IsRegular() {
 			files = append(files, name)
 		}
-		return err
+		return nil
 	})
 	switch {
+	case pipeline.Code(err) != "":
+		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("find manifests: %w", err)
 	case len(files) > 0:

@@ -119,6 +119,8 @@ func TestLoadRefuses(t *testing.T) {
 		"a key that is there twice further down": {map[string]string{"a.json": `{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a",` + "\n" + `"name": "b"}}`}, Options{Files: []string{"a.json"}}, `a.json:2: the key "name" is there twice`},
 		"a broken separator":                     {map[string]string{"a.yaml": "--- a\n"}, Options{Files: []string{"a.yaml"}}, "a.yaml: invalid Yaml document separator: a."},
 		"no name":                                {map[string]string{"a.yaml": "apiVersion: v1\nkind: ConfigMap\n"}, Options{Files: []string{"a.yaml"}}, "the ConfigMap has no metadata.name."},
+		"a name that is no text":                 {map[string]string{"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 12}\n"}, Options{Files: []string{"a.yaml"}}, "a.yaml:1: the metadata.name of the ConfigMap is 12, which is no text: put it in quotes."},
+		"a glob that is none":                    {map[string]string{"a.yaml": web}, Options{Files: []string{"a["}}, "`manifests:` \"a[\" is not a pattern: a [ needs its ]."},
 		"no apiVersion":                          {map[string]string{"a.yaml": "kind: ConfigMap\nmetadata: {name: a}\n"}, Options{Files: []string{"a.yaml"}}, "the ConfigMap has no apiVersion."},
 		"a generated name":                       {map[string]string{"a.yaml": "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: a-}\n"}, Options{Files: []string{"a.yaml"}}, "the Job has a generateName; what is applied again needs a name."},
 		"the same twice":                         {map[string]string{"a.yaml": object("ConfigMap", "a"), "b.yaml": object("ConfigMap", "a")}, Options{Files: []string{"*.yaml"}}, "ConfigMap a is there twice in the manifests: in a.yaml:1 and in b.yaml:1. Delete one of them."},
@@ -245,5 +247,18 @@ func TestWhereObjectsAre(t *testing.T) {
 				t.Errorf("%s\nwant %s", said, c.want)
 			}
 		})
+	}
+}
+
+func TestALinkWithinTheRepositoryIsAFileLikeOthers(t *testing.T) {
+	dir := tree(t, map[string]string{"base/a.yaml": object("ConfigMap", "a"), "deploy/b.yaml": object("ConfigMap", "b"), "other/c.yaml": object("ConfigMap", "c")})
+	for name, to := range map[string]string{"deploy/a.yaml": "../base/a.yaml", "deploy/other": "../other", "elsewhere.yaml": "/etc/passwd"} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	objects, at, err := Load(t.Context(), dir, Options{Files: []string{"deploy/*"}})
+	if err != nil || len(objects) != 2 || at[objects[0]] != "deploy/a.yaml:1" {
+		t.Error(objects, at, err)
 	}
 }

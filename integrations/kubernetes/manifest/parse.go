@@ -120,11 +120,15 @@ func document(doc []byte) ([]*unstructured.Unstructured, error) {
 }
 
 func named(u *unstructured.Unstructured) error {
+	name, there, _ := unstructured.NestedFieldNoCopy(u.Object, "metadata", "name")
+	_, text := name.(string)
 	switch {
 	case u.GetAPIVersion() == "":
 		return fmt.Errorf("the %s has no apiVersion", cmp.Or(u.GetKind(), "object"))
 	case u.GetName() == "" && u.GetGenerateName() != "":
 		return fmt.Errorf("the %s has a generateName; what is applied again needs a name", u.GetKind())
+	case there && name != nil && !text:
+		return fmt.Errorf("the metadata.name of the %s is %v, which is no text: put it in quotes", u.GetKind(), name)
 	case u.GetName() == "":
 		return fmt.Errorf("the %s has no metadata.name", u.GetKind())
 	}
