@@ -27,9 +27,9 @@ func codeSpan(s string) string {
 
 // codeBlock shows text as a block of code that it cannot close. It ends in a
 // line end.
-func codeBlock(s string) string {
+func codeBlock(language, s string) string {
 	fence := strings.Repeat("`", max(3, longestRun(s)+1))
-	return fence + "text\n" + strings.TrimRight(strings.ReplaceAll(clean(s), "\r", "\n"), "\n") + "\n" + fence + "\n"
+	return fence + language + "\n" + strings.TrimRight(strings.ReplaceAll(clean(s), "\r", "\n"), "\n") + "\n" + fence + "\n"
 }
 
 // longestRun is the longest row of backticks.

@@ -46,7 +46,7 @@ func TestCode(t *testing.T) {
 		if end := closing(span, runAt(span, 0), runAt(span, 0)); end+runAt(span, 0) != len(span) {
 			t.Errorf("%d backticks leave the span: %s", n, span)
 		}
-		block := codeBlock("x\n" + ticks + "\n<!-- -->\n@mona")
+		block := codeBlock("text", "x\n"+ticks+"\n<!-- -->\n@mona")
 		if openFence(block) != "" || openFence(strings.TrimRight(block, "`\n")) == "" {
 			t.Errorf("%d backticks close the block: %s", n, block)
 		}

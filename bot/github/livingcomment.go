@@ -233,5 +233,5 @@ func pasteBlock(lines []string) string {
 	for _, line := range lines {
 		b.WriteString(oneLine(line) + "\n")
 	}
-	return codeBlock(b.String())
+	return codeBlock("text", b.String())
 }

@@ -60,7 +60,7 @@ func (t logTail) render(limit int) string {
 		if size < minTail/8 {
 			break
 		}
-		if block := codeBlock(cutText(t.text, size)); len(block) <= room {
+		if block := codeBlock("text", cutText(t.text, size)); len(block) <= room {
 			return head + block + foot
 		}
 	}

@@ -177,35 +177,6 @@ func stepList(v bot.View) string {
 // codeCell is a code span in a table.
 func codeCell(s string) string { return strings.ReplaceAll(codeSpan(s), "|", "¦") }
 
-// summaries are what steps wrote for people, and while those are asked, what
-// the steps would do. It is Markdown by whoever wrote the step's program, so it
-// is shown as text.
-func summaries(r *pipeline.Run, limit int) string {
-	var b strings.Builder
-	for _, p := range bot.Show(r).Plans {
-		fold(&b, "Plan of "+p.Step, p.Note, cutMiddle(p.Text, limit))
-	}
-	for _, s := range r.Steps {
-		if strings.TrimSpace(s.Summary) != "" {
-			fold(&b, s.Name, "", cutMiddle(s.Summary, limit))
-		}
-	}
-	return b.String()
-}
-
-// fold writes text that is opened by its title, or what there is to say of it
-// where there is none.
-func fold(b *strings.Builder, title, note, text string) {
-	if note != "" {
-		note = ": " + cutRunes(oneLine(note), 300)
-	}
-	if text == "" {
-		fmt.Fprintf(b, "%s\n\n", inline(title+note))
-		return
-	}
-	fmt.Fprintf(b, "<details><summary>%s</summary>\n\n%s\n</details>\n\n", htmlText(title+note), codeBlock(text))
-}
-
 // fittingSummaries are the summaries in at most room bytes.
 func fittingSummaries(r *pipeline.Run, room int) string {
 	const least = 500

@@ -143,12 +143,12 @@ func TestWhoIsAskedSeesWhatWouldBeDone(t *testing.T) {
 		{Step: "image", State: pipeline.Skipped, Message: "What it does is known only after build."},
 		{Step: "rollout", State: pipeline.Succeeded, Message: "3 to change.", Summary: strings.Repeat("+ <!channel> line\n", 50)}}}}
 	m := w.post(r)
-	for _, want := range []string{"Plan of image: What it does is known only after build.", "Plan of rollout: 3 to change.\n", "\n…", "The whole of it is in the check on the commit."} {
+	for _, want := range []string{"Plan of image: What it does is known only after build.", "Plan of rollout: 3 to change.\n", "\n…\n", "The whole of it is in the check on the commit."} {
 		if !strings.Contains(m.Rendered, want) {
 			t.Errorf("%q is not in:\n%s", want, m.Rendered)
 		}
 	}
-	if n := strings.Count(m.Rendered, "line"); n != 6 {
+	if n := strings.Count(m.Rendered, "line"); n != 12 {
 		t.Errorf("%d lines of the plan in:\n%s", n, m.Rendered)
 	}
 	running(r)

@@ -85,7 +85,7 @@ func TestWhatThereIsToGoBackTo(t *testing.T) {
 func TestSummary(t *testing.T) {
 	now := &v1.Release{Name: "shop", Version: 3, Info: &v1.Info{}, Manifest: "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: aHVudGVyMg==, b: c2FtZQ==, gone: eA==}\n---\nkind: ConfigMap\nmetadata: {name: old}\n"}
 	next := &v1.Release{Name: "shop", Version: 4, Info: &v1.Info{}, Manifest: "---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {b: c2FtZQ==, a: bmV3}\nstringData: {c: plain}\n---\nkind: ConfigMap\nmetadata: {name: c}\ndata: {x: \"```\"}\n"}
-	want := "**Helm release shop**: revision 3 to revision 4; 3 of 3 objects change.\n\n" +
+	want := "Helm release shop: revision 3 to revision 4; 3 of 3 objects change.\n\n" +
 		"````diff\n--- ConfigMap c\n+++ ConfigMap c\n@@ -0,0 +1,5 @@\n+data:\n+  x: '```'\n+kind: ConfigMap\n+metadata:\n+  name: c\n" +
 		"--- ConfigMap old\n+++ ConfigMap old\n@@ -1,3 +0,0 @@\n-kind: ConfigMap\n-metadata:\n-  name: old\n" +
 		"--- Secret s\n+++ Secret s\n@@ -1,8 +1,9 @@\n apiVersion: v1\n data:\n-  a: (secret)\n+  a: (secret, another value)\n   b: (secret)\n-  gone: (secret)\n kind: Secret\n metadata:\n   name: s\n+stringData:\n+  c: (secret)\n````\n"

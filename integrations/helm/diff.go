@@ -15,13 +15,13 @@ import (
 	"github.com/shipmate/shipmate/pipeline/objectdiff"
 )
 
-// summary says in Markdown what the next revision changes.
+// summary says what the next revision changes.
 func summary(now, next *v1.Release) string {
 	was, will := objects(now), objects(next)
 	text, changed := objectdiff.Markdown(was, will)
-	out := fmt.Sprintf("**Helm release %s**: a first install; ", next.Name)
+	out := fmt.Sprintf("Helm release %s: a first install; ", next.Name)
 	if now != nil {
-		out = fmt.Sprintf("**Helm release %s**: revision %d to revision %d; ", next.Name, now.Version, next.Version)
+		out = fmt.Sprintf("Helm release %s: revision %d to revision %d; ", next.Name, now.Version, next.Version)
 	}
 	if changed == 0 {
 		out += "no object changes.\n"
@@ -30,7 +30,7 @@ func summary(now, next *v1.Release) string {
 		out += fmt.Sprintf("%d of %d objects change.\n\n%s", changed, len(was), text)
 	}
 	for _, h := range next.Hooks {
-		out += fmt.Sprintf("\nHook: %s `%s`", h.Kind, h.Name)
+		out += fmt.Sprintf("\nHook: %s %s", h.Kind, h.Name)
 	}
 	return out
 }

@@ -206,7 +206,7 @@ func (d *deploy) table(ctx context.Context, objects []*unstructured.Unstructured
 		if ready, want := replicas(u); want > 0 {
 			state = fmt.Sprintf("%d/%d pods", ready, want)
 		}
-		fmt.Fprintf(&b, "| %s | %s |\n", manifest.Name(u), state)
+		fmt.Fprintf(&b, "| %s | %s |\n", strings.ReplaceAll(manifest.Name(u), "|", `\|`), state)
 	}
 	for _, name := range d.pruned {
 		fmt.Fprintf(&b, "| %s | deleted |\n", name)
