@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -107,6 +108,7 @@ type Forgetter interface {
 type StepContext struct {
 	Run        *Run // for reading only
 	Step       Step
+	Within     string            // the run's step that this one is a part of, "" if it is one itself
 	With       map[string]any    // parameters, evaluated and checked
 	Attempt    int               // from 1
 	Call       int               // from 1 within the attempt
@@ -124,6 +126,9 @@ type StepContext struct {
 	// means somebody else has the step now: stop at once, touch nothing.
 	Save func(ctx context.Context, checkpoint json.RawMessage) error
 }
+
+// Named is the step as people may name it, to see its log for instance.
+func (c *StepContext) Named() string { return cmp.Or(c.Within, c.Step.Name) }
 
 // Restore reads the checkpoint. It leaves alone what it is given where nothing
 // was saved in this attempt.

@@ -120,6 +120,9 @@ func (d *deploy) child(ctx context.Context, at *state, param, key string, env ma
 	if state := cmp.Or(res.State, pipeline.Succeeded); state != pipeline.Succeeded {
 		code := map[string]string{"smoke": "smoke_failed", "analysis": "analysis_failed"}[param]
 		says := fmt.Sprintf("The %s step says no: %s", param, sentence(cmp.Or(res.Message, string(state))))
+		if state == pipeline.Unknown { // what its runner says of that is for a step of the run
+			says = fmt.Sprintf("Nobody saw how the %s step ended, so it counts as a no.", param)
+		}
 		end, err = child{Began: now.Began, No: &verdict{code, says}}, pipeline.Refuse(code, "%s", says)
 	}
 	at.keep(key, end)
@@ -155,7 +158,7 @@ func (d *deploy) childStep(at *state, def *pipeline.Step, param, key string) (pi
 		return uses, nil, pipeline.Refuse("no_runner", "`%s:` uses %s, which this shipmate does not have.", param, def.Runner())
 	}
 	c := *d.StepContext
-	c.Step = *def
+	c.Step, c.Within = *def, d.Named()
 	c.Step.Name, c.Step.AfterCrash, c.Step.Secrets = d.Step.Name+"-"+key, pipeline.Rerun, d.Step.Secrets
 	c.Checkpoint = at.Children[key].Checkpoint
 	var err error

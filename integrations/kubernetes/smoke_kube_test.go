@@ -36,8 +36,8 @@ func TestSmokeStepSeesTheNewPodsBeforeTheyGetTraffic(t *testing.T) {
 		if !maps.Equal(c.Step.Environment, want) {
 			t.Error(c.Step.Environment)
 		}
-		if c.Step.Name != "rollout-smoke" {
-			t.Error(c.Step.Name)
+		if c.Step.Name != "rollout-smoke" || c.Named() != "rollout" {
+			t.Error(c.Step.Name, c.Named())
 		}
 		if got := r.ledTo("shop-preview"); !maps.Equal(got, map[string]int{"v2": 2}) {
 			t.Error("the preview leads to", got)
@@ -60,7 +60,7 @@ func TestASmokeStepThatFailsMovesNoTraffic(t *testing.T) {
 		code string
 	}{
 		"it says no":        {pipeline.Result{Done: true, State: pipeline.Failed, Message: "/health answers 500."}, nil, "The smoke step says no: /health answers 500. What ran before runs, with all the traffic.", "smoke_failed"},
-		"it does not say":   {pipeline.Result{Done: true, State: pipeline.Unknown}, nil, "The smoke step says no: unknown. What ran before runs, with all the traffic.", "smoke_failed"},
+		"it does not say":   {pipeline.Result{Done: true, State: pipeline.Unknown, Message: "Say `/resolve`."}, nil, "Nobody saw how the smoke step ended, so it counts as a no. What ran before runs, with all the traffic.", "smoke_failed"},
 		"it cannot be done": {pipeline.Result{}, pipeline.Refuse("no_image", "There is no such image."), "There is no such image. What ran before runs, with all the traffic.", "no_image"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -230,6 +230,14 @@ func TestHowAScriptEnds(t *testing.T) {
 	}
 }
 
+func TestTheLogOfAPartIsThatOfItsStep(t *testing.T) {
+	b := newBench(t, "exit 1")
+	b.step.Within = "rollout"
+	if res := b.run(); !strings.HasSuffix(res.Message, " Its output: `/logs r-1 rollout`.") {
+		t.Error(res.Message)
+	}
+}
+
 func TestTheInterpreterOfTheFirstLineIsUsed(t *testing.T) {
 	b := newBench(t, "#!/usr/bin/env -S bash -u\necho ${BASH_VERSION:+bash} $0\n")
 	b.want(b.run(), pipeline.Succeeded, "")

@@ -42,7 +42,7 @@ func (r Runner) Result(c Call, e Exit, t Told) pipeline.Result {
 		res.Message = fmt.Sprintf("`%s` was ended by the signal %s.", name, e.Signal)
 	default:
 		res.Code = "script_failed"
-		res.Message = fmt.Sprintf("`%s` exited with code %d%s. Its output: `/logs %s %s`.", name, e.Code, hint(e.Code), c.Run.ID, c.Step.Name)
+		res.Message = fmt.Sprintf("`%s` exited with code %d%s. Its output: `/logs %s %s`.", name, e.Code, hint(e.Code), c.Run.ID, c.Named())
 	}
 	return res
 }
