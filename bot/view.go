@@ -85,7 +85,7 @@ func Show(r *pipeline.Run) View {
 	case r.State == pipeline.Failed && r.Reverts != "": // to try the very same again is no way on
 		v.Buttons = append(v.Buttons, ButtonRollback)
 		v.Paste = append(v.Paste, "/rollback "+r.EnvironmentName())
-	case r.State == pipeline.Failed, r.State == pipeline.Cancelled:
+	case (r.State == pipeline.Failed || r.State == pipeline.Cancelled) && commands.RetryHelps(r):
 		v.Buttons = append(v.Buttons, ButtonRetry)
 		v.Paste = append(v.Paste, "/retry "+string(r.ID))
 	}

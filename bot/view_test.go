@@ -81,6 +81,8 @@ func TestShow(t *testing.T) {
 			"✅ succeeded after 1m15s |  | "},
 		{"it failed", pipeline.Progress{State: pipeline.Failed, Admitted: true, Message: "`build` exited with code 2.", Started: began, Ended: ended, Steps: steps(pipeline.Failed, pipeline.Skipped, pipeline.Skipped)}, nil,
 			"❌ failed after 1m15s: `build` exited with code 2. | retry | /retry r-1"},
+		{"only another commit can do better", pipeline.Progress{State: pipeline.Failed, Admitted: true, Code: "invalid_manifest", Message: "No file matches.", Started: began, Ended: ended, Steps: steps(pipeline.Failed, pipeline.Skipped, pipeline.Skipped)}, nil,
+			"❌ failed after 1m15s: No file matches. |  | "},
 		{"it was cancelled before it began", pipeline.Progress{State: pipeline.Cancelled, Message: "Cancelled by mona.", Cancel: &pipeline.Cancellation{By: mona}, Ended: ended}, nil,
 			"🚫 cancelled: Cancelled by mona. | retry | /retry r-1"},
 		{"it was cancelled under way", pipeline.Progress{State: pipeline.Cancelled, Admitted: true, Started: began, Ended: began.Add(time.Second)}, nil,

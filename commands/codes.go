@@ -241,3 +241,8 @@ func Reasons() []Reason {
 		{"unreadable_artifact", "A step ended well, and a file that its `artifacts:` may mean cannot be read."},
 	}
 }
+
+// inCommit are the codes of failures that lie in the files of the commit: the
+// same commit fails again.
+var inCommit = []string{"bad_manifests", "chart_error", "chart_incompatible", "field_conflict", "invalid_chart", "invalid_manifest", "invalid_values",
+	"manifests_too_large", "missing_dependency", "no_chart", "no_values", "template_error"}

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -25,6 +26,9 @@ func (Retry) Help() Help {
 		Examples: []string{"/retry", "/retry r-1a2b3c4d"},
 	}
 }
+
+// RetryHelps reports whether a failed run may end better when it is run again.
+func RetryHelps(r *pipeline.Run) bool { return !slices.Contains(inCommit, r.Code) }
 
 func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	if reply, done, err := start(t).again(ctx, c); done || err != nil {
