@@ -507,7 +507,7 @@ func (r recording) end(c *pipeline.StepContext, what string) (pipeline.Result, e
 	case n < 50:
 		return pipeline.Result{Done: true}, nil
 	case n < 62:
-		return pipeline.Result{Done: true, State: pipeline.Failed, Message: "exit 1."}, nil
+		return pipeline.Result{Done: true, State: pipeline.Failed, Message: "exit 1.", Untouched: n < 54}, nil
 	case n < 74:
 		return pipeline.Result{RetryAfter: time.Minute}, nil
 	case n < 80:

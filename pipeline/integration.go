@@ -172,6 +172,7 @@ type Result struct {
 	Annotations []Annotation      //
 	Checkpoint  json.RawMessage   // saved with the result; nil keeps the last one
 	Digest      string            // of a plan: names what would be applied, see StepContext.Planned
+	Untouched   bool              // if it failed: nothing was changed, so there is nothing to undo; it counts beside an error, too
 	RetryAfter  time.Duration     // if not Done: when to call again
 	Later       time.Duration     // if Done and Succeeded: after this time, and the run's end, Finisher.Later is called
 }

@@ -52,8 +52,10 @@ func (m *move) leave(d Finish) {
 	}
 	m.change.Deployment = &dep
 	m.envDone = true
-	env.Unsettled = ""
-	if d.State != Succeeded && d.State != RolledBack {
+	switch {
+	case d.State == Succeeded, d.State == RolledBack:
+		env.Unsettled = ""
+	case changed(r):
 		env.Unsettled = r.ID
 	}
 	switch {
@@ -64,6 +66,16 @@ func (m *move) leave(d Finish) {
 		env.Current = &dep
 		m.enqueue(Moved{Repo: r.Repo.ID, SHA: dep.SHA}.Job()) // other environments may come after this one
 	}
+}
+
+// changed reports whether a run that has ended may have changed its environment.
+func changed(r *Run) bool {
+	for i := range r.Steps {
+		if s := &r.Steps[i]; begun(r.definition(i), s) || s.State == RolledBack {
+			return true
+		}
+	}
+	return false
 }
 
 // deploymentOf is the line a run leaves in its environment's history: what runs

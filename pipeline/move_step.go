@@ -23,7 +23,7 @@ func (m *move) begin(ctx context.Context, name string) error {
 		return nil
 	}
 	m.touched = true
-	*s = StepRun{Name: name, State: Running, Attempt: s.Attempt + 1, With: with, Started: m.now}
+	*s = StepRun{Name: name, State: Running, Attempt: s.Attempt + 1, Untouched: s.Untouched, With: with, Started: m.now}
 	m.event(Event{Kind: "step", Step: name, State: Running})
 	switch def.Uses {
 	case "approval":
@@ -123,6 +123,7 @@ func (m *move) revert(name string) {
 func (m *move) end(s *StepRun, state State, code, message string) {
 	s.State, s.Code, s.Message, s.Ended, s.Calling = state, code, message, m.now, false
 	s.Due, s.Deadline = time.Time{}, time.Time{}
+	s.Untouched = s.Untouched && (state == Failed || state == Cancelled)
 	m.event(Event{Kind: "step", Step: s.Name, State: state, Code: code, Message: message})
 	if told := m.e.Observe.StepEnded; told != nil {
 		m.observe = append(m.observe, func() { told(m.run, m.run.Step(s.Name)) })

@@ -157,6 +157,9 @@ func rollback(r *Run, f Facts, code, why string) Decision {
 	all := strings.Join(slices.Concat(stuck, half), ", ")
 	switch {
 	case !some && all == "":
+		if slices.ContainsFunc(r.Steps, func(s StepRun) bool { return s.Untouched }) {
+			why = strings.TrimSuffix(why, ".") + ". Nothing was changed, so nothing is rolled back."
+		}
 		return Finish{State: Failed, Code: code, Message: why}
 	case some && all == "":
 		return RollBack{Message: why + reverting + "."}
@@ -176,7 +179,7 @@ func rollback(r *Run, f Facts, code, why string) Decision {
 // that there may be something to undo.
 func begun(def *Step, s *StepRun) bool {
 	ended := s.State == Succeeded || s.State == Failed || s.State == Cancelled
-	return ended && !def.builtIn() && (s.Call > 0 || s.Attempt > 1)
+	return ended && !def.builtIn() && (s.Call > 0 || s.Attempt > 1) && !s.Untouched
 }
 
 func revertible(f Facts, s *StepRun) bool { return f.Revertible != nil && f.Revertible(s) }

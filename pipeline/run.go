@@ -177,6 +177,7 @@ type StepRun struct {
 	Due         time.Time         `json:"due,omitzero"`        // when a waiting step is looked at again
 	Stopping    string            `json:"stopping,omitempty"`  // why it is being stopped: cancelled, timeout
 	Reverting   bool              `json:"reverting,omitempty"` // the call in flight, or the last one, is a Revert
+	Untouched   bool              `json:"untouched,omitempty"` // it failed, and no attempt changed anything
 	Later       time.Time         `json:"later,omitzero"`      // what the runner left to do is not done before; zero: nothing is left
 }
 

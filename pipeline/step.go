@@ -186,6 +186,7 @@ func (m *move) endCall(p stepPayload, l *Lease, res Result) error {
 		s.Annotations = res.Annotations
 	}
 	if res.Done {
+		s.Untouched = res.Untouched && (s.Attempt == 1 || s.Untouched)
 		m.endAttempt(s, res)
 		return nil
 	}

@@ -50,6 +50,7 @@ func (e *Engine) call(ctx context.Context, l *Lease, v errand) (res Result, err 
 		}
 	}()
 	c, log, err := e.context(ctx, l, v)
+	res.Untouched = err != nil && v.step.Call == 1 && !v.step.Reverting
 	if err != nil && mayBeAtWork(r, v.step) {
 		err = untaken(err)
 	}
@@ -57,7 +58,9 @@ func (e *Engine) call(ctx context.Context, l *Lease, v errand) (res Result, err 
 		res, err = v.do(ctx, c)
 	}
 	if err != nil {
+		untouched := res.Untouched
 		res = failedCall(ctx, e.class(r, step), err)
+		res.Untouched = untouched
 	}
 	return res, err
 }

@@ -102,6 +102,7 @@ func (r *Runner) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 	}
 	defer j.progress.close()
 	if j.state.Failed == nil {
+		first := j.state.Began.IsZero()
 		res, err := j.upgrade(ctx)
 		switch {
 		case err == nil:
@@ -109,7 +110,7 @@ func (r *Runner) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 		case pipeline.HandedOver(ctx) != nil:
 			return pipeline.Result{}, context.Cause(ctx)
 		case !j.touched, pipeline.IsTemporary(err) && ctx.Err() == nil && j.left() > 0:
-			return pipeline.Result{}, err
+			return pipeline.Result{Untouched: first && !j.touched}, err
 		}
 		j.state.Failed = j.failure(ctx, err)
 		if err := j.save(ctx); err != nil {
