@@ -99,7 +99,7 @@ func (e *Engine) later(job context.Context, l *Lease) error {
 	defer hand(nil)
 	defer onStopping(job, func() { hand(ErrHandedOver) })()
 	s := r.Step(p.Step)
-	res, err := e.call(ctx, l, errand{r, s, s.laterLogName(), func(ctx context.Context, c *StepContext) (Result, error) {
+	res, err := e.call(ctx, l, errand{run: r, step: s, log: s.laterLogName(), do: func(ctx context.Context, c *StepContext) (Result, error) {
 		f, ok := e.Runners[def.Runner()].Runner.(Finisher)
 		if !ok {
 			return Result{}, Refuse("no_runner", "This shipmate cannot run `%s` any more.", def.Runner())

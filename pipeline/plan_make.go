@@ -117,7 +117,7 @@ func (e *Engine) planOne(job context.Context, l *Lease, r *Run, s *StepPlan, gat
 	defer hand(nil)
 	defer onStopping(job, func() { hand(ErrHandedOver) })()
 	as := &StepRun{Name: s.Step, With: s.With, Attempt: 1, Call: s.Call + 1, Checkpoint: s.Checkpoint}
-	res, err := e.call(ctx, l, errand{r, as, s.Step + ":plan:" + gate, func(ctx context.Context, c *StepContext) (Result, error) {
+	res, err := e.call(ctx, l, errand{run: r, step: as, log: s.Step + ":plan:" + gate, do: func(ctx context.Context, c *StepContext) (Result, error) {
 		planner, ok := e.Runners[def.Runner()].Runner.(Planner)
 		if !ok {
 			return Result{}, Refuse("no_runner", "This shipmate cannot run `%s` any more.", def.Runner())

@@ -51,8 +51,13 @@ func (e *Engine) step(job context.Context, l *Lease) error {
 	defer stop(nil)
 	defer e.calls.add(l.Run, p.Step, stop)() // before it begins, so that no wish to stop is missed
 
-	begun := false
-	r, err := e.update(job, l.Run, func(m *move) error { return m.beginCall(p, l, &begun) })
+	begun, first := false, false
+	r, err := e.update(job, l.Run, func(m *move) error {
+		if s := m.run.Step(p.Step); s != nil {
+			first = s.Call == 0
+		}
+		return m.beginCall(p, l, &begun)
+	})
 	switch {
 	case errors.Is(err, errStale):
 		return nil
@@ -72,7 +77,7 @@ func (e *Engine) step(job context.Context, l *Lease) error {
 		// left at once. A call that nobody can take up has until the drain ends.
 		defer onStopping(job, func() { cancel(ErrHandedOver) })()
 	}
-	res, err := e.call(ctx, l, errand{r, s, s.LogName(s.Reverting), func(ctx context.Context, c *StepContext) (Result, error) { return e.dispatch(ctx, c, s) }})
+	res, err := e.call(ctx, l, errand{run: r, step: s, log: s.LogName(s.Reverting), do: func(ctx context.Context, c *StepContext) (Result, error) { return e.dispatch(ctx, c, s) }, first: first})
 	if cause := context.Cause(ctx); errors.Is(cause, ErrHandedOver) && err != nil || errors.Is(cause, ErrLeaseLost) && !res.Done {
 		return Temporary(cause) // whoever leases the job next goes on with the call
 	}

@@ -33,6 +33,8 @@ type errand struct {
 	step *StepRun
 	log  string // the name its output is kept under
 	do   func(ctx context.Context, c *StepContext) (Result, error)
+	// first: no earlier call, of a worker that is gone for instance, has done anything.
+	first bool
 }
 
 // call makes the call itself. Whatever goes wrong becomes a result; err is what
@@ -50,7 +52,7 @@ func (e *Engine) call(ctx context.Context, l *Lease, v errand) (res Result, err 
 		}
 	}()
 	c, log, err := e.context(ctx, l, v)
-	res.Untouched = err != nil && v.step.Call == 1 && !v.step.Reverting
+	res.Untouched = err != nil && v.first
 	if err != nil && mayBeAtWork(r, v.step) {
 		err = untaken(err)
 	}
