@@ -52,11 +52,11 @@ func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (res pipeline.R
 	if err == nil || ctx.Err() == nil || pipeline.HandedOver(ctx) != nil {
 		return res, err
 	}
-	undo := insist(ctx, func(way context.Context) error { _, err := d.undo(way); return err })
+	undo := insist(ctx, d.undo)
 	if undo != nil {
 		return halfway(ctx, "It was stopped.", undo)
 	}
-	return pipeline.Result{Done: true, State: pipeline.Cancelled, Message: "It was stopped. " + undoneMessage(d.left)}, nil
+	return pipeline.Result{Done: true, State: pipeline.Cancelled, Message: "It was stopped. " + d.undoneMessage()}, nil
 }
 
 // Cancel brings back what was there before, while no call is in flight: the
@@ -141,49 +141,40 @@ func (a apply) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.Re
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	left, err := d.undo(ctx)
-	if err != nil {
+	if err := d.undo(ctx); err != nil {
 		return pipeline.Result{}, err
 	}
-	return pipeline.Result{Done: true, Message: undoneMessage(left)}, nil
+	return pipeline.Result{Done: true, Message: d.undoneMessage()}, nil
 }
 
-func undoneMessage(left []string) string {
-	return "What was there before is back and ready" + except(left)
-}
-
-// except names what could not be brought back, and ends the sentence.
-func except(left []string) string {
-	if len(left) == 0 {
-		return "."
-	}
-	return ", except " + strings.Join(left, ", ") + "."
+func (d *deploy) undoneMessage() string {
+	return "What was there before is back and ready" + d.outcome()
 }
 
 // undo brings back what was there before, and waits until it is ready.
-func (d *deploy) undo(ctx context.Context) (left []string, err error) {
+func (d *deploy) undo(ctx context.Context) error {
 	r, err := d.readRecord(ctx)
 	switch {
 	case err != nil:
-		return nil, err
+		return err
 	case r == nil || r.Now.By != d.by():
-		return nil, pipeline.Refuse("cannot_revert", "The record of what was there before this run is gone from %s, so it cannot be brought back. Deploy the revision you want.", d.target)
+		return pipeline.Refuse("cannot_revert", "The record of what was there before this run is gone from %s, so it cannot be brought back. Deploy the revision you want.", d.target)
 	}
 	if err := d.claim(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	after, left, err := d.restore(ctx, *r)
+	after, err := d.restore(ctx, *r)
 	if err != nil {
-		return left, err
+		return err
 	}
 	ctx, cancel := d.until(ctx, d.cfg.Now().Add(within(d.With, "ready_within")))
 	defer cancel()
 	for _, u := range after {
 		if err := d.free(ctx, u); err != nil {
-			return left, err
+			return err
 		}
 	}
-	return left, d.ready(ctx, after, d.Say)
+	return d.ready(ctx, after, d.Say)
 }
 
 func count(n int, one, many string) string {

@@ -255,7 +255,7 @@ func (s *blueGreen) back(ctx context.Context) error {
 	if s.at.Selector != nil {
 		r.Before.lead(s.at.Service, s.at.Selector)
 	}
-	_, _, err = s.restore(ctx, *r)
+	_, err = s.restore(ctx, *r)
 	return err
 }
 

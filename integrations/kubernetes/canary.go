@@ -347,7 +347,7 @@ func (s *canary) back(ctx context.Context) error {
 		return err
 	}
 	if r != nil && r.Now.By == s.by() {
-		after, _, err := s.restore(ctx, s.withoutTraffic(*r))
+		after, err := s.restore(ctx, s.withoutTraffic(*r))
 		if err != nil {
 			return err
 		}
@@ -365,7 +365,7 @@ func (s *canary) back(ctx context.Context) error {
 	if r == nil || r.Now.By != s.by() {
 		return nil
 	}
-	_, _, err = s.restore(ctx, *r)
+	_, err = s.restore(ctx, *r)
 	return err
 }
 

@@ -28,6 +28,7 @@ type deploy struct {
 	objects []*unstructured.Unstructured // in the order they are applied
 	at      manifest.Places              // where they were found
 	left    []string                     // what could not be brought back, when it went back
+	met     []string                     // what others had set that it met then
 	pruned  []string                     // what was deleted at the end
 }
 

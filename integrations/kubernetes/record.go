@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -263,17 +262,17 @@ func (r revision) names() []object {
 func (d *deploy) by() string { return string(cmp.Or(d.Run.Reverts, d.Run.ID)) + "/" + d.Step.Name }
 
 // restore brings back what there was before: objects are applied as they were,
-// those that were not there are deleted. It returns what it applied, and the
-// names of what it could not bring back.
-func (d *deploy) restore(ctx context.Context, r record) (after []*unstructured.Unstructured, left []string, err error) {
+// those that were not there are deleted. It returns what it applied.
+func (d *deploy) restore(ctx context.Context, r record) (after []*unstructured.Unstructured, err error) {
 	before := r.Before
+	d.left = nil
 	d.w.force = false // what another environment has taken over since is its own
 	var objects []*unstructured.Unstructured
 	for _, o := range before.Objects {
 		switch {
 		case o.Absent:
 		case o.Manifest == nil:
-			left = append(left, o.Kind+" "+o.Name+" (of Secrets no copy is kept)")
+			d.left = append(d.left, o.Kind+" "+o.Name+" (of Secrets no copy is kept)")
 		default:
 			objects = append(objects, &unstructured.Unstructured{Object: o.Manifest})
 		}
@@ -282,11 +281,11 @@ func (d *deploy) restore(ctx context.Context, r record) (after []*unstructured.U
 	for _, u := range objects {
 		live, did, err := d.applyBack(ctx, u)
 		if pipeline.Code(err) == "other_owner" {
-			left = append(left, manifest.Name(u)+" (another environment deploys it by now)")
+			d.left = append(d.left, manifest.Name(u)+" (another environment deploys it by now)")
 			continue
 		}
 		if err != nil {
-			return after, left, err
+			return after, err
 		}
 		after = append(after, live)
 		d.logf("%s: %s, as it was before", manifest.Name(u), did)
@@ -297,42 +296,12 @@ func (d *deploy) restore(ctx context.Context, r record) (after []*unstructured.U
 			continue
 		}
 		if err := d.w.remove(ctx, o.stub()); err != nil {
-			return after, left, err
+			return after, err
 		}
 		d.logf("%s %s: deleted, because it was not there before", o.Kind, o.Name)
 	}
 	r.Now.Good = false
-	d.left = left
-	return after, left, d.writeRecord(ctx, r)
-}
-
-// applyBack applies an object as it was. What others set meanwhile stays theirs,
-// and what is as it was needs no right to be written.
-func (d *deploy) applyBack(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, change, error) {
-	live, did, err := d.w.apply(ctx, u)
-	switch pipeline.Code(err) {
-	case "field_conflict":
-		w := d.w
-		w.force = true // what is left to conflict was ours to take
-		return w.apply(ctx, yielding(u, err))
-	case "forbidden", "refused_by_policy", "invalid_manifest":
-		if live, readErr := d.w.get(ctx, u); readErr == nil && live != nil && holds(live, u) {
-			return live, unchanged, nil
-		}
-	}
-	return live, did, err
-}
-
-// yielding is the object without the fields that others hold, as far as they
-// are not part of a list.
-func yielding(u *unstructured.Unstructured, err error) *unstructured.Unstructured {
-	u = u.DeepCopy()
-	for _, c := range fieldConflicts(err) {
-		if path := strings.TrimPrefix(c.Field, "."); !strings.Contains(path, "[") {
-			unstructured.RemoveNestedField(u.Object, strings.Split(path, ".")...)
-		}
-	}
-	return u
+	return after, d.writeRecord(ctx, r)
 }
 
 // holds reports whether all that the manifest says is so.

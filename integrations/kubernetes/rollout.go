@@ -114,9 +114,9 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 		return halfway(ctx, why, undo)
 	}
 	if stopped {
-		return pipeline.Result{Done: true, State: pipeline.Cancelled, Message: why + " What ran before runs, with all the traffic" + except(d.left)}, nil
+		return pipeline.Result{Done: true, State: pipeline.Cancelled, Message: why + " What ran before runs, with all the traffic" + d.outcome()}, nil
 	}
-	return pipeline.Result{Done: true, State: pipeline.Failed, Code: pipeline.Code(err), Message: why + " What ran before runs, with all the traffic" + except(d.left)}, nil
+	return pipeline.Result{Done: true, State: pipeline.Failed, Code: pipeline.Code(err), Message: why + " What ran before runs, with all the traffic" + d.outcome()}, nil
 }
 
 // halfway says that the way back did not work either. What passes by itself is
@@ -203,7 +203,7 @@ func (r rollout) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.
 	if err := s.back(ctx); err != nil {
 		return pipeline.Result{}, err
 	}
-	return pipeline.Result{Done: true, Message: "What ran before runs again, with all the traffic" + except(d.left)}, nil
+	return pipeline.Result{Done: true, Message: "What ran before runs again, with all the traffic" + d.outcome()}, nil
 }
 
 // state is what a rollout remembers between calls.
@@ -342,6 +342,5 @@ func (s *rolling) back(ctx context.Context) error {
 	if err := s.revive(ctx); err != nil {
 		return err
 	}
-	_, err := s.undo(ctx)
-	return err
+	return s.undo(ctx)
 }
