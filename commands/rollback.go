@@ -126,14 +126,14 @@ func place(history []pipeline.Deployment, run pipeline.RunID) int {
 }
 
 // stoodBefore reports whether the deployment is what stood in the environment
-// before the i-th of its history, newest first. What was rolled back in between
-// left what was there; what went wrong otherwise left nobody knows what.
+// before the i-th of its history, newest first. What was rolled back in between,
+// or refused, left what was there; what went wrong otherwise left nobody knows what.
 func stoodBefore(history []pipeline.Deployment, i int, to pipeline.Deployment) bool {
 	if history[0].State != pipeline.Succeeded || history[i].State != pipeline.Succeeded {
 		return false
 	}
 	for _, d := range history[i+1:] {
-		if d.State != pipeline.RolledBack {
+		if d.State != pipeline.RolledBack && !d.Untouched {
 			return d.State == pipeline.Succeeded && d.Run == to.Run
 		}
 	}
@@ -157,7 +157,7 @@ func (rb Rollback) settled(ctx context.Context, c *Call, env *pipeline.Environme
 
 // rollbackTarget picks what to go back to from an environment's history, newest
 // first: the deployment of the named run or commit, else the last good one if
-// the newest went wrong and was not rolled back, else the good one before what
+// the newest that changed anything went wrong and was not rolled back, else the good one before what
 // runs now. What runs now may itself be an earlier one brought back; then
 // the search goes on before that one.
 func rollbackTarget(history []pipeline.Deployment, named, env string) (pipeline.Deployment, error) {
@@ -173,6 +173,9 @@ func rollbackTarget(history []pipeline.Deployment, named, env string) (pipeline.
 			return pipeline.Deployment{}, pipeline.Refuse("no_target", "%s is no run or full commit id of a successful deployment of %s. The last ones: %s.", Code(named), env, recent(good))
 		}
 		return good[i], nil
+	}
+	for history[0].Untouched { // before a good one, and there is one
+		history = history[1:]
 	}
 	if newest := history[0]; newest.State != pipeline.Succeeded && newest.State != pipeline.RolledBack {
 		if i := place(good, newest.Restores); i >= 0 {

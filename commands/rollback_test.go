@@ -17,6 +17,9 @@ func history(lines ...string) []pipeline.Deployment {
 		if w[2] == "ok" {
 			d.State = pipeline.Succeeded
 		}
+		if w[2] == "refused" {
+			d.State, d.Untouched = pipeline.Failed, true
+		}
 		if len(w) == 5 {
 			d.Restores = pipeline.RunID(w[4])
 		}
@@ -41,6 +44,9 @@ func TestWhatARollbackGoesBackTo(t *testing.T) {
 		{"a rollback that failed is tried again", history("r-3 c1 failed restores r-1", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
 		{"after a cancel too", history("r-3 c3 cancelled", "r-2 c2 ok"), "", "r-2"},
 		{"a failure that was rolled back left what was good", history("r-3 c3 rolled_back", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
+		{"a failure that changed nothing left what was good", history("r-3 c3 refused", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
+		{"a rollback that changed nothing is said again", history("r-3 c1 refused restores r-1", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
+		{"nor does it hide another one", history("r-4 c4 refused", "r-3 c3 failed", "r-2 c2 ok", "r-1 c1 ok"), "", "r-2"},
 		{"the same commit twice is no way back", history("r-3 c2 ok", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
 		{"only the same commit", history("r-2 c1 ok", "r-1 c1 ok"), "", "no_target"},
 		{"a rollback goes on before what it brought back", history("r-4 c2 ok restores r-2", "r-3 c3 ok", "r-2 c2 ok", "r-1 c1 ok"), "", "r-1"},
@@ -94,6 +100,7 @@ func TestWhatStoodBefore(t *testing.T) {
 		{"another one", history("r-3 c3 ok", "r-2 c3 ok", "r-1 c1 ok"), 0, "r-1", false},
 		{"what a rollback brought there", history("r-4 c4 ok", "r-3 c1 ok restores r-1", "r-2 c2 ok", "r-1 c1 ok"), 0, "r-3", true},
 		{"before what was rolled back", history("r-3 c3 ok", "r-2 c2 rolled_back", "r-1 c1 ok"), 0, "r-1", true},
+		{"before what was refused", history("r-3 c3 ok", "r-2 c2 refused", "r-1 c1 ok"), 0, "r-1", true},
 		{"a failure left nobody knows what", history("r-3 c3 ok", "r-2 c2 failed", "r-1 c1 ok"), 0, "r-1", false},
 		{"the last one failed", history("r-3 c3 failed", "r-2 c2 ok", "r-1 c1 ok"), 0, "r-1", false},
 		{"the last one was rolled back", history("r-3 c3 rolled_back", "r-2 c2 ok", "r-1 c1 ok"), 0, "r-1", false},

@@ -50,12 +50,13 @@ func (m *move) leave(d Finish) {
 	if d.Adopts {
 		dep.Restores, dep.Artifacts, dep.Made, dep.Images = r.Same, env.Current.Artifacts, env.Current.Made, env.Current.Images
 	}
+	dep.Untouched = d.State != Succeeded && d.State != RolledBack && !changed(r)
 	m.change.Deployment = &dep
 	m.envDone = true
 	switch {
 	case d.State == Succeeded, d.State == RolledBack:
 		env.Unsettled = ""
-	case changed(r):
+	case !dep.Untouched:
 		env.Unsettled = r.ID
 	}
 	switch {

@@ -298,6 +298,7 @@ type Deployment struct {
 	Artifacts map[string]string `json:"artifacts,omitempty"` // outputs to deploy again: "step.name" -> value
 	Made      map[string]RunID  `json:"made,omitempty"`      // step -> the run in which it ended well; nil in older records
 	Images    []string          `json:"images,omitempty"`    // what runs there: full references, sorted
+	Untouched bool              `json:"untouched,omitempty"` // it failed before it changed anything
 	At        time.Time         `json:"at"`
 }
 
