@@ -111,7 +111,7 @@ func (rb Rollback) undoing(ctx context.Context, c *Call, history []pipeline.Depl
 			}
 			continue
 		case !stoodBefore(history, i, to):
-			return nil, "", nil
+			return nil, inBetween(history, i), nil
 		}
 		yes, why, err := rb.Runs.Undoable(ctx, r.ID)
 		if err != nil || !yes {
@@ -138,6 +138,23 @@ func stoodBefore(history []pipeline.Deployment, i int, to pipeline.Deployment) b
 		}
 	}
 	return false
+}
+
+// inBetween names the run that keeps the deployment before it from being known
+// to be what stood there.
+func inBetween(history []pipeline.Deployment, i int) string {
+	if history[0].State != pipeline.Succeeded {
+		return ""
+	}
+	for _, d := range history[i+1:] {
+		switch {
+		case d.State == pipeline.Succeeded:
+			return ""
+		case d.State != pipeline.RolledBack && !d.Untouched:
+			return fmt.Sprintf("run %s, which ended in between (%s), may have left something", Code(string(d.Run)), d.State)
+		}
+	}
+	return ""
 }
 
 // settled refuses while a run works on the environment: what is to be gone back

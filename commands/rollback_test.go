@@ -111,5 +111,12 @@ func TestWhatStoodBefore(t *testing.T) {
 		if got := stoodBefore(test.history, test.i, to); got != test.want {
 			t.Errorf("%s: %t, want %t", test.name, got, test.want)
 		}
+		want := ""
+		if test.name == "a failure left nobody knows what" {
+			want = "run `r-2`, which ended in between (failed), may have left something"
+		}
+		if got := inBetween(test.history, test.i); got != want {
+			t.Errorf("%s: in between %q, want %q", test.name, got, want)
+		}
 	}
 }

@@ -126,7 +126,7 @@ func (e *Engine) stopped(ctx context.Context, runner Runner, c *StepContext, s *
 	case ctx.Err() != nil:
 		return Result{}, err
 	case IsTemporary(err) && !reached(s.Deadline, e.Now()):
-		return Result{RetryAfter: stopPause, Message: Message(err)}, nil
+		return Result{RetryAfter: stopPause, Message: "It is being stopped. " + Message(err)}, nil
 	}
 	e.Log.Error("stop step", "run", string(c.Run.ID), "step", c.Step.Name, "err", err)
 	return Result{Done: true, State: Unknown, Code: "not_stopped", Message: fmt.Sprintf("%s could not be stopped and may still run. %s", c.Step.Name, Message(err))}, nil

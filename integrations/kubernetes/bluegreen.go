@@ -190,6 +190,9 @@ func (s *blueGreen) finishSwitch(ctx context.Context, p parts, r record) (pipeli
 			return pipeline.Result{}, s.blame(u, err)
 		}
 	}
+	if err := s.retireUncoloured(ctx, p.deployment.GetName()); err != nil {
+		return pipeline.Result{}, err
+	}
 	// A Deployment without a colour may be one that the step applied once: it is
 	// kept as long as one of the other colour is.
 	r.Known = slices.DeleteFunc(r.Known, func(o object) bool { return o.Kind == "Deployment" && o.Name == s.at.Old })
@@ -204,6 +207,17 @@ func (s *blueGreen) finishSwitch(ctx context.Context, p parts, r record) (pipeli
 		res.Later = max(keep, time.Millisecond)
 	}
 	return res, nil
+}
+
+// retireUncoloured takes the pods of a Deployment without a colour away that the
+// traffic left before: whoever was to do that later was overtaken by this rollout.
+func (s *blueGreen) retireUncoloured(ctx context.Context, name string) error {
+	live, err := s.deployment(ctx, name)
+	if err != nil || live == nil || name == s.at.Old || !s.w.ours(live) || podsOf(live) == 0 {
+		return err
+	}
+	s.logf("Deployment %s: it gets no traffic any more, so its pods go", name)
+	return s.w.retire(ctx, live)
 }
 
 // retarget has an autoscaler scale the new Deployment.

@@ -165,6 +165,21 @@ func TestTwentyPodsBlueGreen(t *testing.T) {
 	}
 }
 
+// What was to be removed later, and was overtaken, the next rollout removes.
+func TestBlueGreenLeavesNoOldPodsBehind(t *testing.T) {
+	r := newRoom(t)
+	r.version(2, "v1")
+	r.mustRoll(with2("rolling", nil))
+	for _, tag := range []string{"v2", "v3"} {
+		r.version(2, tag)
+		r.mustRoll(with2("blue-green", nil))
+	}
+	if got := r.deployments(); !slices.Equal(got, []string{"shop-blue", "shop-green"}) {
+		t.Error("there are pods of", got)
+	}
+	r.expect(map[string]int{"v3": 2})
+}
+
 func TestBlueGreenTakesAPlainDeploymentOver(t *testing.T) {
 	r := newRoom(t)
 	r.version(4, "v1")
