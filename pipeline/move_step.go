@@ -111,6 +111,7 @@ func (m *move) revert(name string) {
 	s := m.run.Step(name)
 	def, _ := m.run.Pipeline.Step(name)
 	s.State, s.Reverting, s.Stopping, s.Code, s.Message = RollingBack, true, "", "", ""
+	s.Ended = time.Time{}
 	if m.run.Reverts != "" {
 		s.Started = m.now // of the undoing; what it undoes was another run's
 	}

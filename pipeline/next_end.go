@@ -260,7 +260,7 @@ func awaitRedeploy(r *Run, f Facts) []Decision {
 	case c == nil || !c.State.Terminal():
 		return nil
 	case c.State == Succeeded:
-		why, _, _ := strings.Cut(r.Message, " Deploying `")
+		why, _, _ := strings.Cut(r.Message, deploying)
 		return []Decision{Finish{State: RolledBack, Code: "rolled_back",
 			Message: fmt.Sprintf("%s Rolled back: `%s` runs again, by run %s.", why, c.ShortSHA(), c.ID), Lock: lockReason(r)}}
 	default:

@@ -114,7 +114,14 @@ func whatStands(r *Run) string {
 	return text
 }
 
+// rollbackFailed keeps why there was a rollback at all.
 func rollbackFailed(r *Run, message string) Finish {
+	for _, next := range []string{deploying, reverting} {
+		if why, _, is := strings.Cut(r.Message, next); is && r.Reverts == "" {
+			message = why + " " + message
+			break
+		}
+	}
 	which := "of"
 	if r.Reverts != "" {
 		which = "with"
@@ -134,9 +141,12 @@ func instead(r *Run, f Facts) *Deployment {
 	return nil
 }
 
+// deploying follows, in the message of a run, why what ran before is deployed again.
+const deploying = " Deploying `"
+
 // redeploying begins to deploy what ran before again.
 func redeploying(to *Deployment, why string) RollBack {
-	return RollBack{To: to, Message: fmt.Sprintf("%s Deploying `%s` again, which ran before.", why, short(to.SHA))}
+	return RollBack{To: to, Message: fmt.Sprintf("%s%s%s` again, which ran before.", why, deploying, short(to.SHA))}
 }
 
 // Deployed loads the run that deployed what a deployment brought: of one that

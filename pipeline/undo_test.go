@@ -216,3 +216,41 @@ func TestADeployWithoutItsSecretsIsNotRolledBack(t *testing.T) {
 		t.Errorf("%s (%s %s), environment %+v", bad.State, bad.Code, bad.Message, env)
 	}
 }
+
+func TestARollbackThatFailsKeepsWhyThereWasOne(t *testing.T) {
+	t.Run("undone", func(t *testing.T) {
+		s, good, _, _ := withTwo(t)
+		p := good.Pipeline
+		p.OnFailure = pipeline.Rollback
+		s.runner.fails("two")
+		s.runner.fails("undo one")
+		r := s.start(pipeline.Request{Pipeline: p, Environment: staging, SHA: strings.Repeat("3", 40)})
+		if want := "two exited with code 1. The rollback stopped: one could not be undone. undo one exited with code 1."; r.State != pipeline.Failed || r.Message != want {
+			t.Errorf("%s: %q\nwant %q", r.State, r.Message, want)
+		}
+	})
+	t.Run("deployed again", func(t *testing.T) {
+		s := newStage(t)
+		p := pipeline.Pipeline{Name: "deploy", OnFailure: pipeline.Rollback, Steps: steps("one")}
+		s.start(pipeline.Request{Pipeline: p, Environment: staging, SHA: strings.Repeat("1", 40)})
+		s.runner.do["one"] = func(c *pipeline.StepContext) pipeline.Result {
+			return pipeline.Result{Done: true, State: pipeline.Failed, Message: c.Run.SHA[:1] + " broke."}
+		}
+		r := s.start(pipeline.Request{Pipeline: p, Environment: staging, SHA: strings.Repeat("2", 40)})
+		if want := "2 broke. The rollback failed as well, see run " + string(r.RedeployedBy) + ". 1 broke. "; r.State != pipeline.Failed || !strings.HasPrefix(r.Message+" ", want) {
+			t.Errorf("%s: %q\nwant %q", r.State, r.Message, want)
+		}
+	})
+}
+
+func TestAStepThatIsBeingUndoneHasNotEnded(t *testing.T) {
+	s, _, bad, before := withTwo(t)
+	var at pipeline.StepRun
+	s.runner.do["undo one"] = func(c *pipeline.StepContext) pipeline.Result {
+		at = *c.Run.Step("one")
+		return pipeline.Result{Done: true}
+	}
+	if undo := s.undo(bad, before); undo.Step("one").Ended.IsZero() || at.State != pipeline.RollingBack || !at.Ended.IsZero() {
+		t.Errorf("while it was undone %+v, then %+v", at, undo.Step("one"))
+	}
+}
