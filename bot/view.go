@@ -158,7 +158,7 @@ func stepView(s pipeline.StepRun) StepView {
 
 // Took is a duration as people say it: "850ms", "12s", "3m5s", "2h10m".
 func Took(from, to time.Time) string {
-	d := to.Sub(from)
+	d := max(to.Sub(from), 0) // clocks of two machines
 	switch {
 	case d < time.Second:
 		return cmp.Or(d.Round(10*time.Millisecond), 10*time.Millisecond).String()

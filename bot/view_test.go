@@ -177,7 +177,8 @@ func TestTook(t *testing.T) {
 		took time.Duration
 		want string
 	}{
-		{0, "10ms"}, // nothing takes no time
+		{-time.Second, "10ms"}, // the clocks of two machines
+		{0, "10ms"},            // nothing takes no time
 		{time.Millisecond, "10ms"},
 		{847 * time.Millisecond, "850ms"},
 		{994 * time.Millisecond, "990ms"},
