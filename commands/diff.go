@@ -77,7 +77,7 @@ func unsettled(state *pipeline.EnvironmentState) string {
 	if state.Unsettled == "" {
 		return ""
 	}
-	return fmt.Sprintf("\nBut run %s went wrong after that, so what stands there now is not known for sure.", state.Unsettled)
+	return fmt.Sprintf("\nBut run %s did not end well after that, so what stands there now is not known for sure.", state.Unsettled)
 }
 
 func described(change pipeline.Comparison, env, from, to string) string {

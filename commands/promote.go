@@ -58,7 +58,7 @@ func (p Promote) runsThere(ctx context.Context, c *Call, from string, req *pipel
 	case state.Active != "":
 		return pipeline.Refuse("run_active", "Run %s works on %s right now. Wait for its end, then say `/promote %s %s` again.", state.Active, from, from, req.Environment.Name)
 	case d == nil && state.Current != nil:
-		return pipeline.Refuse("not_settled", "The last deploy to %s, run %s, went wrong, so what runs there is not known for sure. Repair it with `/rollback %s` or another `/deploy %s` first.", from, state.Unsettled, from, from)
+		return pipeline.Refuse("not_settled", "The last deploy to %s, run %s, did not end well, so what runs there is not known for sure. Repair it with `/rollback %s` or another `/deploy %s` first.", from, state.Unsettled, from, from)
 	case d == nil:
 		return pipeline.Refuse("nothing_deployed", "Nothing has been deployed to %s successfully yet, so there is nothing to promote. First: `/deploy %s`.", from, from)
 	case req.Environment.Protected && !c.Came.IsZero() && !d.At.Before(c.Came):

@@ -88,7 +88,7 @@ func (s Status) environment(ctx context.Context, c *Call, env *pipeline.Environm
 		parts[0] = fmt.Sprintf("`%s` since %s, by %s (%s)", d.SHA[:min(7, len(d.SHA))], d.At.UTC().Format("2006-01-02 15:04 MST"), d.By, d.Run)
 	}
 	if state.Unsettled != "" {
-		parts = append(parts, fmt.Sprintf("Run %s went wrong after that", state.Unsettled))
+		parts = append(parts, fmt.Sprintf("Run %s did not end well after that", state.Unsettled))
 	}
 	if l := state.Lock; l.Holds(c.Now) {
 		parts = append(parts, lockedBy(l))
