@@ -143,7 +143,7 @@ func TestKubernetes(t *testing.T) {
 	}
 	deploy("v1", nil, "In shop of prod-eu 2 objects change, 2 of them new")
 	expect("shop:v1 x3")
-	deploy("v2", nil, "1 object changes, 0 of them new; 1 stay as they are", "-      - image: registry.example/shop:v1", "+      - image: registry.example/shop:v2")
+	deploy("v2", nil, "blue-green: shop-green comes up beside shop-blue, then Service shop leads to it", "2 objects change, 0 of them new; 0 stay as they are", "-      - image: registry.example/shop:v1", "+      - image: registry.example/shop:v2")
 	expect("shop:v2 x3")
 	s.want(s.cli("status", "shop", "prod"), 0, "registry.example/shop:v2")
 
