@@ -110,8 +110,9 @@ func (rb Rollback) undoing(ctx context.Context, c *Call, history []pipeline.Depl
 				return nil, "", nil
 			}
 			continue
-		case !stoodBefore(history, i, to):
-			return nil, inBetween(history, i), nil
+		}
+		if stood, why := stoodBefore(history, i, to); !stood {
+			return nil, why, nil
 		}
 		yes, why, err := rb.Runs.Undoable(ctx, r.ID)
 		if err != nil || !yes {
@@ -127,34 +128,22 @@ func place(history []pipeline.Deployment, run pipeline.RunID) int {
 
 // stoodBefore reports whether the deployment is what stood in the environment
 // before the i-th of its history, newest first. What was rolled back in between,
-// or refused, left what was there; what went wrong otherwise left nobody knows what.
-func stoodBefore(history []pipeline.Deployment, i int, to pipeline.Deployment) bool {
+// or refused, left what was there; what went wrong otherwise left nobody knows
+// what, and whyNot names it.
+func stoodBefore(history []pipeline.Deployment, i int, to pipeline.Deployment) (yes bool, whyNot string) {
 	if history[0].State != pipeline.Succeeded || history[i].State != pipeline.Succeeded {
-		return false
-	}
-	for _, d := range history[i+1:] {
-		if d.State != pipeline.RolledBack && !d.Untouched {
-			return d.State == pipeline.Succeeded && d.Run == to.Run
-		}
-	}
-	return false
-}
-
-// inBetween names the run that keeps the deployment before it from being known
-// to be what stood there.
-func inBetween(history []pipeline.Deployment, i int) string {
-	if history[0].State != pipeline.Succeeded {
-		return ""
+		return false, ""
 	}
 	for _, d := range history[i+1:] {
 		switch {
+		case d.State == pipeline.RolledBack, d.Untouched:
 		case d.State == pipeline.Succeeded:
-			return ""
-		case d.State != pipeline.RolledBack && !d.Untouched:
-			return fmt.Sprintf("run %s, which ended in between (%s), may have left something", Code(string(d.Run)), d.State)
+			return d.Run == to.Run, ""
+		default:
+			return false, fmt.Sprintf("run %s, which ended in between (%s), may have left something", Code(string(d.Run)), d.State)
 		}
 	}
-	return ""
+	return false, ""
 }
 
 // settled refuses while a run works on the environment: what is to be gone back

@@ -108,15 +108,16 @@ func TestWhatStoodBefore(t *testing.T) {
 		{"nothing", history("r-1 c1 ok"), 0, "r-1", false},
 	} {
 		to := pipeline.Deployment{Run: pipeline.RunID(test.to)}
-		if got := stoodBefore(test.history, test.i, to); got != test.want {
+		got, whyNot := stoodBefore(test.history, test.i, to)
+		if got != test.want {
 			t.Errorf("%s: %t, want %t", test.name, got, test.want)
 		}
 		want := ""
 		if test.name == "a failure left nobody knows what" {
 			want = "run `r-2`, which ended in between (failed), may have left something"
 		}
-		if got := inBetween(test.history, test.i); got != want {
-			t.Errorf("%s: in between %q, want %q", test.name, got, want)
+		if whyNot != want {
+			t.Errorf("%s: because %q, want %q", test.name, whyNot, want)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (e *Engine) step(job context.Context, l *Lease) error {
 	begun, first := false, false
 	r, err := e.update(job, l.Run, func(m *move) error {
 		if s := m.run.Step(p.Step); s != nil {
-			first = s.Call == 0
+			first = s.Call == 0 && !s.Reverting
 		}
 		return m.beginCall(p, l, &begun)
 	})

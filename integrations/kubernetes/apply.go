@@ -184,6 +184,10 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+func row(b *strings.Builder, name, state string) {
+	fmt.Fprintf(b, "| %s | %s |\n", strings.ReplaceAll(name, "|", `\|`), state)
+}
+
 // table is what was applied, as it stands at the end, for the report.
 func (d *deploy) table(ctx context.Context, objects []*unstructured.Unstructured) string {
 	var b strings.Builder
@@ -198,10 +202,10 @@ func (d *deploy) table(ctx context.Context, objects []*unstructured.Unstructured
 		if ready, want := replicas(u); want > 0 {
 			state = fmt.Sprintf("%d/%d pods", ready, want)
 		}
-		fmt.Fprintf(&b, "| %s | %s |\n", strings.ReplaceAll(manifest.Name(u), "|", `\|`), state)
+		row(&b, manifest.Name(u), state)
 	}
 	for _, name := range d.pruned {
-		fmt.Fprintf(&b, "| %s | deleted |\n", name)
+		row(&b, name, "deleted")
 	}
 	return b.String()
 }
