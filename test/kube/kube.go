@@ -304,21 +304,6 @@ func toolsFolder() (string, error) {
 	return "", errors.New("test/tools/kube is in none of the folders above")
 }
 
-func moduleVersion(tools, module string) (string, error) {
-	return goList(tools, "{{.Version}}", module)
-}
-
-func goList(tools, format, module string) (string, error) {
-	cmd := exec.CommandContext(context.Background(), "go", "list", "-m", "-f", format, module)
-	cmd.Dir = tools
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod")
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("go list -m %s: %w", module, err)
-	}
-	return strings.TrimSpace(string(out)), nil
-}
-
 // lockFile keeps two tests from building at once.
 func lockFile(path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)

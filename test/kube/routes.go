@@ -26,7 +26,7 @@ func (p *Plane) InstallHTTPRoutes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	module, err := goList(tools, "{{.Dir}}", "sigs.k8s.io/gateway-api")
+	module, err := moduleFolder(tools, "sigs.k8s.io/gateway-api")
 	if err != nil {
 		return err
 	}

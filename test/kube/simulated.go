@@ -35,7 +35,7 @@ func (p *Plane) writeStages() error {
 	if err != nil {
 		return err
 	}
-	kwok, err := goList(tools, "{{.Dir}}", "sigs.k8s.io/kwok")
+	kwok, err := moduleFolder(tools, "sigs.k8s.io/kwok")
 	if err != nil {
 		return err
 	}
