@@ -41,7 +41,7 @@ func (c *crew) run(drain time.Duration) {
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	go func() { defer close(c.ended); c.worker.Run(ctx, drain) }()
-	c.t.Cleanup(func() { stop(); <-c.ended })
+	c.t.Cleanup(func() { stop(); <-c.ended; c.store.Close() })
 }
 
 func (c *crew) enqueue(jobs ...pipeline.Job) {

@@ -37,8 +37,9 @@ type Backend interface {
 // Subject is an empty store to be tested.
 type Subject struct {
 	Backend
-	Now  func() time.Time      // the store's clock
-	Pass func(d time.Duration) // lets time pass on it; nil: it passes by itself
+	Now      func() time.Time      // the store's clock
+	Pass     func(d time.Duration) // lets time pass on it; nil: it passes by itself
+	ReadWait func(d time.Duration) // has reads that wait for jobs end after d of real time; before the first Lease
 }
 
 // pass lets d pass, if this store's clock has to be told. On others whoever
@@ -74,6 +75,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Subject) {
 		{"no more jobs are handed out than asked for", limitHolds},
 		{"pools are separate", poolsAreSeparate},
 		{"a wait for jobs ends with its context", leaseEnds},
+		{"who waits gets the next job, however long there was none", waitsOn},
 		{"a lapsed lease is handed out with a higher fence", lapse},
 		{"a renewed lease does not lapse", renewed},
 		{"who finishes late is refused everywhere", lateFinisher},

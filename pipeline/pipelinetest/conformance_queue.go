@@ -111,6 +111,34 @@ func leaseEnds(t *testing.T, s Subject) {
 	equal(t, "fence", s.lease(t, 1, longTTL)[0].Fence, 1)
 }
 
+// waitsOn: the read that waits in the store ends sooner than the Lease that
+// waits for it, which must get the job all the same, not only the next Lease.
+func waitsOn(t *testing.T, s Subject) {
+	const read = 50 * time.Millisecond
+	s.ReadWait(read)
+	for round, id := range []string{"a", "b"} { // the reader of the first one may be there yet for the second
+		got := make(chan []*pipeline.Lease, 1)
+		go func() {
+			ls, err := s.Lease(t.Context(), pipeline.Control, 1, longTTL)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- ls
+		}()
+		select {
+		case ls := <-got:
+			t.Fatalf("round %d: leased %v before there was a job", round, ls)
+		case <-time.After(4 * read):
+		}
+		must(t, s.Enqueue(t.Context(), job(id)))
+		ls := <-got
+		equal(t, "jobs of the wait that was under way", len(ls), 1)
+		equal(t, "job", ls[0].ID, id)
+		equal(t, "fence", ls[0].Fence, 1)
+		must(t, s.Finish(t.Context(), ls...))
+	}
+}
+
 func lapse(t *testing.T, s Subject) {
 	must(t, s.Enqueue(t.Context(), job("a")))
 	for fence := int64(1); fence <= 3; fence++ {

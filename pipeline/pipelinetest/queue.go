@@ -10,10 +10,6 @@ import (
 	"github.com/shipmate/shipmate/pipeline"
 )
 
-// leaseWait is how long Lease waits for a job, in real time: the virtual clock
-// does not move by itself.
-const leaseWait = time.Second
-
 type queue struct {
 	jobs     map[string]*item // by job id
 	seen     map[string]time.Time
@@ -130,53 +126,6 @@ func (s *Store) Accept(_ context.Context, j pipeline.Job, keep time.Duration, ke
 	s.enqueue(j)
 	s.tell()
 	return true, nil
-}
-
-// Lease waits up to a second of real time until there is a job.
-func (s *Store) Lease(ctx context.Context, pool pipeline.Pool, limit int, ttl time.Duration) ([]*pipeline.Lease, error) {
-	timeout := time.NewTimer(leaseWait)
-	defer timeout.Stop()
-	for {
-		leases, changed := s.take(pool, limit, ttl)
-		if len(leases) > 0 {
-			return leases, nil
-		}
-		select {
-		case <-changed:
-		case <-timeout.C:
-			return nil, nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// Poll is Lease without waiting.
-func (s *Store) Poll(pool pipeline.Pool, limit int, ttl time.Duration) []*pipeline.Lease {
-	leases, _ := s.take(pool, limit, ttl)
-	return leases
-}
-
-func (s *Store) take(pool pipeline.Pool, limit int, ttl time.Duration) ([]*pipeline.Lease, <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settle()
-	now := s.clock.Now()
-	var ready []*item
-	for _, it := range s.jobs {
-		lapsed := it.fence > 0 && !now.Before(it.since.Add(ttl))
-		if it.Pool == pool && !it.delayed && (it.fence == 0 || lapsed) {
-			ready = append(ready, it)
-		}
-	}
-	slices.SortFunc(ready, bySequence)
-	var leases []*pipeline.Lease
-	for _, it := range ready[:min(limit, len(ready))] {
-		it.fence++
-		it.since = now
-		leases = append(leases, &pipeline.Lease{Job: it.Job, Fence: it.fence, Token: token(it), TTL: ttl})
-	}
-	return leases, s.changed
 }
 
 // Renew makes the lease last a full ttl again.

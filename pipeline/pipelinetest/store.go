@@ -21,10 +21,17 @@ import (
 // Store is a pipeline.Store and a pipeline.Queue in memory. It keeps copies,
 // as a real one does: what a caller does to a Run reaches it by Commit alone.
 type Store struct {
-	clock *Clock
+	ReadWait time.Duration // how long a read that waits for jobs lasts, in real time; before the first Lease
 
-	mu           sync.Mutex
+	clock *Clock
+	pools map[pipeline.Pool]*pool
+
+	closing chan struct{}
+	reads   sync.WaitGroup
+
+	mu           sync.Mutex    // also of what is in the pools
 	changed      chan struct{} // closed and replaced by whatever may make a job ready
+	passed       chan struct{} // closed and replaced when time has passed
 	runs         map[pipeline.RunID]*run
 	made         []pipeline.RunID // in the order they were made
 	environments map[environment]versioned
@@ -60,8 +67,12 @@ const wakeGrace = 30 * time.Second
 // NewStore makes an empty store on the clock.
 func NewStore(clock *Clock) *Store {
 	s := &Store{
+		ReadWait:     readWait,
 		clock:        clock,
+		pools:        newPools(),
+		closing:      make(chan struct{}),
 		changed:      make(chan struct{}),
+		passed:       make(chan struct{}),
 		runs:         map[pipeline.RunID]*run{},
 		environments: map[environment]versioned{},
 		deployments:  map[environment][]pipeline.Deployment{},
@@ -75,6 +86,8 @@ func NewStore(clock *Clock) *Store {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.tell()
+		close(s.passed)
+		s.passed = make(chan struct{})
 	})
 	return s
 }

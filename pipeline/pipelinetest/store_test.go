@@ -10,6 +10,7 @@ import (
 func TestStore(t *testing.T) {
 	pipelinetest.Conformance(t, func(*testing.T) pipelinetest.Subject {
 		clock := pipelinetest.NewClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
-		return pipelinetest.Subject{Backend: pipelinetest.NewStore(clock), Now: clock.Now, Pass: clock.Advance}
+		s := pipelinetest.NewStore(clock)
+		return pipelinetest.Subject{Backend: s, Now: clock.Now, Pass: clock.Advance, ReadWait: func(d time.Duration) { s.ReadWait = d }}
 	})
 }

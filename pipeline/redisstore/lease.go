@@ -23,8 +23,9 @@ const (
 // pool is how this process takes jobs from one pool: callers of Lease get
 // their turn one after the other, so that nothing is read that nobody asked
 // for. A caller first takes what is ready. If nothing is, readers wait on the
-// server, and it waits for them; they stay when it leaves, so that an idle
-// bot asks Redis next to nothing.
+// server, and it waits for them: as long as a caller waits, a read that ended
+// without a job is followed by another. A read goes on when the caller leaves,
+// for the next one, so that an idle bot asks Redis next to nothing.
 type pool struct {
 	name    pipeline.Pool
 	turn    chan struct{}
@@ -33,6 +34,7 @@ type pool struct {
 	ttl     atomic.Int64  // of the leases, in ms; zero: this process takes no jobs here
 
 	mu      sync.Mutex
+	waiting bool // whose turn it is found nothing and waits for the readers
 	readers []reader
 	first   int // the reader asked first, so that no shard starves the others
 }
@@ -75,7 +77,7 @@ func (s *Store) Lease(ctx context.Context, name pipeline.Pool, limit int, ttl ti
 	if p.ttl.Swap(ttl.Milliseconds()) == 0 {
 		s.mover.now() // to look for what was lapsed before we came
 	}
-	timeout := time.NewTimer(leaseWait)
+	timeout := time.NewTimer(s.leaseWait)
 	defer timeout.Stop()
 	select {
 	case p.turn <- struct{}{}:
@@ -107,6 +109,7 @@ func (s *Store) leaseInTurn(ctx context.Context, p *pool, limit int, timeout <-c
 		return a.leases, a.err
 	default:
 	}
+	defer p.leave()
 	for claim := p.hasLapsed(); ; claim = true {
 		leases, err := s.take(ctx, p, limit, claim)
 		if len(leases) > 0 || err != nil {
@@ -212,6 +215,7 @@ func (s *Store) lease(name pipeline.Pool, shard int, entry string, fence int64, 
 func (s *Store) startReaders(p *pool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.waiting = true
 	for i := range p.readers {
 		if r := &p.readers[i]; !r.reading && s.closing.Err() == nil {
 			r.reading = true
@@ -220,13 +224,19 @@ func (s *Store) startReaders(p *pool) {
 	}
 }
 
+// leave: whose turn it was waits for the readers no more.
+func (p *pool) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = false
+}
+
 // read waits for jobs until there are some and hands them to whose turn it is.
-// It goes on waiting for as long as there are none, callers or not.
 func (s *Store) read(p *pool, r *reader) {
 	leases, err := s.waitForJobs(p, r.shards)
-	p.mu.Lock()
-	r.reading = false
-	p.mu.Unlock()
+	for p.readsOn(r, len(leases) == 0 && err == nil) {
+		leases, err = s.waitForJobs(p, r.shards)
+	}
 	if len(leases) == 0 && err == nil {
 		return
 	}
@@ -241,8 +251,19 @@ func (s *Store) read(p *pool, r *reader) {
 	}
 }
 
+// readsOn reports whether the reader is to read again: if its read ended
+// without a job while a caller waits. The caller's own wait is not to end for
+// it to be told of the next job. A reader that does not is started by whoever
+// waits next.
+func (p *pool) readsOn(r *reader, empty bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r.reading = empty && p.waiting
+	return r.reading
+}
+
 func (s *Store) waitForJobs(p *pool, shards []int) ([]*pipeline.Lease, error) {
-	args := &redis.XReadGroupArgs{Group: group, Consumer: s.consumer, Count: 1, Block: readWait}
+	args := &redis.XReadGroupArgs{Group: group, Consumer: s.consumer, Count: 1, Block: s.readWait}
 	for _, shard := range shards {
 		args.Streams = append(args.Streams, s.keys[shard].stream(p.name))
 	}
@@ -250,10 +271,12 @@ func (s *Store) waitForJobs(p *pool, shards []int) ([]*pipeline.Lease, error) {
 		args.Streams = append(args.Streams, ">")
 	}
 	read, err := s.redis.XReadGroup(s.closing, args).Result()
-	if errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "NOGROUP") { // take makes missing groups
+	switch {
+	case errors.Is(err, redis.Nil):
 		return nil, nil
-	}
-	if err != nil {
+	case redis.HasErrorPrefix(err, "NOGROUP"), redis.HasErrorPrefix(err, "UNBLOCKED"):
+		return nil, s.createGroups(s.closing) // the server lost its data
+	case err != nil:
 		return nil, wire("wait for jobs", err)
 	}
 	var leases []*pipeline.Lease

@@ -80,14 +80,11 @@ func quiet(t *testing.T, s *redisstore.Store, readers int, servers ...*redistest
 		}()
 	}
 	redistest.Eventually(t, "all reads wait", func() bool {
-		blocked := 0
+		waiting := 0
 		for _, server := range servers {
-			withClient(server, func(c *redis.Client) {
-				n, _ := strconv.Atoi(c.InfoMap(ctx, "clients").Val()["Clients"]["blocked_clients"])
-				blocked += n
-			})
+			waiting += blocked(ctx, server)
 		}
-		return blocked == readers
+		return waiting == readers
 	})
 	var count atomic.Int64
 	var all sync.WaitGroup
@@ -231,6 +228,38 @@ func TestKilledServerLosesNothing(t *testing.T) {
 		}
 		return err == nil && len(accepted) == 0
 	})
+}
+
+// A server that lost its data has no streams to wait on any more; the wait that
+// was under way goes on all the same.
+func TestAWaitOutlivesTheData(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, redisstore.Config{URL: server.URL(), Shards: 2})
+	got := make(chan []*pipeline.Lease, 1)
+	go func() {
+		ls, err := s.Lease(t.Context(), pipeline.Control, 1, time.Minute)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- ls
+	}()
+	redistest.Eventually(t, "the read waits", func() bool { return blocked(t.Context(), server) == 1 })
+	flush(t, server)
+	if err := s.Enqueue(t.Context(), pipeline.Job{ID: "a", Kind: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if ls := <-got; len(ls) != 1 {
+		t.Errorf("the wait that was under way got %v", ls)
+	}
+}
+
+// blocked counts the reads that wait on a server.
+func blocked(ctx context.Context, server *redistest.Server) (n int) {
+	withClient(server, func(c *redis.Client) {
+		n, _ = strconv.Atoi(c.InfoMap(ctx, "clients").Val()["Clients"]["blocked_clients"])
+	})
+	return n
 }
 
 // A waiting Lease finds the new master.

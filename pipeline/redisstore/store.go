@@ -41,6 +41,8 @@ type Store struct {
 	now      func() time.Time
 	log      *slog.Logger
 
+	leaseWait, readWait time.Duration
+
 	pools   map[pipeline.Pool]*pool
 	mover   *mover
 	signals signals
@@ -108,6 +110,7 @@ func (s *Store) start(ctx context.Context, cfg Config) error {
 		pipeline.Control: newPool(pipeline.Control, shards, s.cluster),
 		pipeline.Steps:   newPool(pipeline.Steps, shards, s.cluster),
 	}
+	s.leaseWait, s.readWait = leaseWait, readWait
 	s.mover = newMover(shards)
 	s.work.Go(s.runMover)
 	return nil

@@ -35,7 +35,8 @@ func open(t testing.TB, cfg redisstore.Config) *redisstore.Store {
 }
 
 func subject(t testing.TB, cfg redisstore.Config) pipelinetest.Subject {
-	return pipelinetest.Subject{Backend: open(t, cfg), Now: time.Now}
+	s := open(t, cfg)
+	return pipelinetest.Subject{Backend: s, Now: time.Now, ReadWait: s.SetReadWait}
 }
 
 func TestMiniredis(t *testing.T) {
