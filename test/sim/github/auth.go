@@ -20,6 +20,7 @@ type token struct {
 	installation *installation
 	repos        []int64 // nil: all of the installation
 	permissions  map[string]string
+	made         time.Time
 	expires      time.Time
 }
 
@@ -193,7 +194,7 @@ func (s *Server) createToken(c *call) (*reply, error) {
 	}
 	s.db.mints = append(s.db.mints, Mint{InstallationID: inst.id, RepositoryIDs: ids, Permissions: in.Permissions, Time: s.now()})
 	name := "ghs_" + randomHex(18)
-	t := &token{installation: inst, repos: ids, permissions: permissions, expires: s.now().Add(time.Hour)}
+	t := &token{installation: inst, repos: ids, permissions: permissions, made: s.cfg.Now(), expires: s.now().Add(time.Hour)}
 	s.db.tokens[name] = t
 	answer := TokenAnswer{Token: name, ExpiresAt: t.expires, Permissions: permissions, RepositorySelection: "selected"}
 	for _, r := range inst.repos {

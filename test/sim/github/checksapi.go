@@ -18,6 +18,11 @@ func (s *Server) createCheckRun(c *call) (*reply, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
+	if in.HeadSHA != nil {
+		if _, err := s.shown(c.repo).git.read(*in.HeadSHA); err != nil {
+			return nil, unprocessable("No commit found for SHA: %s", *in.HeadSHA)
+		}
+	}
 	run, err := s.addCheckRun(c.repo, s.db.own, in)
 	if err != nil {
 		return nil, err

@@ -82,6 +82,9 @@ func (s *Server) addCommentAt(p *pull, by *account, body string, now time.Time) 
 	p.updated = now
 	p.timeline = append(p.timeline, timelineItem{event: "commented", comment: cm, actor: by, at: now})
 	s.sendComment("created", cm, by, nil)
+	if s.lag > 0 {
+		cm.updated = now.Add(time.Second)
+	}
 	s.notify(Change{Kind: "comment", Repo: p.repo.fullName(), Number: p.number, ID: cm.id})
 	return cm, nil
 }
@@ -143,6 +146,9 @@ func (s *Server) createComment(c *call) (*reply, error) {
 	}
 	body, err := c.commentBody()
 	if err != nil {
+		return nil, err
+	}
+	if err := s.happens(c.repo); err != nil {
 		return nil, err
 	}
 	cm, err := s.addComment(p, c.actor(), body)

@@ -87,6 +87,8 @@ type repository struct {
 	runs        []*checkRun
 	deployments []*deployment
 	activities  []*activity
+
+	past []past // oldest first, see Server.SetLag
 }
 
 func (r *repository) fullName() string { return r.owner.login + "/" + r.name }

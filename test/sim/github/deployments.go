@@ -84,7 +84,7 @@ func (s *Server) createDeployment(c *call) (*reply, error) {
 	if in.Description != nil && utf8.RuneCountInString(*in.Description) > 140 {
 		return nil, custom("Deployment", "description", "description is too long (maximum is 140 characters)")
 	}
-	sha, found := c.repo.git.resolve(*in.Ref)
+	sha, found := s.shown(c.repo).git.resolve(*in.Ref)
 	if !found {
 		return nil, unprocessable("No ref found for: %s", *in.Ref)
 	}

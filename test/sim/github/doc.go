@@ -4,7 +4,8 @@
 // Start with [New] and [Server.Start]. [Server.As] does what a person does on
 // github.com; [Server.WaitFor] waits until the bot has done its part;
 // [Server.Requests] tells how it did it. What the simulator answers follows the
-// official OpenAPI description, see the subpackage openapi.
+// official OpenAPI description, see the subpackage openapi. [Server.Inject] makes
+// requests fail, [Server.SetLag] has all of them answered as before for a while.
 //
 //	sim, err := github.New(github.Config{WebhookURL: bot.URL + "/github/webhook"})
 //	...

@@ -45,8 +45,8 @@ type mergeResult struct {
 
 var errNoCommit = errors.New("no such commit")
 
-func initGit(dir, branch string) (*gitRepo, error) {
-	g := &gitRepo{
+func newGitRepo(dir string) *gitRepo {
+	return &gitRepo{
 		dir:      dir,
 		branches: map[string]string{},
 		tags:     map[string]string{},
@@ -56,6 +56,10 @@ func initGit(dir, branch string) (*gitRepo, error) {
 		logs:     map[string][]*gitCommit{},
 		bases:    map[string]string{},
 	}
+}
+
+func initGit(dir, branch string) (*gitRepo, error) {
+	g := newGitRepo(dir)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, err
 	}

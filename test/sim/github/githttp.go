@@ -68,7 +68,7 @@ func (s *Server) openGit(r *http.Request, fullName string) (*gitRepo, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	who, err := s.identify(r)
-	if err != nil || who.app {
+	if err != nil || who.app || who.token != nil && s.lags(who.token.made) {
 		return nil, http.StatusUnauthorized
 	}
 	repo, err := s.db.repo(fullName)
@@ -84,7 +84,7 @@ func (s *Server) openGit(r *http.Request, fullName string) (*gitRepo, int) {
 	case repo.private && !who.token.may([]string{"contents=read"}) || write:
 		return nil, http.StatusForbidden
 	}
-	return repo.git, http.StatusOK
+	return s.shown(repo).git, http.StatusOK
 }
 
 func (s *Server) recordGit(r *http.Request, status int) {

@@ -27,6 +27,9 @@ func (o OtherApp) CreateCheckRun(repo string, in CheckRunRequest) (CheckRun, err
 	if err != nil {
 		return CheckRun{}, err
 	}
+	if err := o.s.happens(r); err != nil {
+		return CheckRun{}, err
+	}
 	run, err := o.s.addCheckRun(r, o.app, in)
 	if err != nil {
 		return CheckRun{}, err
@@ -40,6 +43,9 @@ func (o OtherApp) UpdateCheckRun(repo string, id int64, in CheckRunRequest) (Che
 	defer o.s.mu.Unlock()
 	r, err := o.s.db.repo(repo)
 	if err != nil {
+		return CheckRun{}, err
+	}
+	if err := o.s.happens(r); err != nil {
 		return CheckRun{}, err
 	}
 	run := r.checkRun(id)
@@ -58,6 +64,9 @@ func (o OtherApp) CreateStatus(repo, sha string, in StatusRequest) (CommitStatus
 	defer o.s.mu.Unlock()
 	r, err := o.s.db.repo(repo)
 	if err != nil {
+		return CommitStatus{}, err
+	}
+	if err := o.s.happens(r); err != nil {
 		return CommitStatus{}, err
 	}
 	st, err := o.s.addStatus(r, sha, o.app.bot, in)

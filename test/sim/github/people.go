@@ -33,6 +33,9 @@ func (p Person) on(repo, role string, do func(r *repository, me *account) error)
 	if err := p.s.require(r, me, role); err != nil {
 		return err
 	}
+	if err := p.s.happens(r); err != nil {
+		return err
+	}
 	return do(r, me)
 }
 

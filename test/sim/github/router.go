@@ -212,6 +212,9 @@ func (s *Server) admit(c *call, rt route) error {
 	case rt.by == byInstallation && c.who.app:
 		return forbidden("Resource not accessible by integration")
 	}
+	if c.who.token != nil && s.lags(c.who.token.made) {
+		return forbidden("Resource not accessible by integration")
+	}
 	if name := c.params["repo"]; name != "" {
 		if err := s.findRepo(c, c.params["owner"]+"/"+name); err != nil {
 			return err
@@ -244,6 +247,9 @@ func (s *Server) findRepo(c *call, fullName string) error {
 		return notFound()
 	}
 	c.repo = r
+	if c.r.Method == http.MethodGet {
+		c.repo = s.shown(r)
+	}
 	return nil
 }
 

@@ -67,6 +67,8 @@ type Server struct {
 	limits   limiter
 	requests []Request
 	hooks    *deliverer
+	lag      time.Duration // see SetLag
+	copies   int           // made for it so far
 
 	oauth      OAuth
 	consenter  string // login

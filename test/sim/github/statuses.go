@@ -58,6 +58,9 @@ func (s *Server) createStatus(c *call) (*reply, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
+	if _, err := s.shown(c.repo).git.read(c.params["sha"]); err != nil {
+		return nil, unprocessable("No commit found for SHA: %s", c.params["sha"])
+	}
 	st, err := s.addStatus(c.repo, c.params["sha"], c.actor(), in)
 	if err != nil {
 		return nil, err
