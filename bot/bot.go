@@ -122,23 +122,17 @@ func (b *Bot) said(ctx context.Context, key string, m Said) error {
 const maxLines = 5
 
 func (b *Bot) read(ctx context.Context, m Said) ([]commands.Line, error) {
-	var services []Service // only where the repository is not known from the place
+	var known spoken // only where the repository is not known from the place
 	if m.Repo.ID == 0 {
 		var err error
-		if services, err = b.Services.All(ctx); err != nil {
+		if known, err = b.spoken(ctx, m.Origin); err != nil {
 			return nil, err
 		}
 	}
 	var lines []commands.Line
 	var problems []error
 	for _, text := range commands.Lines(m.Text, b.Name) {
-		service, text := cutService(text, services)
-		line, err := b.Commands.Parse(text)
-		if service != "" && err == nil && line.Has("service") {
-			err = pipeline.Refuse("duplicate_flag", "The service is named twice. Say it once.")
-		} else if service != "" && err == nil {
-			line.Flags["service"] = []string{service}
-		}
+		line, err := b.parse(text, known)
 		switch {
 		case errors.Is(err, commands.ErrNotOurs) && (m.Origin.Surface == "slack" || byToken(m.Origin)):
 			problems = append(problems, unknownWords(text))

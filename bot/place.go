@@ -127,9 +127,7 @@ func (b *Bot) serviceFor(ctx context.Context, c *commands.Call, l commands.Line,
 			return r.Repo, nil
 		}
 	}
-	here := slices.DeleteFunc(slices.Clone(all), func(s Service) bool {
-		return !slices.Contains(s.Channels, c.Origin.Channel) && !slices.Contains(s.Channels, "#"+c.Origin.ChannelName)
-	})
+	here := servicesOf(all, c.Origin)
 	if len(here) == 0 {
 		here = all
 	}
@@ -157,7 +155,7 @@ func (b *Bot) serviceFor(ctx context.Context, c *commands.Call, l commands.Line,
 // service that its channel belongs to.
 func fits(l commands.Line, s Service) bool {
 	env := envOf(l)
-	return env == "" || slices.ContainsFunc(slices.Concat(s.Environments, s.Aliases), func(e string) bool { return strings.EqualFold(e, env) })
+	return env == "" || s.hasEnvironment(env)
 }
 
 // envOf is the environment a line is about, if that is what it names.
@@ -200,18 +198,107 @@ func firstArg(l commands.Line) string {
 	return l.Arg(args[0].Name)
 }
 
+// spoken is what the first word of a line can name in a place.
+type spoken struct {
+	all []Service
+	own []Service // of the thread or the channel, or the only one there is
+}
+
+func (b *Bot) spoken(ctx context.Context, at pipeline.Origin) (spoken, error) {
+	all, err := b.Services.All(ctx)
+	if err != nil {
+		return spoken{}, err
+	}
+	about, err := b.thread(ctx, at)
+	if err != nil {
+		return spoken{}, err
+	}
+	known := spoken{all: all, own: servicesOf(all, at)}
+	switch {
+	case about != nil:
+		known.own = slices.DeleteFunc(slices.Clone(all), func(s Service) bool { return s.Repo.ID != about.Repo.ID })
+	case len(known.own) == 0 && len(all) == 1:
+		known.own = all
+	}
+	return known, nil
+}
+
+// servicesOf are the services that name the channel.
+func servicesOf(all []Service, at pipeline.Origin) []Service {
+	return slices.DeleteFunc(slices.Clone(all), func(s Service) bool {
+		return !slices.Contains(s.Channels, at.Channel) && !slices.Contains(s.Channels, "#"+at.ChannelName)
+	})
+}
+
+// parse reads a line that may name a service before its arguments, as in
+// "/deploy shop prod".
+func (b *Bot) parse(text string, known spoken) (commands.Line, error) {
+	service, rest := cutService(text, known.all)
+	if service == "" {
+		return b.Commands.Parse(text)
+	}
+	line, err := b.Commands.Parse(text)
+	if err == nil && line.Arg("command") != "" { // "/help deploy", and a service is called deploy
+		return line, nil
+	}
+	if err == nil && line.Has("service") {
+		said := slices.ContainsFunc(known.all, func(s Service) bool {
+			return s.called(line.Flag("service")) && s.hasEnvironment(service)
+		})
+		if !said {
+			err = pipeline.Refuse("duplicate_flag", "The service is named twice. Say it once.")
+		}
+		return line, err
+	}
+	if own, theirs, ok := known.environmentOf(service); ok {
+		second, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(rest, verbOf(rest))), " ")
+		if theirs.hasEnvironment(second) {
+			return line, pipeline.Refuse("ambiguous_service", "%s can mean the environment %s of %s, or the service %s. Say which: %s or %s.", commands.Code(text), service, own.Name, theirs.Name,
+				commands.Code(text+commands.PasteFlag("service", own.Name)), commands.Code(rest+commands.PasteFlag("service", theirs.Name)))
+		}
+		return line, err
+	}
+	if line, err = b.Commands.Parse(rest); err == nil {
+		line.Flags["service"] = []string{service}
+	}
+	return line, err
+}
+
+// environmentOf finds the service of this place that has an environment of
+// that name, and the service that is called so.
+func (k spoken) environmentOf(name string) (own, called Service, ok bool) {
+	i := slices.IndexFunc(k.own, func(s Service) bool { return s.hasEnvironment(name) })
+	if i < 0 {
+		return own, called, false
+	}
+	j := slices.IndexFunc(k.all, func(s Service) bool { return s.called(name) })
+	return k.own[i], k.all[j], j >= 0
+}
+
+// hasEnvironment: "all" is what the lock of all of them is called.
+func (s Service) hasEnvironment(name string) bool {
+	return slices.ContainsFunc(slices.Concat(s.Environments, s.Aliases, []string{pipeline.Everywhere}), func(e string) bool { return strings.EqualFold(e, name) })
+}
+
+// called reports whether people mean the service by the name.
+func (s Service) called(name string) bool {
+	return strings.EqualFold(s.Name, name) || strings.EqualFold(s.Repo.String(), name)
+}
+
 // cutService takes the service out of "/deploy shop prod": what is left is the
 // command as it is said on the service's own pull requests.
 func cutService(text string, all []Service) (service, rest string) {
 	verb, args, _ := strings.Cut(text, " ")
 	first, args, _ := strings.Cut(strings.TrimLeft(args, " "), " ")
-	known := slices.ContainsFunc(all, func(s Service) bool {
-		return strings.EqualFold(s.Name, first) || strings.EqualFold(s.Repo.String(), first)
-	})
-	if !known {
+	if !slices.ContainsFunc(all, func(s Service) bool { return s.called(first) }) {
 		return "", text
 	}
 	return first, strings.TrimSpace(verb + " " + args)
+}
+
+func verbOf(text string) string {
+	verb, _, _ := strings.Cut(text, " ")
+	return verb
 }
 
 func serviceNames(all []Service) []string {

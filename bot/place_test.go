@@ -73,6 +73,42 @@ func TestAChannelOfSeveralServices(t *testing.T) {
 		refused(t, "Say which service is meant, for example `/deploy cart prod`. The services here are: cart, shop. (`which_service`)")
 }
 
+// A service may be called like an environment of another one, or like a command.
+func TestAServiceCalledLikeAnEnvironment(t *testing.T) {
+	for _, row := range []struct {
+		name, called          string
+		channel, thread, text string
+
+		repo, says string // says: the start of the answer
+	}{
+		{"the environment of the channel's service is meant", "staging", "shop", "", "/status staging", "acme/shop", "**staging**: nothing"},
+		{"in any case", "Staging", "shop", "", "/status STAGING", "acme/shop", "**staging**: nothing"},
+		{"an alias too", "production", "shop", "", "/status production", "acme/shop", "**prod**: nothing"},
+		{"of the only service of the thread too", "staging", "cart", "1.1", "/status staging", "acme/shop", "**staging**: nothing"},
+		{"with a ref behind it", "staging", "shop", "", "/deploy staging 1111111", "acme/shop", "Deploying"},
+		{"with the channel's service as a flag", "staging", "random", "", "/status staging --service shop", "acme/shop", "**staging**: nothing"},
+		{"all environments of the channel's service", "all", "shop", "", "/lock all --reason x", "acme/shop", "All environments at once"},
+		{"its own channel is its own", "staging", "cart", "", "/status staging", "acme/cart", "Environments of staging"},
+		{"elsewhere it is the service", "staging", "random", "", "/status staging prod", "acme/cart", "**prod**: nothing"},
+		{"as a flag it is the service", "staging", "shop", "", "/status prod --service staging", "acme/cart", "**prod**: nothing"},
+		{"the help of a command", "deploy", "shop", "", "/help deploy", "", "`/deploy <env>"},
+		{"who could mean both is asked", "staging", "shop", "", "/deploy staging prod", "", "`/deploy staging prod` can mean the environment staging of shop, or the service staging. " +
+			"Say which: `/deploy staging prod --service shop` or `/deploy prod --service staging`. (`ambiguous_service`)"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := newScene(t)
+			s.forge.files[cart.ID] = strings.Replace(cartFile, "service: cart", "service: "+row.called, 1)
+			s.known(shop, cart)
+			s.made(pipeline.Run{Request: pipeline.Request{ID: "r-shop0000", Repo: shop, Service: "shop"}, Progress: pipeline.Progress{State: pipeline.Running}})
+			s.bot.Threads = threads{"1.1": "r-shop0000"}
+			a := s.slack("U0MONA", row.channel, row.thread, row.text)
+			if row.repo != "" && a.Repo.String() != row.repo || !strings.HasPrefix(a.Text, row.says) {
+				t.Errorf("for %s: %s %q", a.Repo, a.Outcome, a.Text)
+			}
+		})
+	}
+}
+
 func TestTheOnlyServiceNeedsNoName(t *testing.T) {
 	s := newScene(t)
 	s.known(cart)
