@@ -31,7 +31,7 @@ const manualHead = `# Commands
 
 Say them in a comment on a pull request or in Slack; the words are the same. On Slack name the service first, ` + "`/deploy shop prod`" + `,
 unless the channel belongs to one repository alone. There its environments come first: where one is called like another service, the
-environment is meant, and `--service` says otherwise.
+environment is meant, and ` + "`--service`" + ` says otherwise.
 
 A command starts a line. Quotes, code blocks and HTML comments are not read. Up to five commands in one comment are read first, then done
 in order and answered together; if one of them is wrong, none is done. Only new comments of people count, and a comment that was
