@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
+	"math"
 	"strings"
 	"sync"
 
@@ -233,13 +233,15 @@ func asText(v any) string {
 	case string:
 		return v
 	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
+		return shortestNumber(v)
 	}
-	b, err := json.Marshal(v)
-	if err != nil { // cannot happen: plainValue makes only what JSON holds
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)              // "<" is a plain character to those who get this
+	if err := e.Encode(v); err != nil { // cannot happen: plainValue makes only what JSON holds
 		return ""
 	}
-	return string(b)
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // plainValue turns a CEL value into string, bool, int64, float64, nil, []any or
@@ -254,6 +256,11 @@ func plainValue(v ref.Val) (any, error) {
 	case types.Bool:
 		return bool(v), nil
 	case types.Int:
+		return int64(v), nil
+	case types.Uint:
+		if v > math.MaxInt64 {
+			return nil, fmt.Errorf("a number above %d; string() makes text of it", math.MaxInt64)
+		}
 		return int64(v), nil
 	case types.Double:
 		if f := float64(v); f-f == 0 { // neither infinite nor NaN

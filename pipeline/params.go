@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -71,7 +70,7 @@ func (d Param) parse(s string) (v any, wrong string) {
 		if err != nil {
 			return nil, "it must be a whole number."
 		}
-		return i, d.outside(float64(i))
+		return i, d.outside(i)
 	case "bool":
 		if s != "true" && s != "false" {
 			return nil, "it must be true or false."
@@ -103,12 +102,12 @@ func (d Param) badText(s string) string {
 	return ""
 }
 
-// outside says which bound a number passes, or nothing.
-func (d Param) outside(v float64) string {
+// outside says which bound a whole number passes, or nothing.
+func (d Param) outside(v int64) string {
 	switch {
-	case d.Min != nil && v < float64(*d.Min):
+	case d.Min != nil && v < *d.Min:
 		return fmt.Sprintf("it must be at least %d.", *d.Min)
-	case d.Max != nil && v > float64(*d.Max):
+	case d.Max != nil && v > *d.Max:
 		return fmt.Sprintf("it must be at most %d.", *d.Max)
 	}
 	return ""
@@ -239,19 +238,33 @@ func wants[T any](v any, wrong string) (any, string) {
 func (p Param) checkNumber(v any) (any, string) {
 	switch n := v.(type) {
 	case int64:
-		if p.Type == "number" {
-			return float64(n), p.outside(float64(n))
+		if p.Type == "int" {
+			return n, p.outside(n)
 		}
-		return n, p.outside(float64(n))
+		f, err := exactFloat(n)
+		if err != nil {
+			return nil, err.Error() + "."
+		}
+		return f, p.outside(n)
 	case float64:
 		if p.Type == "number" {
-			return n, p.outside(n)
+			return n, p.outsideDecimal(n)
 		}
 	}
 	if p.Type == "number" {
 		return nil, "it must be a number."
 	}
 	return nil, "it must be a whole number."
+}
+
+func (p Param) outsideDecimal(v float64) string {
+	switch {
+	case p.Min != nil && v < float64(*p.Min):
+		return fmt.Sprintf("it must be at least %d.", *p.Min)
+	case p.Max != nil && v > float64(*p.Max):
+		return fmt.Sprintf("it must be at most %d.", *p.Max)
+	}
+	return ""
 }
 
 func (p Param) checkText(s string) string {
@@ -293,44 +306,6 @@ func (p Param) checkList(v any) (any, string) {
 		}
 	}
 	return items, ""
-}
-
-// native brings a value into the types the rest of the package works with,
-// whether it comes from YAML, from Go or from JSON, where all numbers are floats.
-func native(v any) any {
-	switch v := v.(type) {
-	case int:
-		return int64(v)
-	case float64:
-		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
-			return int64(v)
-		}
-	case []string:
-		items := make([]any, len(v))
-		for i, s := range v {
-			items[i] = s
-		}
-		return items
-	case []any:
-		items := make([]any, len(v))
-		for i, item := range v {
-			items[i] = native(item)
-		}
-		return items
-	case map[string]string:
-		m := make(map[string]any, len(v))
-		for k, s := range v {
-			m[k] = s
-		}
-		return m
-	case map[string]any:
-		m := make(map[string]any, len(v))
-		for k, item := range v {
-			m[k] = native(item)
-		}
-		return m
-	}
-	return v
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -1,6 +1,9 @@
 package pipeline
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // The tables below are the file format: every key with its type, its meaning
 // and the place it fills. Parse reads by them and Schema describes them. What
@@ -144,13 +147,12 @@ func scheduleShape() kind[ScheduleTrigger] {
 }
 
 func paramShape() kind[Param] {
-	const most = 1 << 53
 	return object("a parameter", "A parameter people may give.",
 		optional("type", choice("string", "int", "bool"), func(p *Param) *string { return &p.Type }, "Default: string."),
 		optional("default", scalarValue(), func(p *Param) *any { return &p.Default }, "Its value when none is given."),
 		optional("required", truth(), func(p *Param) *bool { return &p.Required }, "Whether it must be given. Default: false."),
-		optional("min", pointer(number(-most, most)), func(p *Param) **int64 { return &p.Min }, "The smallest int."),
-		optional("max", pointer(number(-most, most)), func(p *Param) **int64 { return &p.Max }, "The largest int."),
+		optional("min", pointer(number(math.MinInt64, math.MaxInt64)), func(p *Param) **int64 { return &p.Min }, "The smallest int."),
+		optional("max", pointer(number(math.MinInt64, math.MaxInt64)), func(p *Param) **int64 { return &p.Max }, "The largest int."),
 		optional("enum", some(plainText()), func(p *Param) *[]string { return &p.Enum }, "The strings it may be."),
 		optional("pattern", plainText(), func(p *Param) *string { return &p.Pattern }, "Regular expression (RE2) for the whole string. Default: letters, digits, dots, - and _."),
 		optional("help", plainText(), func(p *Param) *string { return &p.Help }, "One line for people."),
@@ -162,7 +164,7 @@ func stepShape(uses []Uses) kind[Step] {
 		needed("name", written(stepNames), func(s *Step) *string { return &s.Name }, "Its name in chat and reports."),
 		optional("run", script(), func(s *Step) *string { return &s.Run }, "A shell script. Values arrive as SHIPMATE_* environment variables."),
 		optional("uses", written(usesNames), func(s *Step) *string { return &s.Uses }, "A runner, such as kubernetes.rollout, approval or wait."),
-		optional("with", plainMapping(), func(s *Step) *map[string]any { return &s.With }, "The runner's parameters. ${{ ... }} in them is evaluated."),
+		optional("with", plainMapping(), func(s *Step) *map[string]any { return (*map[string]any)(&s.With) }, "The runner's parameters. ${{ ... }} in them is evaluated."),
 		optional("image", written(imageNames), func(s *Step) *string { return &s.Image }, "Container image the script runs in."),
 		optional("needs", list(written(stepNames)), func(s *Step) *[]string { return &s.Needs }, "Steps that must end first. Default: the one before; [] means none."),
 		optional("if", condition(), func(s *Step) *string { return &s.If }, "A CEL expression; the step is skipped if it is false."),

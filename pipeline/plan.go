@@ -27,7 +27,7 @@ type Planning struct {
 type StepPlan struct {
 	Step       string          `json:"step"`
 	State      State           `json:"state"` // Queued, Succeeded, or Skipped: it cannot be said beforehand
-	With       map[string]any  `json:"with,omitempty"`
+	With       Values          `json:"with,omitempty"`
 	Message    string          `json:"message,omitempty"`
 	Summary    string          `json:"summary,omitempty"` // markdown, capped
 	Digest     string          `json:"digest,omitempty"`  // the runner's, of what it would apply

@@ -86,34 +86,34 @@ type Origin struct {
 
 // Request is what was asked for. It is frozen when the run is made.
 type Request struct {
-	ID          RunID          `json:"id"`
-	Repo        Repo           `json:"repo"`
-	Service     string         `json:"service"`
-	Pipeline    Pipeline       `json:"pipeline"`
-	Environment *Environment   `json:"environment,omitempty"` // nil: the run deploys nowhere
-	ConfigSHA   string         `json:"config_sha,omitempty"`  // where the definition was read
-	SHA         string         `json:"sha"`                   // full commit id, never a branch
-	Ref         string         `json:"ref,omitempty"`         // what people call it, for display only
-	PR          int            `json:"pr,omitempty"`
-	Base        string         `json:"base,omitempty"`  // branch the pull request was to go into when this was asked
-	Title       string         `json:"title,omitempty"` // subject of the commit or pull request, for display only
-	Trigger     Trigger        `json:"trigger"`
-	Actor       Actor          `json:"actor"`
-	CausedBy    Actor          `json:"caused_by,omitzero"` // of a run nobody asked for: who pushed, or whose pull request it is
-	Params      map[string]any `json:"params,omitempty"`
-	Reason      string         `json:"reason,omitempty"`
-	DryRun      bool           `json:"dry_run,omitempty"`
-	Restores    *Deployment    `json:"restores,omitempty"` // a rollback: the good deployment it brings back
-	Reverts     RunID          `json:"reverts,omitempty"`  // the run whose steps this one undoes; SHA and Pipeline are that run's
-	Parent      RunID          `json:"parent,omitempty"`   // the failed run that waits for this redeploy and holds the environment for it
-	Excluded    []int64        `json:"excluded,omitempty"` // user ids that may not approve: authors and pushers of the range
-	Origin      Origin         `json:"origin"`
-	Promotes    *Deployment    `json:"promotes,omitempty"` // what runs in another environment, to be deployed here as it is
-	Nothing     string         `json:"nothing,omitempty"`  // why there is nothing to do: the run says so and ends
-	Same        RunID          `json:"same,omitempty"`     // with Nothing: only as long as this run's deployment is what runs there
-	Refused     string         `json:"refused,omitempty"`  // why it cannot be done: the run says so and fails
-	NotBefore   time.Time      `json:"not_before,omitzero"`
-	Created     time.Time      `json:"created"`
+	ID          RunID        `json:"id"`
+	Repo        Repo         `json:"repo"`
+	Service     string       `json:"service"`
+	Pipeline    Pipeline     `json:"pipeline"`
+	Environment *Environment `json:"environment,omitempty"` // nil: the run deploys nowhere
+	ConfigSHA   string       `json:"config_sha,omitempty"`  // where the definition was read
+	SHA         string       `json:"sha"`                   // full commit id, never a branch
+	Ref         string       `json:"ref,omitempty"`         // what people call it, for display only
+	PR          int          `json:"pr,omitempty"`
+	Base        string       `json:"base,omitempty"`  // branch the pull request was to go into when this was asked
+	Title       string       `json:"title,omitempty"` // subject of the commit or pull request, for display only
+	Trigger     Trigger      `json:"trigger"`
+	Actor       Actor        `json:"actor"`
+	CausedBy    Actor        `json:"caused_by,omitzero"` // of a run nobody asked for: who pushed, or whose pull request it is
+	Params      Values       `json:"params,omitempty"`
+	Reason      string       `json:"reason,omitempty"`
+	DryRun      bool         `json:"dry_run,omitempty"`
+	Restores    *Deployment  `json:"restores,omitempty"` // a rollback: the good deployment it brings back
+	Reverts     RunID        `json:"reverts,omitempty"`  // the run whose steps this one undoes; SHA and Pipeline are that run's
+	Parent      RunID        `json:"parent,omitempty"`   // the failed run that waits for this redeploy and holds the environment for it
+	Excluded    []int64      `json:"excluded,omitempty"` // user ids that may not approve: authors and pushers of the range
+	Origin      Origin       `json:"origin"`
+	Promotes    *Deployment  `json:"promotes,omitempty"` // what runs in another environment, to be deployed here as it is
+	Nothing     string       `json:"nothing,omitempty"`  // why there is nothing to do: the run says so and ends
+	Same        RunID        `json:"same,omitempty"`     // with Nothing: only as long as this run's deployment is what runs there
+	Refused     string       `json:"refused,omitempty"`  // why it cannot be done: the run says so and fails
+	NotBefore   time.Time    `json:"not_before,omitzero"`
+	Created     time.Time    `json:"created"`
 }
 
 // EnvironmentName is the environment's name, or "" if there is none.
@@ -165,7 +165,7 @@ type StepRun struct {
 	Attempt     int               `json:"attempt,omitempty"` // 1 at the first start
 	Call        int               `json:"call,omitempty"`    // calls of the runner begun in this attempt
 	Calling     bool              `json:"calling,omitempty"` // a call was begun and its result is not recorded
-	With        map[string]any    `json:"with,omitempty"`    // parameters after evaluation, once per attempt
+	With        Values            `json:"with,omitempty"`    // parameters after evaluation, once per attempt
 	Checkpoint  json.RawMessage   `json:"checkpoint,omitempty"`
 	Outputs     map[string]string `json:"outputs,omitempty"`
 	Images      []string          `json:"images,omitempty"`  // deployed by it, sorted

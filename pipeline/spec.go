@@ -142,7 +142,7 @@ type Step struct {
 	Name            string            `json:"name"`
 	Run             string            `json:"run,omitempty"`
 	Uses            string            `json:"uses,omitempty"`
-	With            map[string]any    `json:"with,omitempty"`
+	With            Values            `json:"with,omitempty"`
 	Image           string            `json:"image,omitempty"`
 	Resources       Resources         `json:"resources,omitzero"` // of a script's container
 	Needs           []string          `json:"needs,omitempty"`    // resolved: a step without "needs" needs the one before it

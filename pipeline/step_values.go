@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -59,9 +60,9 @@ func asInt(v any) (int64, bool) {
 	case int64:
 		return n, true
 	case uint64:
-		return int64(n), true
+		return int64(n), n <= math.MaxInt64
 	case float64:
-		return int64(n), n == float64(int64(n))
+		return int64(n), n == math.Trunc(n) && math.Abs(n) < 1<<53
 	}
 	return 0, false
 }

@@ -16,6 +16,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	exactjson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/shipmate/shipmate/integrations/kubernetes/manifest"
 	"github.com/shipmate/shipmate/pipeline"
@@ -356,8 +357,12 @@ func unpack(packed string) (*record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record of what was applied: %w", err)
 	}
+	text, err := io.ReadAll(io.LimitReader(z, 64<<20))
+	if err != nil {
+		return nil, fmt.Errorf("record of what was applied: %w", err)
+	}
 	var r record
-	if err := json.NewDecoder(io.LimitReader(z, 64<<20)).Decode(&r); err != nil {
+	if err := exactjson.Unmarshal(text, &r); err != nil { // whole numbers stay what they are
 		return nil, fmt.Errorf("record of what was applied: %w", err)
 	}
 	return &r, nil
