@@ -73,13 +73,15 @@ func LoadIdentities(path string, active func(ctx context.Context, team, user str
 	return f, nil
 }
 
+// GitHub asks first whether the person may act at all: to tell somebody of
+// another workspace how to be linked would lead nowhere.
 func (f *IdentityFile) GitHub(ctx context.Context, who pipeline.Actor) (pipeline.Actor, error) {
+	if err := f.mayAct(ctx, who.SlackTeam, who.SlackUser); err != nil {
+		return who, err
+	}
 	id, ok := f.people[slackPerson{who.SlackTeam, who.SlackUser}]
 	if !ok {
 		return who, pipeline.Refuse(notLinked, "Your Slack account is not linked to a GitHub account, so shipmate cannot know what you may do. Ask the operator to add Slack user `%s` of team `%s` to the identities file.", who.SlackUser, who.SlackTeam)
-	}
-	if err := f.mayAct(ctx, who.SlackTeam, who.SlackUser); err != nil {
-		return who, err
 	}
 	who.ID, who.Login = id.GitHubID, id.GitHubLogin
 	return who, nil

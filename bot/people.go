@@ -41,9 +41,6 @@ func (p *People) GitHub(ctx context.Context, who pipeline.Actor) (pipeline.Actor
 	case missing != nil:
 		return who, pipeline.Temporary(missing)
 	}
-	if err := p.File.mayAct(ctx, who.SlackTeam, who.SlackUser); err != nil {
-		return who, err
-	}
 	who.ID, who.Login = at.ID, at.Login
 	return who, nil
 }

@@ -32,6 +32,11 @@ type Shown struct {
 	// Doubt, if not "", says that a worker may have written over it after its
 	// lease had lapsed: what seems to stand there must be written again.
 	Doubt string
+	// Save keeps data before Show ends. A sink that cannot ask the outside whether
+	// it posted something saves first what it is about to post: found again, that
+	// says that a crash came in between. With a Doubt, data must hold what the doubt
+	// asks for, which is over with it.
+	Save func(ctx context.Context, data json.RawMessage) error
 }
 
 type reportJob struct {
@@ -68,6 +73,15 @@ func (e *Engine) show(ctx context.Context, sink Sink, l *Lease) error {
 	}
 	shown, err := e.Store.Shown(ctx, r.Repo.ID, sink.Subject(r), sink.Name())
 	if err != nil {
+		return err
+	}
+	shown.Save = func(ctx context.Context, data json.RawMessage) error {
+		kept := shown
+		kept.Data = data
+		err := e.Store.Commit(context.WithoutCancel(ctx), Change{Hold: l, Shown: &kept})
+		if err == nil {
+			shown.Data, shown.Doubt = data, ""
+		}
 		return err
 	}
 	data, err := sink.Show(ctx, r, shown)

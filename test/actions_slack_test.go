@@ -13,6 +13,14 @@ func guest(s *stage, a action) error {
 	return nil
 }
 
+// ofAnotherWorkspace makes somebody a person who sees our channels from another
+// workspace: of the same Enterprise Grid, or of a company they are shared with.
+func ofAnotherWorkspace(s *stage, a action) error {
+	s.w.Slack.AddWorkspace(slack.Team{ID: "T0OTHER", Name: "Other", Domain: "other", BotToken: "xoxb-other"})
+	s.w.Slack.AddUser(slack.User{ID: "U0" + strings.ToUpper(a.who), Name: a.who, Team: "T0OTHER"})
+	return nil
+}
+
 func inChannel(s *stage, a action) error {
 	if name, text, _ := strings.Cut(a.text, " "); strings.HasPrefix(name, "/") {
 		d, err := s.w.Slack.SlashCommand(s.ctx, slack.Command{User: a.who, Channel: a.where, Name: name, Text: text})

@@ -29,6 +29,7 @@ var actions = []struct {
 	{form(`given \.shipmate\.yaml:`), func(*stage, action) error { return nil }}, // see openStage
 	{form(`given acme/(?P<where>\S+) with:`), anotherRepo},
 	{form(`given ` + somebody + ` is a guest`), guest},
+	{form(`given ` + somebody + ` is of another workspace`), ofAnotherWorkspace},
 	{nobody, func(*stage, action) error { return nil }},  // see openStage
 	{canLink, func(*stage, action) error { return nil }}, // likewise
 	{form(`(?P<who>api|cli)( (?P<where>acme/\S+))?> (?P<text>.*)`), program},

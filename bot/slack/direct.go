@@ -1,8 +1,10 @@
 package slack
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -41,11 +43,12 @@ func (c *Client) direct(ctx context.Context, user string, m message) error {
 
 // Mail writes to people directly. It is a [bot.Mail].
 type Mail struct {
-	Client *Client
-	Budget Budget // nil: no limit
-	Shown  shownStore
-	Web    string // where repositories are on the web, "https://github.com"
-	Log    *slog.Logger
+	Client  *Client
+	Records bot.Records
+	Budget  Budget // nil: no limit
+	Shown   shownStore
+	Web     string // where repositories are on the web, "https://github.com"
+	Log     *slog.Logger
 }
 
 type shownStore interface {
@@ -58,8 +61,8 @@ const (
 	maxTailLine   = 200
 )
 
-// Failed tells a person of runs that went wrong. What it told before is in the
-// conversation itself, so that a message sent just before a crash is not sent again.
+// Failed tells a person of runs that went wrong. What is about to be told is
+// kept first, so that a message sent just before a crash is not sent again.
 func (s *Mail) Failed(ctx context.Context, to pipeline.Actor, fs []bot.Failure) error {
 	us, err := s.Client.identity(ctx)
 	if err != nil || to.SlackTeam != us.TeamID || !userID.MatchString(to.SlackUser) {
@@ -80,12 +83,62 @@ func (s *Mail) Failed(ctx context.Context, to pipeline.Actor, fs []bot.Failure) 
 	if err := spendPost(ctx, s.Budget, channel); err != nil {
 		return err
 	}
-	_, err = s.Client.post(ctx, channel, s.message(ctx, fs))
-	return err
+	m, told := s.message(ctx, fs), append(told, runIDs(fs)...)
+	if err := s.keep(ctx, channel, telling{Runs: told, Posting: true}); err != nil {
+		return err
+	}
+	if _, err = s.Client.post(ctx, channel, m); err != nil && uncertain(err) {
+		return err
+	}
+	if err != nil { // it was not sent
+		told = told[:len(told)-len(fs)]
+	}
+	return cmp.Or(err, s.keep(ctx, channel, telling{Runs: told}))
 }
 
-// told are the runs of which our messages since the first of them ended speak.
+// telling is what a person was told of, as it is kept.
+type telling struct {
+	Runs    []string `json:"runs"`
+	Posting bool     `json:"posting,omitempty"` // the message was about to be sent: whether it was is not known
+}
+
+// keepTelling is longer than a job about failures is tried.
+const keepTelling = 7 * 24 * time.Hour
+
+func tellingKey(channel string) string { return "slack-told:" + channel }
+
+func (s *Mail) keep(ctx context.Context, channel string, t telling) error {
+	const most = 100 // of runs that were told long ago nobody asks
+	t.Runs = t.Runs[max(0, len(t.Runs)-most):]
+	value, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	return pipeline.Temporary(s.Records.Put(ctx, anyRepo, tellingKey(channel), value, keepTelling))
+}
+
+// told are the runs the person was told of. Where a crash left that open, the
+// conversation is read.
 func (s *Mail) told(ctx context.Context, channel, ourBot string, fs []bot.Failure) ([]string, error) {
+	value, err := s.Records.Get(ctx, anyRepo, tellingKey(channel))
+	if errors.Is(err, pipeline.ErrNotFound) || err == nil && value == nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, pipeline.Temporary(err)
+	}
+	var t telling
+	if err := json.Unmarshal(value, &t); err != nil {
+		return nil, err
+	}
+	if t.Posting {
+		return s.read(ctx, channel, ourBot, fs)
+	}
+	return t.Runs, nil
+}
+
+// read finds the runs of which our messages since the first of them ended speak.
+func (s *Mail) read(ctx context.Context, channel, ourBot string, fs []bot.Failure) ([]string, error) {
 	oldest := fs[0].Run.Ended
 	for _, f := range fs {
 		if f.Run.Ended.Before(oldest) {
@@ -104,15 +157,20 @@ func (s *Mail) told(ctx context.Context, channel, ourBot string, fs []bot.Failur
 	return ids, err
 }
 
+func runIDs(fs []bot.Failure) (ids []string) {
+	for _, f := range fs {
+		ids = append(ids, string(f.Run.ID))
+	}
+	return ids
+}
+
 func (s *Mail) message(ctx context.Context, fs []bot.Failure) message {
 	title := bot.Title(fs[0].Run) + " " + bot.Words(fs[0].Run.State)
 	if len(fs) > 1 {
 		title = fmt.Sprintf("%d runs of yours went wrong", len(fs))
 	}
 	var blocks []slackgo.Block
-	var ids []string
 	for n, f := range fs {
-		ids = append(ids, string(f.Run.ID))
 		if n < mostFailures {
 			blocks = append(blocks, s.failure(ctx, f)...)
 		}
@@ -123,7 +181,7 @@ func (s *Mail) message(ctx context.Context, fs []bot.Failure) message {
 	return message{
 		text:     escape(short(oneLine(pipeline.Clean(title)), maxPlain)),
 		blocks:   blocks,
-		metadata: &slackgo.SlackMetadata{EventType: failuresEvent, EventPayload: map[string]any{"runs": strings.Join(ids, " ")}},
+		metadata: &slackgo.SlackMetadata{EventType: failuresEvent, EventPayload: map[string]any{"runs": strings.Join(runIDs(fs), " ")}},
 	}
 }
 

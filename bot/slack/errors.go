@@ -54,6 +54,12 @@ func explain(method string, err error) error {
 	return fmt.Errorf("%s: %w", method, err)
 }
 
+// uncertain reports whether a call that failed may have been carried out: no
+// answer, or half an answer. A refusal, and a wait for our turn, say that it was not.
+func uncertain(err error) bool {
+	return pipeline.IsTemporary(err) && !errors.As(err, new(waitError))
+}
+
 func unreachable(err error) bool {
 	var u *url.Error
 	var n net.Error

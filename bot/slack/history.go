@@ -17,14 +17,6 @@ const (
 	noteEvent = "shipmate_note"
 )
 
-// ShownRun is the run that a message or its thread is about.
-type ShownRun struct {
-	Repo        int64
-	Run         pipeline.RunID
-	Service     string
-	Environment string
-}
-
 func runMetadata(r *pipeline.Run) *slackgo.SlackMetadata {
 	return &slackgo.SlackMetadata{EventType: runEvent, EventPayload: map[string]any{
 		"run": string(r.ID), "repo": fmt.Sprint(r.Repo.ID), "service": r.Service, "environment": r.EnvironmentName()}}
@@ -32,30 +24,6 @@ func runMetadata(r *pipeline.Run) *slackgo.SlackMetadata {
 
 func noteMetadata(r *pipeline.Run, key string) *slackgo.SlackMetadata {
 	return &slackgo.SlackMetadata{EventType: noteEvent, EventPayload: map[string]any{"run": string(r.ID), "note": key}}
-}
-
-// RunAt finds the run whose message, or the start of whose thread, has this
-// ts. The error wraps pipeline.ErrNotFound if it is none of our messages:
-// anybody can put metadata on a message, so only our own are believed.
-func (c *Client) RunAt(ctx context.Context, channel, ts string) (ShownRun, error) {
-	page, err := c.history(ctx, &slackgo.GetConversationHistoryParameters{ChannelID: channel, Latest: ts, Inclusive: true, Limit: 1})
-	if err != nil {
-		return ShownRun{}, err
-	}
-	us, err := c.identity(ctx)
-	if err != nil {
-		return ShownRun{}, err
-	}
-	for _, m := range page {
-		if run := text(m.Metadata, "run"); m.Timestamp == ts && m.BotID == us.BotID && m.Metadata.EventType == runEvent && run != "" {
-			var repo int64
-			if _, err := fmt.Sscan(text(m.Metadata, "repo"), &repo); err != nil {
-				continue
-			}
-			return ShownRun{repo, pipeline.RunID(run), text(m.Metadata, "service"), text(m.Metadata, "environment")}, nil
-		}
-	}
-	return ShownRun{}, fmt.Errorf("message %s in %s: %w", ts, channel, pipeline.ErrNotFound)
 }
 
 // findRun looks for the run's message in what was posted since the run was
@@ -96,17 +64,23 @@ func (c *Client) history(ctx context.Context, p *slackgo.GetConversationHistoryP
 
 // notes lists the keys of our notes in a thread.
 func (c *Client) notes(ctx context.Context, channel, thread string) (keys []string, err error) {
-	err = c.call(ctx, "conversations.replies", func(ctx context.Context) error {
-		page, _, _, err := c.api.GetConversationRepliesContext(ctx, &slackgo.GetConversationRepliesParameters{
-			ChannelID: channel, Timestamp: thread, Limit: 1000, IncludeAllMetadata: true})
-		for _, m := range page {
-			if key := text(m.Metadata, "note"); m.Metadata.EventType == noteEvent && key != "" {
-				keys = append(keys, key)
-			}
+	page, err := c.replies(ctx, channel, thread, 1000)
+	for _, m := range page {
+		if key := text(m.Metadata, "note"); m.Metadata.EventType == noteEvent && key != "" {
+			keys = append(keys, key)
 		}
+	}
+	return keys, err
+}
+
+// replies are the first messages of a thread, the one that began it first.
+func (c *Client) replies(ctx context.Context, channel, thread string, limit int) (page []slackgo.Message, err error) {
+	err = c.call(ctx, "conversations.replies", func(ctx context.Context) error {
+		page, _, _, err = c.api.GetConversationRepliesContext(ctx, &slackgo.GetConversationRepliesParameters{
+			ChannelID: channel, Timestamp: thread, Limit: limit, IncludeAllMetadata: true})
 		return err
 	})
-	return keys, err
+	return page, err
 }
 
 func text(m slackgo.SlackMetadata, key string) string {

@@ -67,7 +67,7 @@ func (q *Requests) openReject(ctx context.Context, i interaction, button string)
 func (q *Requests) openRollback(ctx context.Context, i interaction) answer {
 	find, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	shown, err := q.client.RunAt(find, i.Channel.ID, i.MessageTS)
+	shown, err := q.threads.RunAt(find, i.Channel.ID, i.MessageTS)
 	if err != nil || shown.Environment == "" {
 		q.tell(ctx, i, "This message shows no deploy of shipmate. Choose the shortcut on a run's message, or say `/rollback <service> <environment>`.")
 		return ok(nil)

@@ -36,6 +36,13 @@ const (
 // Person asks Slack about a member. An error, also "no such person", must be
 // taken as a no.
 func (c *Client) Person(ctx context.Context, team, user string) (Person, error) {
+	us, err := c.identity(ctx)
+	if err != nil {
+		return Person{}, err
+	}
+	if team != us.TeamID { // the id may be somebody else's in our workspace
+		return Person{Stranger: true}, nil
+	}
 	key := team + "/" + user
 	c.mu.Lock()
 	known, ok := c.people[key]
@@ -44,14 +51,10 @@ func (c *Client) Person(ctx context.Context, team, user string) (Person, error) 
 		return known.Person, nil
 	}
 	var u *slackgo.User
-	err := c.call(ctx, "users.info", func(ctx context.Context) (err error) {
+	err = c.call(ctx, "users.info", func(ctx context.Context) (err error) {
 		u, err = c.api.GetUserInfoContext(ctx, user)
 		return err
 	})
-	if err != nil {
-		return Person{}, err
-	}
-	us, err := c.identity(ctx)
 	if err != nil {
 		return Person{}, err
 	}
@@ -60,7 +63,7 @@ func (c *Client) Person(ctx context.Context, team, user string) (Person, error) 
 		Guest:    u.IsRestricted || u.IsUltraRestricted,
 		Bot:      u.IsBot || user == slackbotsID,
 		Deleted:  u.Deleted,
-		Stranger: u.IsStranger || u.TeamID != us.TeamID || team != us.TeamID,
+		Stranger: u.IsStranger || u.TeamID != us.TeamID,
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

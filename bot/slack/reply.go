@@ -50,7 +50,7 @@ func (s *Surface) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Ori
 	m := s.Client.answer("", a.Text)
 	m.blocks = append(m.blocks, confirmButtons(repo, a.Confirm)...)
 	m.replace = a.Replace
-	if at.Thread != "" && at.ReplyTo == "" && len(a.Confirm) == 0 && !a.Private {
+	if at.Thread != "" && at.ReplyTo == "" && len(a.Confirm) == 0 && !a.Private && s.heard(ctx, at) {
 		if err := spendPost(ctx, s.Budget, at.Channel); err != nil {
 			return err
 		}
@@ -68,6 +68,16 @@ func (s *Surface) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Ori
 		at.ReplyTo = ""
 	}
 	return s.Client.whisper(ctx, at, to.SlackUser, m)
+}
+
+// heard reports whether a reply to the thread stays in it. In doubt only the
+// one who asked is answered.
+func (s *Surface) heard(ctx context.Context, at pipeline.Origin) bool {
+	there, err := s.Client.threadThere(ctx, at.Channel, at.Thread)
+	if err != nil {
+		s.Log.Info("a thread is answered to the one who asked alone", "channel", at.Channel, "err", err)
+	}
+	return there
 }
 
 // confirmButtons are the questions of an answer. They are for the one who is

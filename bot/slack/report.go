@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	slackgo "github.com/slack-go/slack"
 
@@ -21,6 +22,7 @@ import (
 type Sink struct {
 	Client  *Client
 	Buttons bot.Buttons
+	Threads Threads
 	Budget  Budget // nil: no limit
 	Log     *slog.Logger
 	// Approvers finds who is called by name when an approval is asked for; nil: nobody.
@@ -59,11 +61,26 @@ type shown struct {
 	TS      string   `json:"ts,omitempty"`
 	Digest  string   `json:"digest,omitempty"`
 	Said    []string `json:"said,omitempty"` // notes in the thread
+	// Posting is what was about to be posted when this was saved: the run's own
+	// message or the key of a note. Who finds it does not know whether it was.
+	Posting string    `json:"posting,omitempty"`
+	Known   bool      `json:"known,omitempty"`  // the thread leads to the run
+	Written time.Time `json:"written,omitzero"` // when the message was last there to be written
+
+	save func(ctx context.Context, data json.RawMessage) error
+}
+
+// ownMessage is the run's message in [shown.Posting]; no note has this key.
+const ownMessage = "message"
+
+// forget is for a message that somebody deleted, and its thread with it.
+func (sh *shown) forget() {
+	sh.TS, sh.Digest, sh.Said, sh.Known, sh.Posting = "", "", nil, false, ""
 }
 
 // Show brings message and thread to the state of the run.
 func (s *Sink) Show(ctx context.Context, r *pipeline.Run, before pipeline.Shown) (json.RawMessage, error) {
-	var sh shown
+	sh := shown{save: before.Save}
 	if len(before.Data) > 0 {
 		if err := json.Unmarshal(before.Data, &sh); err != nil {
 			return nil, fmt.Errorf("what was shown of run %s: %w", r.ID, err)
@@ -88,9 +105,15 @@ func (s *Sink) show(ctx context.Context, r *pipeline.Run, sh *shown) error {
 		}
 		sh.Channel = id
 	}
+	if err := s.settle(ctx, sh, r); err != nil {
+		return err
+	}
 	m, err := s.message(ctx, r)
 	if err != nil {
 		return err
+	}
+	if len(unsaid(sh, r)) > 0 && s.Client.now().Sub(sh.Written) > surelyThere {
+		sh.Digest = "" // written again, it shows whether there still is a thread to reply in
 	}
 	if err := s.bring(ctx, r, sh, m); err != nil {
 		return err
@@ -101,38 +124,95 @@ func (s *Sink) show(ctx context.Context, r *pipeline.Run, sh *shown) error {
 	return s.lead(ctx, sh, r)
 }
 
-// bring posts the message, or updates the one that is there if it differs.
-func (s *Sink) bring(ctx context.Context, r *pipeline.Run, sh *shown, m message) error {
-	digest := digestOf(m)
-	if sh.TS == "" {
+// surelyThere is how long a message is taken to be there after it was written.
+// Slack puts a reply to a deleted one into the channel, for everybody to read.
+const surelyThere = time.Minute
+
+// settle finds out whether what was about to be posted was, where a crash or a
+// lost answer left that open. Only then is Slack's history read: for some apps
+// Slack allows that once a minute.
+func (s *Sink) settle(ctx context.Context, sh *shown, r *pipeline.Run) error {
+	switch sh.Posting {
+	case "":
+		return nil
+	case ownMessage:
 		ts, err := s.Client.findRun(ctx, sh.Channel, r)
 		if err != nil {
 			return err
 		}
-		sh.TS = ts // posted before a crash; what it shows is not known
-	}
-	if sh.TS != "" {
-		if sh.Digest == digest {
+		sh.TS, sh.Digest = ts, ""
+	default:
+		there, err := s.Client.notes(ctx, sh.Channel, sh.TS)
+		if slackCode(err) == "thread_not_found" {
+			sh.forget()
 			return nil
 		}
-		err := s.change(ctx, sh, m)
-		if slackCode(err) != "message_not_found" {
-			if err == nil {
-				sh.Digest = digest
-			}
+		if err != nil {
 			return err
 		}
-		sh.TS, sh.Digest, sh.Said = "", "", nil // somebody deleted it, and the thread with it
+		if slices.Contains(there, sh.Posting) {
+			sh.Said = append(sh.Said, sh.Posting)
+			gate, asked := strings.CutPrefix(sh.Posting, waitingNote)
+			if !asked {
+				gate = ""
+			}
+			if err := s.mentioned(ctx, r, gate); err != nil {
+				return err
+			}
+		}
 	}
-	if err := spendPost(ctx, s.Budget, sh.Channel); err != nil {
-		return err
-	}
-	ts, err := s.Client.post(ctx, sh.Channel, m)
-	if err != nil {
-		return err
-	}
-	sh.TS, sh.Digest = ts, digest
+	sh.Posting = ""
 	return nil
+}
+
+// bring posts the message, or updates the one that is there if it differs.
+func (s *Sink) bring(ctx context.Context, r *pipeline.Run, sh *shown, m message) error {
+	digest := digestOf(m)
+	if sh.TS != "" && sh.Digest != digest {
+		err := s.change(ctx, sh, m)
+		switch {
+		case slackCode(err) == "message_not_found":
+			sh.forget()
+		case err != nil:
+			return err
+		}
+	}
+	if sh.TS == "" {
+		ts, err := s.post(ctx, sh, ownMessage, m)
+		if err != nil {
+			return err
+		}
+		sh.TS = ts
+	}
+	if sh.Digest != digest {
+		sh.Digest, sh.Written = digest, s.Client.now()
+	}
+	if sh.Known {
+		return nil
+	}
+	err := s.Threads.Remember(ctx, sh.Channel, sh.TS, ShownRun{r.Repo.ID, r.ID, r.Service, r.EnvironmentName()})
+	sh.Known = err == nil
+	return pipeline.Temporary(err)
+}
+
+// post posts what must not be there twice: it is saved before that it is about to be.
+func (s *Sink) post(ctx context.Context, sh *shown, what string, m message) (ts string, err error) {
+	if err := spendPost(ctx, s.Budget, sh.Channel); err != nil {
+		return "", err
+	}
+	sh.Posting = what
+	raw, err := json.Marshal(sh)
+	if err != nil {
+		return "", err
+	}
+	if err := sh.save(ctx, raw); err != nil {
+		return "", pipeline.Temporary(err)
+	}
+	ts, err = s.Client.post(ctx, sh.Channel, m)
+	if !uncertain(err) {
+		sh.Posting = ""
+	}
+	return ts, err
 }
 
 func (s *Sink) change(ctx context.Context, sh *shown, m message) error {
@@ -161,6 +241,8 @@ type note struct {
 	gate      string // the approval it asks for
 }
 
+const waitingNote = "waiting:" // and the gate
+
 // notes are the milestones of the run so far that are still worth saying.
 func notes(r *pipeline.Run) []note {
 	var out []note
@@ -171,7 +253,7 @@ func notes(r *pipeline.Run) []note {
 		out = append(out, note{key: "started", text: r.Message})
 	}
 	for _, gate := range r.OpenGates() {
-		out = append(out, note{"waiting:" + gate, waitingFor(r, gate), gate})
+		out = append(out, note{waitingNote + gate, waitingFor(r, gate), gate})
 	}
 	for _, s := range r.Steps {
 		if s.State == pipeline.Failed || s.State == pipeline.Unknown {
@@ -208,27 +290,21 @@ func failedHow(s pipeline.StepRun) string {
 	return bot.Words(s.State)
 }
 
-// tell posts what is new as replies in the thread. It looks there first: what
-// was posted just before a crash is not in what was saved.
+// unsaid are the notes that are not in the thread yet.
+func unsaid(sh *shown, r *pipeline.Run) []note {
+	return slices.DeleteFunc(notes(r), func(n note) bool { return slices.Contains(sh.Said, n.key) })
+}
+
+// tell posts what is new as replies in the thread.
 func (s *Sink) tell(ctx context.Context, sh *shown, r *pipeline.Run) error {
-	fresh := slices.DeleteFunc(notes(r), func(n note) bool { return slices.Contains(sh.Said, n.key) })
-	if len(fresh) == 0 {
-		return nil
-	}
-	there, err := s.Client.notes(ctx, sh.Channel, sh.TS)
-	if err != nil {
-		return err
-	}
-	for _, n := range fresh {
-		if !slices.Contains(there, n.key) {
-			if err := s.note(ctx, sh, r, n); err != nil {
-				return err
-			}
-		}
-		if err := s.mentioned(ctx, r, n.gate); err != nil {
+	for _, n := range unsaid(sh, r) {
+		if err := s.note(ctx, sh, r, n); err != nil {
 			return err
 		}
 		sh.Said = append(sh.Said, n.key)
+		if err := s.mentioned(ctx, r, n.gate); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -242,10 +318,6 @@ func (s *Sink) note(ctx context.Context, sh *shown, r *pipeline.Run, n note) err
 		}
 		text = strings.Join(append(names, text), " ")
 	}
-	if err := spendPost(ctx, s.Budget, sh.Channel); err != nil {
-		return err
-	}
-	m := message{text: text, blocks: sections(cut(text, maxSection, "…")), thread: sh.TS, metadata: noteMetadata(r, n.key)}
-	_, err := s.Client.post(ctx, sh.Channel, m)
+	_, err := s.post(ctx, sh, n.key, message{text: text, blocks: sections(cut(text, maxSection, "…")), thread: sh.TS, metadata: noteMetadata(r, n.key)})
 	return err
 }

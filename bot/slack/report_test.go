@@ -1,10 +1,12 @@
 package slack_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,11 +55,31 @@ func finished(r *pipeline.Run) {
 func (w *world) show(s *slack.Sink, r *pipeline.Run, shown *json.RawMessage) error {
 	w.t.Helper()
 	w.clock.advance(2 * time.Second)
-	after, err := s.Show(w.ctx, r, pipeline.Shown{Data: *shown})
+	save := func(_ context.Context, data json.RawMessage) error {
+		*shown = data
+		return nil
+	}
+	after, err := s.Show(w.ctx, r, pipeline.Shown{Data: *shown, Save: save})
 	if after != nil {
 		*shown = after
 	}
 	return err
+}
+
+// crash is a report job whose worker died when all was shown: only what it saved
+// on the way is left.
+func (w *world) crash(s *slack.Sink, r *pipeline.Run, shown *json.RawMessage) {
+	w.t.Helper()
+	var left json.RawMessage
+	save := func(_ context.Context, data json.RawMessage) error {
+		left = slices.Clone(data)
+		return nil
+	}
+	w.clock.advance(2 * time.Second)
+	if _, err := s.Show(w.ctx, r, pipeline.Shown{Data: *shown, Save: save}); err != nil {
+		w.t.Fatal(err)
+	}
+	*shown = left
 }
 
 func (w *world) mustShow(s *slack.Sink, r *pipeline.Run, shown *json.RawMessage) {
@@ -168,12 +190,12 @@ func TestNothingIsSentWhenNothingChanged(t *testing.T) {
 	}
 }
 
-func TestAMessageWhosePlaceWasForgottenIsFoundAgain(t *testing.T) {
+func TestAMessageThatWasPostedJustBeforeACrashIsFoundAgain(t *testing.T) {
 	w := newWorld(t)
-	r := run()
-	w.mustShow(w.newSink(), r, new(json.RawMessage))
+	r, shown := run(), json.RawMessage(nil)
+	w.crash(w.newSink(), r, &shown)
 	finished(r)
-	w.mustShow(w.newSink(), r, new(json.RawMessage))
+	w.mustShow(w.newSink(), r, &shown)
 	if m := w.only(); !strings.Contains(m.Rendered, "succeeded") {
 		t.Errorf("it shows:\n%s", m.Rendered)
 	}

@@ -21,6 +21,7 @@ type Config struct {
 	Secrets  []string // signing secrets: the current and, while it is changed, the previous one
 	Queue    Acceptor
 	Services Directory        // choices of the deploy form; nil: people type them
+	Threads  Threads          // which run a message shows
 	Now      func() time.Time // default time.Now
 	Log      *slog.Logger
 }
@@ -40,6 +41,7 @@ type Requests struct {
 	verifier verifier
 	queue    Acceptor
 	services Directory
+	threads  Threads
 	now      func() time.Time
 	log      *slog.Logger
 }
@@ -55,7 +57,7 @@ func NewRequests(cfg Config) *Requests {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Requests{cfg.Client, newVerifier(cfg.Secrets, cfg.Now), cfg.Queue, cfg.Services, cfg.Now, cfg.Log}
+	return &Requests{cfg.Client, newVerifier(cfg.Secrets, cfg.Now), cfg.Queue, cfg.Services, cfg.Threads, cfg.Now, cfg.Log}
 }
 
 // Register adds the three routes.

@@ -137,6 +137,7 @@ type world struct {
 	client   *slack.Client
 	requests *slack.Requests
 	buttons  bot.Buttons
+	threads  slack.Threads
 	log      *slog.Logger
 }
 
@@ -167,11 +168,12 @@ func newWorldOn(t *testing.T, cfg sim.Config, all services) *world {
 	w.slack.AddUser(sim.User{ID: "U2", Name: "hubot"})
 	w.slack.AddChannel("deploys", "U1", "U2")
 	w.client = w.newClient()
+	kept := &records{values: map[string][]byte{}}
+	w.buttons, w.threads = bot.Buttons{Records: kept}, slack.Threads{Records: kept}
 	w.requests = slack.NewRequests(slack.Config{
 		Client: w.client, Secrets: []string{secret, "the-previous-secret-of-32-letters"}, Queue: w.queue, Now: w.clock.Now, Log: w.log,
-		Services: all,
+		Services: all, Threads: w.threads,
 	})
-	w.buttons = bot.Buttons{Records: &records{values: map[string][]byte{}}}
 	mux := http.NewServeMux()
 	w.requests.Register(mux)
 	s := httptest.NewServer(mux)
@@ -191,7 +193,7 @@ func (w *world) newClient() *slack.Client {
 }
 
 func (w *world) newSink() *slack.Sink {
-	return &slack.Sink{Client: w.newClient(), Buttons: w.buttons, Log: w.log}
+	return &slack.Sink{Client: w.newClient(), Buttons: w.buttons, Threads: w.threads, Log: w.log}
 }
 
 func (w *world) channel() string {

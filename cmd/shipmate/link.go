@@ -130,8 +130,11 @@ func member(client *slack.Client) link.Member {
 		if err != nil {
 			return "", err
 		}
+		if p.Stranger {
+			return "", pipeline.Refuse("other_workspace", "You speak from another Slack workspace than the one shipmate is installed in, so it cannot tell who you are. Switch to that workspace, or say it on the pull request.")
+		}
 		if !p.MayAct() {
-			return "", pipeline.Refuse("not_a_member", "Guests, bots, people of other workspaces and people who left cannot give commands.")
+			return "", pipeline.Refuse("not_a_member", "Guests, bots and people who left cannot give commands on Slack. Ask an administrator of the workspace to make you a full member.")
 		}
 		return p.Name, nil
 	}

@@ -61,16 +61,17 @@ func openSlack(cfg Config, n slackNeeds) slackSide {
 		n.log.Warn("Slack is not configured: commands and reports are on GitHub only; set SHIPMATE_SLACK_BOT_TOKEN and SHIPMATE_SLACK_SIGNING_SECRET")
 		return none
 	}
+	threads := slack.Threads{Records: n.store}
 	requests := slack.NewRequests(slack.Config{
 		Client:  n.client,
 		Secrets: []string{cfg.Slack.SigningSecret.Reveal(), cfg.Slack.PreviousSecret.Reveal()},
-		Queue:   n.store, Services: directory{n.services, n.store}, Log: n.log,
+		Queue:   n.store, Services: directory{n.services, n.store}, Threads: threads, Log: n.log,
 	})
-	thread := &slack.Sink{Client: n.client, Buttons: n.buttons, Budget: n.store, Log: n.log, Approvers: bot.Approvers{GitHub: n.github, Linked: n.identities}}
+	thread := &slack.Sink{Client: n.client, Buttons: n.buttons, Threads: threads, Budget: n.store, Log: n.log, Approvers: bot.Approvers{GitHub: n.github, Linked: n.identities}}
 	homes := &bot.Homes{Store: n.store, Records: n.store, Queue: n.store, GitHub: n.github, Services: n.services, Identities: n.identities,
 		Pages: &slack.Pages{Client: n.client, Buttons: n.buttons, Budget: n.store}, Now: time.Now, Log: n.log}
 	failures := &bot.Failures{Store: n.store, Records: n.store, Queue: n.store, GitHub: n.github, Linked: n.identities, Logs: n.logs,
-		Mail:  &slack.Mail{Client: n.client, Budget: n.store, Shown: n.store, Web: trimSlash(cmp.Or(cfg.GitHub.CloneURL, "https://github.com")), Log: n.log},
+		Mail:  &slack.Mail{Client: n.client, Records: n.store, Budget: n.store, Shown: n.store, Web: trimSlash(cmp.Or(cfg.GitHub.CloneURL, "https://github.com")), Log: n.log},
 		After: cfg.Slack.digest(), Now: time.Now, Log: n.log}
 	forms := &bot.Forms{GitHub: n.github, Services: n.services, Identities: n.identities, Commands: commands.All(commands.Desk{}), Records: n.store, Screen: slack.Screen{Client: n.client}, Log: n.log}
 	surface := &slack.Surface{Client: n.client, Budget: n.store, Log: n.log}
@@ -81,7 +82,7 @@ func openSlack(cfg Config, n slackNeeds) slackSide {
 		sinks:        []pipeline.Sink{thread, homes, failures},
 		handlers:     merge(merge(homes.Handlers(), failures.Handlers()), forms.Handlers()),
 		surface:      surface,
-		threads:      threads{n.client},
+		threads:      threads,
 		socket:       none.socket,
 	}
 	if channel := cfg.Audit.Channel; channel != "" {
@@ -103,14 +104,6 @@ func active(client *slack.Client) func(ctx context.Context, team, user string) e
 		_, err := member(client)(ctx, team, user)
 		return err
 	}
-}
-
-// threads finds the run that a Slack thread is about.
-type threads struct{ client *slack.Client }
-
-func (t threads) RunOf(ctx context.Context, channel, thread string) (pipeline.RunID, error) {
-	shown, err := t.client.RunAt(ctx, channel, thread)
-	return shown.Run, err
 }
 
 // directory knows what Slack's forms offer.

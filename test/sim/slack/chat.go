@@ -162,6 +162,8 @@ func (c *call) ownMessage(notOurs string) (*channel, *Message, error) {
 
 var timestamp = regexp.MustCompile(`^\d{1,10}\.\d{6}$`)
 
+// thread is the thread that a new message goes to. A reply to what is deleted, or
+// never was, becomes a message of the channel: the original says nothing about it.
 func (c *call) thread(ch *channel) (string, error) {
 	ts := c.str("thread_ts")
 	switch {
@@ -171,8 +173,8 @@ func (c *call) thread(ch *channel) (string, error) {
 		return "", refuse("invalid_thread_ts")
 	}
 	parent := ch.parent(ts)
-	if parent == nil || parent.Ephemeral() {
-		return "", refuse("thread_not_found")
+	if parent == nil || parent.Ephemeral() || parent.Deleted {
+		return "", nil
 	}
 	return parent.TS, nil
 }
