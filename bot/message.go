@@ -120,8 +120,11 @@ type Answer struct {
 	Code    string         // reason code of the first refusal, for programs; people find it in Text
 	Run     pipeline.RunID // the run it is about, if any
 	Confirm []Confirm      // to be answered, by this person alone
-	Private bool           // nobody but the one it answers may see it, where others could
-	Replace bool           // it stands where the button was that it answers
+	// Shown: the reports on the pull request where the commands were said tell the same of every
+	// run, so a place that has such reports gives the outcome and leaves Text out.
+	Shown   bool
+	Private bool // nobody but the one it answers may see it, where others could
+	Replace bool // it stands where the button was that it answers
 }
 
 // Confirm is a button below an answer. Pressed, it is a [Pressed].

@@ -33,7 +33,7 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 	if err != nil {
 		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
 	}
-	answer := Answer{Outcome: Done, Replace: m.yesTo.SHA != ""}
+	answer := Answer{Outcome: Done, Replace: m.yesTo.SHA != "", Shown: !base.Before}
 	var texts []string
 	for i, line := range lines {
 		call := base
@@ -56,6 +56,7 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 		}
 		answer.Run = cmp.Or(reply.Run, answer.Run)
 		answer.Private = answer.Private || reply.Private
+		answer.Shown = answer.Shown && err == nil && reply.Shown
 		if reply.Text != "" {
 			texts = append(texts, reply.Text)
 		}

@@ -130,7 +130,11 @@ func headline(r *pipeline.Run) string {
 	}
 	switch {
 	case r.State == pipeline.Running && running != "":
-		return fmt.Sprintf("%s: step %d of %d", running, done+1, len(r.Steps))
+		line := fmt.Sprintf("%s: step %d of %d", running, done+1, len(r.Steps))
+		if r.Cancel != nil {
+			line = "cancelling, " + line
+		}
+		return line
 	case r.State.Terminal() && !r.Started.IsZero():
 		return fmt.Sprintf("%s after %s", Words(r.State), Took(r.Started, r.Ended))
 	}

@@ -37,7 +37,7 @@ func (a Approve) Do(ctx context.Context, c *Call) (Reply, error) {
 	if !r.State.Terminal() && r.Message != "" {
 		text += " " + r.Message
 	}
-	return Reply{Run: r.ID, Text: text}, nil
+	return aboutRun(c, r, text), nil
 }
 
 // Reject is one person's no, which ends the run.
@@ -68,7 +68,7 @@ func (j Reject) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Run: r.ID, Text: fmt.Sprintf("You rejected run %s, and it ends.", r.ID)}, nil
+	return aboutRun(c, r, fmt.Sprintf("You rejected run %s, and it ends.", r.ID)), nil
 }
 
 // bench is what both answers are given with.

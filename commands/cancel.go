@@ -48,7 +48,7 @@ func (x Cancel) Do(ctx context.Context, c *Call) (Reply, error) {
 	if r, err = x.Runs.Cancel(ctx, r.ID, pipeline.Cancellation{By: c.Actor, Code: "cancelled", Key: c.Key, Reason: prose(c.Line.Flag("reason"))}); err != nil {
 		return Reply{}, err
 	}
-	return Reply{Run: r.ID, Text: fmt.Sprintf("Cancelling run %s.", r.ID)}, nil
+	return aboutRun(c, r, fmt.Sprintf("Cancelling run %s.", r.ID)), nil
 }
 
 // may: one's own run; what nobody asked for, as one who could have; anybody's

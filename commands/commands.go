@@ -93,10 +93,18 @@ type Call struct {
 type Reply struct {
 	Text string
 	Run  pipeline.RunID
-	Loud string // what the operator's channel is told as well, in the same Markdown; "": nothing
+	// Shown: the run's own report, on the pull request where this was said, tells the same.
+	// A place that shows it there needs no Text.
+	Shown bool
+	Loud  string // what the operator's channel is told as well, in the same Markdown; "": nothing
 	// Private: it is for the eyes of whoever asked, wherever others could read it.
 	Private bool
 	Ask     *Ask // nothing was done yet: the command is to be said again, with this confirmed
+}
+
+// aboutRun is the reply of an accepted command whose outcome the report of r shows.
+func aboutRun(c *Call, r *pipeline.Run, text string) Reply {
+	return Reply{Run: r.ID, Text: text, Shown: c.PR != 0 && r.PR == c.PR}
 }
 
 // Ask is what a person has to confirm.

@@ -68,7 +68,7 @@ func (k OKToTest) allow(ctx context.Context, c *Call, sha string) (Reply, error)
 	if started == 0 {
 		return Reply{}, pipeline.Refuse("nothing_open", "Nothing waits to be allowed on `%s`. To run a check again that has ended: `/retry <run>`.", short(sha))
 	}
-	return Reply{Text: fmt.Sprintf("`%s` may be checked; %s now.", short(sha), begins(started))}, nil
+	return Reply{Text: fmt.Sprintf("`%s` may be checked; %s now.", short(sha), begins(started)), Shown: true}, nil
 }
 
 func begins(n int) string {

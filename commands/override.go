@@ -58,7 +58,9 @@ func (o Override) Do(ctx context.Context, c *Call) (Reply, error) {
 		text += " " + r.Message
 	}
 	loud := fmt.Sprintf("⚠️ %s overrides %s for run %s, `%s` to **%s**: %s", c.Actor.Login, gate, r.ID, r.ShortSHA(), r.EnvironmentName(), Code(reason))
-	return Reply{Run: r.ID, Text: text, Loud: loud}, nil
+	reply := aboutRun(c, r, text)
+	reply.Loud = loud
+	return reply, nil
 }
 
 // overridable reads the gate's name.

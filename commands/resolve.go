@@ -49,7 +49,7 @@ func (v Resolve) Do(ctx context.Context, c *Call) (Reply, error) {
 	if r, err = v.Runs.Resolve(ctx, r.ID, step.Name, outcome == "succeeded", c.Actor, reason); err != nil {
 		return Reply{}, err
 	}
-	return Reply{Run: r.ID, Text: fmt.Sprintf("Step %s of run %s is taken as %s.", step.Name, r.ID, outcome)}, nil
+	return aboutRun(c, r, fmt.Sprintf("Step %s of run %s is taken as %s.", step.Name, r.ID, outcome)), nil
 }
 
 // may: what is taken as succeeded goes on in the environment, so it is for

@@ -77,7 +77,7 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Run: r.ID, Text: started(r)}, nil
+	return aboutRun(c, r, started(r)), nil
 }
 
 // which finds the run by its id, else the newest of the pull request that failed.

@@ -76,6 +76,7 @@ func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
 	req.SHA, req.Ref = to.SHA, to.Ref
 	reply, err := start(rb).now(ctx, c, req)
 	if err == nil && whyNot != "" {
+		reply.Shown = false // its report does not say why
 		reply.Text += fmt.Sprintf(" It is deployed again, because %s.", whyNot)
 	}
 	return reply, err

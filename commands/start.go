@@ -34,7 +34,7 @@ func (s start) again(ctx context.Context, c *Call) (Reply, bool, error) {
 	if err != nil {
 		return Reply{}, false, err
 	}
-	return Reply{Run: r.ID, Text: started(r)}, true, nil
+	return aboutRun(c, r, started(r)), true, nil
 }
 
 func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, error) {
@@ -57,7 +57,7 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Run: r.ID, Text: started(r)}, nil
+	return aboutRun(c, r, started(r)), nil
 }
 
 // doubted is the refusal of what would be deployed if nobody doubted it: what

@@ -34,7 +34,7 @@ func (s Replies) Ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin
 }
 
 // Reply ends the eyes with a rocket or a minus one, and writes one comment if
-// there is something to say. Given again after a crash it finds that comment.
+// there is something to say that the living comment does not show. Given again after a crash it finds that comment.
 func (s Replies) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, to pipeline.Actor, key string, a bot.Answer) error {
 	ctx = context.WithValue(s.Client.ReadOnce(ctx), answering{}, true) // reactions have come since
 	since := s.Client.cfg.Now().Add(-24 * time.Hour)
@@ -45,7 +45,7 @@ func (s Replies) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Orig
 		}
 		since = asked
 	}
-	if a.Text == "" || at.PR == 0 {
+	if a.Text == "" || a.Shown || at.PR == 0 {
 		return nil
 	}
 	marker := marker("reply:" + key)

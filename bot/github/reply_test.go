@@ -35,6 +35,7 @@ func TestReply(t *testing.T) {
 	}{
 		"done":    {bot.Answer{Outcome: bot.Done}, "hubot eyes, shipmate[bot] rocket", ""},
 		"refused": {bot.Answer{Outcome: bot.Refused, Text: "**No.** See `/help`."}, "hubot eyes, shipmate[bot] -1", "@mona **No.** See `/help`."},
+		"shown":   {bot.Answer{Outcome: bot.Done, Text: "Deploying.", Shown: true}, "hubot eyes, shipmate[bot] rocket", ""},
 		"ignored": {bot.Answer{Outcome: bot.Ignored}, "hubot eyes", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
