@@ -151,3 +151,36 @@ func TestOtherSchedulesTickForThemselves(t *testing.T) {
 		t.Errorf("%d runs at 10:45 UTC", n)
 	}
 }
+
+// In the night in which Berlin puts its clocks back, and in which it puts them
+// forward, a schedule starts as many runs as it names times.
+func TestAScheduleWhereClocksAreChanged(t *testing.T) {
+	for _, night := range []struct {
+		cron string
+		from time.Time
+		runs []string // in UTC
+	}{
+		{"0,30 2 * * *", time.Date(2026, 10, 24, 21, 30, 0, 0, time.UTC), []string{"00:00", "00:30"}},
+		{"0 */2 * * *", time.Date(2026, 10, 24, 22, 10, 0, 0, time.UTC), []string{"00:00", "03:00", "05:00"}},
+		{"0 2-3 * * *", time.Date(2026, 3, 28, 21, 30, 0, 0, time.UTC), []string{"01:00"}},
+		{"30 2 * * *", time.Date(2026, 3, 28, 21, 30, 0, 0, time.UTC), []string{"01:00"}},
+	} {
+		s := newScene(t)
+		s.store.Advance(night.from.Sub(s.clock.Now()))
+		s.forge.files[shop.ID] = clockFile(night.cron)
+		s.handle(bot.KindInstalled, bot.Installed{Added: []pipeline.Repo{shop}})
+		var started []string
+		for range 8 * 6 {
+			s.store.Advance(10 * time.Minute)
+			if n := s.ticks(); n > len(started) {
+				started = append(started, s.clock.Now().UTC().Format("15:04"))
+			}
+			if again := s.ticks(); again != len(started) {
+				t.Fatalf("%s: %d runs at once", night.cron, again)
+			}
+		}
+		if got := strings.Join(started, " "); got != strings.Join(night.runs, " ") {
+			t.Errorf("%s from %s: %s, want %s", night.cron, night.from, got, night.runs)
+		}
+	}
+}

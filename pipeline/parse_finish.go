@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/robfig/cron/v3"
 )
 
 // The functions below look at one mapping after it was read without a problem:
@@ -34,7 +32,7 @@ func finishApprovals(d *decoder, n *node, a *ApprovalPolicy) {
 // that out costs every deploy.
 func finishFreeze(d *decoder, n *node, f *Freeze) {
 	fill(&f.Timezone, "UTC")
-	schedule, err := cron.ParseStandard(f.Cron)
+	schedule, err := parseCron(f.Cron)
 	if err != nil {
 		return // said already
 	}

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/robfig/cron/v3"
 )
 
 const durationPattern = `^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$`
@@ -61,7 +59,6 @@ func brief(v time.Duration) string {
 
 // cronTimes is a cron expression of five fields that comes true some day.
 func cronTimes() kind[string] {
-	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 	return kind[string]{schema: schema{"type": "string", "pattern": `^[^=\s]+( +[^=\s]+){4}$`}, decode: func(d *decoder, n *node) (string, bool) {
 		if !d.is(n, text, "A cron expression is written like \"0 7 * * MON-FRI\".") {
 			return "", false
@@ -71,9 +68,9 @@ func cronTimes() kind[string] {
 			d.report(n, "%s is not a cron expression: it needs five fields, minute hour day month weekday, as in \"0 7 * * MON-FRI\".", quote(n.text))
 			return "", false
 		}
-		schedule, err := parser.Parse(n.text)
+		schedule, err := parseCron(n.text)
 		if err != nil {
-			d.report(n, "%s is not a cron expression: %s.", quote(n.text), wrongField(parser, fields))
+			d.report(n, "%s is not a cron expression: %s.", quote(n.text), wrongField(fields))
 			return "", false
 		}
 		if schedule.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
@@ -85,29 +82,34 @@ func cronTimes() kind[string] {
 }
 
 // wrongField names the field a cron parser does not take.
-func wrongField(parser cron.Parser, fields []string) string {
+func wrongField(fields []string) string {
 	for i, what := range []string{"minute", "hour", "day", "month", "weekday"} {
 		alone := []string{"*", "*", "*", "*", "*"}
 		alone[i] = fields[i]
-		if _, err := parser.Parse(strings.Join(alone, " ")); err != nil {
+		if _, err := parseCron(strings.Join(alone, " ")); err != nil {
 			return fmt.Sprintf("%s is no %s", quote(fields[i]), what)
 		}
 	}
 	return "its fields do not fit together"
 }
 
-// timezone is an IANA name. "Local" would mean something else on every host.
+// timezone is an IANA name. "Local" would mean something else on every host,
+// an abbreviation to every reader.
 func timezone() kind[string] {
-	return kind[string]{schema: schema{"type": "string", "pattern": `^[A-Za-z0-9_+/-]+$`}, decode: func(d *decoder, n *node) (string, bool) {
+	return kind[string]{schema: schema{"type": "string", "pattern": `^(UTC|[A-Za-z0-9_+/-]*[a-z/][A-Za-z0-9_+/-]*)$`}, decode: func(d *decoder, n *node) (string, bool) {
 		if !d.is(n, text, "") {
 			return "", false
 		}
-		_, err := time.LoadLocation(n.text)
-		if err != nil || n.text == "" || n.text == "Local" {
+		_, instead := ReadZone(n.text)
+		switch {
+		case instead == nil:
+			return n.text, true
+		case len(instead) > 0:
+			d.report(n, "%s is an abbreviation, and no name of a time zone. Write the zone you mean: %s.", quote(n.text), strings.Join(instead, " or "))
+		default:
 			d.unknown(n, []string{"UTC", "Europe/Berlin", "Europe/London", "Europe/Paris", "America/New_York", "America/Los_Angeles", "Asia/Tokyo"},
 				"%s is not a time zone. Use a name of the IANA list, such as Europe/Berlin or UTC.", quote(n.text))
-			return "", false
 		}
-		return n.text, true
+		return "", false
 	}}
 }

@@ -1,30 +1,18 @@
 package pipeline
 
-import (
-	"strings"
-	"time"
-
-	"github.com/robfig/cron/v3"
-)
+import "time"
 
 // Next is the trigger's time after the given one, which is now or its last
-// time; zero if there is none. A time that the clocks of its zone skip in
-// spring is left out; one that they pass twice in autumn comes once, unless the
-// schedule is for every hour.
+// time; zero if there is none. Where clocks are changed each of its times comes
+// once, unless it is for every minute or hour; docs/configuration.md has the rule.
 func (t ScheduleTrigger) Next(after time.Time) time.Time {
-	schedule, err := cron.ParseStandard(t.Cron)
+	times, err := newWallTimes(t.Cron, t.Timezone)
 	if err != nil {
 		return time.Time{} // the file was checked: this is an old record
 	}
-	zone, err := time.LoadLocation(t.Timezone)
-	if err != nil {
-		return time.Time{}
-	}
-	after = after.In(zone)
-	next := schedule.Next(after)
-	const wall = "2006-01-02 15:04"
-	if next.Format(wall) == after.Format(wall) && !strings.HasPrefix(strings.Fields(t.Cron)[1], "*") {
-		next = schedule.Next(next)
+	next := times.after(after)
+	if next.IsZero() {
+		return next
 	}
 	return next.UTC()
 }
