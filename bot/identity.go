@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -52,6 +53,7 @@ func LoadIdentities(path string, active func(ctx context.Context, team, user str
 		return nil, err
 	}
 	var list []Identity
+	src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n")) // the decoder takes each for a line end of its own
 	err = yaml.UnmarshalWithOptions(src, &list, yaml.Strict())
 	if wrong := (*yaml.TypeError)(nil); errors.As(err, &wrong) {
 		return nil, fmt.Errorf("%s:%d:%d: %q does not belong here: github_id is a number, the rest is text in a list of entries", path, wrong.Token.Position.Line, wrong.Token.Position.Column, wrong.Token.Value)

@@ -249,7 +249,7 @@ func TestARollbackWorksWhileGitHubDoesNot(t *testing.T) {
 	}
 	bad := s.start(pipeline.Request{Pipeline: p, Environment: staging, SHA: strings.Repeat("2", 40), Params: map[string]any{"replicas": 5}})
 	s.want(bad, pipeline.RolledBack, "one=failed")
-	if again := s.load(bad.RedeployedBy); again.Params["replicas"] != 3.0 {
+	if again := s.load(bad.RedeployedBy); again.Params["replicas"] != int64(3) {
 		t.Errorf("the earlier revision runs with parameters %v", again.Params)
 	}
 }

@@ -17,9 +17,9 @@ import (
 // refer to something, Step.Needs holds what a step waits for. Only Service may
 // be empty; the repository's name is the caller's to know.
 func Parse(file string, src []byte, uses []Uses) (*Config, error) {
-	d := &decoder{file: file, lines: strings.Split(strings.TrimPrefix(string(src), "\ufeff"), "\n")}
+	d := newDecoder(file, src)
 	uses = slices.Concat(BuiltIn(), uses)
-	if root := readYAML(d, src); root != nil {
+	if root := readYAML(d); root != nil {
 		if c, ok := fileShape(uses).decode(d, root); ok {
 			l := &linker{d: d, root: root, config: &c, uses: uses}
 			l.link()
@@ -34,9 +34,17 @@ func Parse(file string, src []byte, uses []Uses) (*Config, error) {
 // decoder collects what is wrong with one file.
 type decoder struct {
 	file     string
-	lines    []string
+	src      string   // without byte order mark, lines end in "\n"
+	lines    []string // of src
 	problems Problems
 	total    int // problems found, also those that were not kept
+}
+
+// newDecoder takes the line ends of Windows for what they are: to YAML "\r\n" is
+// one line break, wherever it stands.
+func newDecoder(file string, src []byte) *decoder {
+	s := strings.ReplaceAll(strings.TrimPrefix(string(src), "\ufeff"), "\r\n", "\n")
+	return &decoder{file: file, src: s, lines: strings.Split(s, "\n")}
 }
 
 func (d *decoder) add(line, column int, path, suggestion, message string) {

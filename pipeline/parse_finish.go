@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -161,7 +162,7 @@ var expressionMark = regexp.MustCompile(`^\s*\$\{\{`)
 func scalarValue() kind[any] {
 	return kind[any]{schema: schema{"type": []string{"string", "integer", "boolean"}}, decode: func(d *decoder, n *node) (any, bool) {
 		if n.kind == sequence || n.kind == mapping || n.kind == decimal {
-			d.report(n, "%s must be text, a whole number, true or false, not %s.", n.label(), n.kind)
+			d.report(n, "%s", strings.TrimSpace(fmt.Sprintf("%s must be text, a whole number, true or false, not %s. %s", n.label(), n.kind, quoteHint(n))))
 			return nil, false
 		}
 		return d.plain(n)
@@ -214,12 +215,18 @@ func (d *decoder) plain(n *node) (any, bool) {
 
 var decimalForm = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 
+var wholeForm = regexp.MustCompile(`^-?[1-9][0-9]*$`)
+
 func (d *decoder) plainNumber(n *node) (any, bool) {
 	if v, err := wholeNumber(n.text); err == nil {
 		return v, true
 	}
 	if v, err := strconv.ParseFloat(n.text, 64); err == nil && n.kind == decimal && decimalForm.MatchString(n.text) {
 		return v, true
+	}
+	if wholeForm.MatchString(n.text) {
+		d.report(n, "%s is beyond the largest whole number, %d. Put it in quotes.", n.text, math.MaxInt64)
+		return nil, false
 	}
 	d.report(n, "%s is a number that not every reader of YAML reads alike. Write it in decimal digits, or put it in quotes.", quote(n.text))
 	return nil, false

@@ -37,7 +37,10 @@ func (d *decoder) checkBytes(src []byte) bool {
 		case r == utf8.RuneError && !utf8.FullRune(src[i:]), r == utf8.RuneError && !bytes.HasPrefix(src[i:], []byte("\ufffd")):
 			d.reportAt(line, column, "The file is not UTF-8 text.")
 			return false
-		case hidden(r), r == '\r' && !bytes.HasPrefix(src[i:], []byte("\r\n")):
+		case r == '\r': // "\r\n" is "\n" by now
+			d.reportAt(line, column, "A carriage return stands alone, and not every reader of YAML ends a line there. Save the file with the line ends of Linux (LF) or Windows (CRLF).")
+			return false
+		case hidden(r):
 			d.reportAt(line, column, "The invisible character U+%04X is not allowed.", r)
 			return false
 		case r == '\n':

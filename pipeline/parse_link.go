@@ -166,6 +166,7 @@ func (l *linker) pipeline(p *Pipeline, n *node) {
 	if l.d.total > before {
 		return // what is missing now would be reported once more
 	}
+	l.outputNames(p, steps)
 	l.needs(p, steps, groups)
 	scope := newScope(p)
 	for i := range p.Steps {
@@ -185,24 +186,6 @@ func defaultRunTime(p *Pipeline) time.Duration {
 		}
 	}
 	return whole
-}
-
-// stepNames are unique, also as parts of the names of environment variables.
-func (l *linker) stepNames(p *Pipeline, n *node) {
-	variables := map[string]string{}
-	for i, s := range p.Steps {
-		variable := strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
-		here := n.item(i).at("name")
-		switch other, taken := variables[variable]; {
-		case s.Name == "":
-			continue
-		case taken && other == s.Name:
-			l.d.report(here, "There are two steps called %s.", s.Name)
-		case taken:
-			l.d.report(here, "The steps %s and %s have names that are alike in SHIPMATE_OUTPUT_%s_... Rename one.", other, s.Name, variable)
-		}
-		variables[variable] = s.Name
-	}
 }
 
 // needs completes the needs of every step and refuses those that never end. A

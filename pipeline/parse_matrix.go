@@ -62,7 +62,7 @@ func (l *linker) matrices(p *Pipeline, n *node) (at *node, groups map[string][]s
 func (l *linker) matrixNames(p *Pipeline, n *node, groups map[string][]string) {
 	taken := map[string]int{} // by how they are written in variables, as in stepNames
 	for i, s := range p.Steps {
-		variable := strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
+		variable := VariablePart(s.Name)
 		other, twice := taken[variable]
 		matrix := i // the one that a matrix made
 		if s.Matrix == nil {

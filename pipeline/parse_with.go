@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -87,6 +88,8 @@ func (l *linker) params(u Uses, s *Step, with *node, scope *scope) {
 		if v := s.With[key.text]; v != nil {
 			if _, wrong := p.checkWritten(native(v)); wrong != "" {
 				l.d.report(value, "The parameter %s of %s is wrong: %s", p.Name, u.Name, wrong)
+			} else if p.Type != "number" {
+				l.d.lossless(value)
 			}
 		}
 	}
@@ -94,6 +97,17 @@ func (l *linker) params(u Uses, s *Step, with *node, scope *scope) {
 		if p.Required && with.get(p.Name) == nil {
 			l.d.report(with, "%s needs the parameter %q.", u.Name, p.Name)
 		}
+	}
+}
+
+// lossless refuses numbers that would not arrive as they are written: a version
+// 1.10 is the number 1.1.
+func (d *decoder) lossless(n *node) {
+	for _, item := range n.items {
+		d.lossless(item)
+	}
+	if f, err := strconv.ParseFloat(n.text, 64); n.kind == decimal && err == nil && shortestNumber(f) != n.text {
+		d.report(n, "The number %s would arrive as %s. Put it in quotes if it is text, such as a version; else write it as it would arrive.", n.text, shortestNumber(f))
 	}
 }
 

@@ -1,16 +1,13 @@
 package pipeline
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
+	"go.yaml.in/yaml/v3"
 )
 
 // nodeKind is what a value in the file is.
@@ -90,25 +87,23 @@ func (n *node) path() string {
 
 // readYAML turns the file into nodes. After a problem that leaves nothing to
 // look at it returns nil.
-func readYAML(d *decoder, src []byte) *node {
-	src = bytes.TrimPrefix(src, []byte("\ufeff"))
-	if !d.checkBytes(src) {
+func readYAML(d *decoder) *node {
+	if !d.checkBytes([]byte(d.src)) {
 		return nil
 	}
-	tokens := lexer.Tokenize(string(src))
-	if !d.checkTokens(tokens) {
+	if strings.HasPrefix(d.src, "%") {
+		d.reportAt(1, 1, "YAML directives are not allowed.")
 		return nil
 	}
-	file, err := parseTokens(tokens)
+	body, err := d.document()
 	if err != nil {
 		d.syntaxError(err)
 		return nil
 	}
-	body := d.document(file)
 	if body == nil {
 		return nil
 	}
-	b := &builder{d: d, anchors: map[string]*node{}}
+	b := &builder{d: d, anchors: map[*yaml.Node]*node{}}
 	root := b.build(body, nil, "", 0)
 	if b.stopped {
 		return nil
@@ -116,142 +111,138 @@ func readYAML(d *decoder, src []byte) *node {
 	return root
 }
 
-// parseTokens calls the YAML parser. It is somebody else's and meets text from
-// strangers, so that a panic in it must not end the process.
-func parseTokens(tokens token.Tokens) (file *ast.File, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			file, err = nil, errors.New("it cannot be read")
-		}
-	}()
-	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
-}
-
-func (d *decoder) syntaxError(err error) {
-	var s *yaml.SyntaxError
-	if !errors.As(err, &s) || s.GetToken() == nil {
-		d.reportAt(1, 1, "This is not YAML: %s.", strings.SplitN(err.Error(), "\n", 2)[0])
-		return
-	}
-	at := s.GetToken().Position
-	d.reportAt(at.Line, max(1, at.Column), "This is not YAML: %s.", s.GetMessage())
-}
-
-// document returns the body of the file's one document.
-func (d *decoder) document(file *ast.File) ast.Node {
-	var body ast.Node
-	for _, doc := range file.Docs {
-		switch b := doc.Body.(type) {
-		case nil:
-		case *ast.DirectiveNode:
-			d.reportAt(b.GetToken().Position.Line, 1, "YAML directives are not allowed.")
-			return nil
-		default:
-			if body != nil {
-				at := b.GetToken().Position
-				d.reportAt(at.Line, max(1, at.Column), "There is a second YAML document in the file; only one is allowed.")
-				return nil
-			}
-			body = b
+// document returns the file's one document; nil if what is there was reported.
+func (d *decoder) document() (body *yaml.Node, err error) {
+	reader := yaml.NewDecoder(strings.NewReader(d.src))
+	for {
+		var doc yaml.Node
+		switch err := reader.Decode(&doc); {
+		case errors.Is(err, io.EOF) && body == nil:
+			d.reportAt(1, 1, "The file is empty. It needs at least a pipeline.")
+			return nil, nil
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return nil, err
+		case body != nil:
+			at := doc.Content[0]
+			d.reportAt(at.Line, at.Column, "There is a second YAML document in the file; only one is allowed.")
+			return nil, nil
+		case doc.Content[0].ShortTag() != "!!null" || doc.Content[0].Value != "": // "---" alone says nothing
+			body = doc.Content[0]
 		}
 	}
-	if body == nil {
-		d.reportAt(1, 1, "The file is empty. It needs at least a pipeline.")
-	}
-	return body
 }
 
-// builder makes nodes of the parser's tree.
+// builder makes nodes of the reader's tree.
 type builder struct {
-	d       *decoder
-	anchors map[string]*node
-	stopped bool // a limit was passed; said once
+	d                *decoder
+	anchors          map[*yaml.Node]*node
+	anchored, shared int  // anchors and aliases so far
+	stopped          bool // a limit was passed; said once
 }
 
-func (b *builder) build(in ast.Node, parent *node, name string, depth int) *node {
-	if a, ok := in.(*ast.AliasNode); ok {
-		return b.alias(a, parent, name)
+func (b *builder) build(in *yaml.Node, parent *node, name string, depth int) *node {
+	if in.Kind == yaml.AliasNode {
+		return b.alias(in, parent, name)
 	}
-	n := &node{kind: nothing, parent: parent, name: name, nodes: 1, line: 1, column: 1}
-	if t := in.GetToken(); t != nil {
-		n.line, n.column = t.Position.Line, max(1, t.Position.Column)
+	n := &node{kind: nothing, parent: parent, name: name, nodes: 1, line: in.Line, column: max(1, in.Column)}
+	if in.Style&yaml.TaggedStyle != 0 {
+		b.d.report(n, "YAML tags such as %s are not allowed. If the value begins with \"!\", put it in quotes.", quote(in.Tag))
+		n.reported = true
 	}
-	switch in := in.(type) {
-	case *ast.AnchorNode:
-		made := b.build(in.Value, parent, name, depth)
-		b.anchors[in.Name.GetToken().Value] = made
-		return made
-	case *ast.TagNode: // reported with the tokens
-		made := b.build(in.Value, parent, name, depth)
-		made.reported = true
-		return made
-	case *ast.MappingNode:
-		b.pairs(n, in.Values, depth+1)
-	case *ast.MappingValueNode:
-		b.pairs(n, []*ast.MappingValueNode{in}, depth+1)
-	case *ast.SequenceNode:
-		b.list(n, in.Values, depth+1)
+	if in.Anchor != "" {
+		b.count(n, &b.anchored, "anchors")
+		defer func() { b.anchors[in] = n }()
+	}
+	switch in.Kind {
+	case yaml.MappingNode:
+		b.pairs(n, in.Content, depth+1)
+	case yaml.SequenceNode:
+		b.list(n, in.Content, depth+1)
 	default:
-		b.scalar(n, in)
+		n.kind, n.text = scalarKind(in), in.Value
+		if n.kind == nothing {
+			n.text = ""
+		}
+		if n.kind == text && in.Style == 0 && issueNumber.MatchString(in.LineComment) {
+			b.d.report(n, "What follows # is a comment. If it is part of the text, put all of it in quotes: %s.", quoteYAML(in.Value+" "+in.LineComment))
+		}
 	}
 	n.bytes += len(n.text)
 	b.limit(n, depth+n.depth)
 	return n
 }
 
-func (b *builder) scalar(n *node, in ast.Node) {
-	switch in := in.(type) {
-	case *ast.StringNode:
-		n.kind, n.text = text, in.Value
-	case *ast.LiteralNode:
-		n.kind, n.text = text, in.Value.Value
-	case *ast.BoolNode:
-		n.kind, n.text = boolean, in.Token.Value
-	case *ast.IntegerNode:
-		n.kind, n.text = integer, in.Token.Value
-	case *ast.FloatNode:
-		n.kind, n.text = decimal, in.Token.Value
-	case *ast.InfinityNode, *ast.NanNode:
-		n.kind, n.text = decimal, in.GetToken().Value
-	case *ast.NullNode:
-		n.kind, n.text = nothing, ""
-	default:
-		b.d.report(n, "This kind of YAML value is not allowed.")
+// issueNumber is a comment that was probably not meant as one.
+var issueNumber = regexp.MustCompile(`^#[0-9]`)
+
+// odd is what some readers of YAML take for a number and others for text. We
+// leave it the text it is.
+var odd = regexp.MustCompile(`^[-+]?(0[0-9]*[89][0-9]*|[0-9]+[eE][-+]?[0-9]+)$`)
+
+func scalarKind(in *yaml.Node) nodeKind {
+	if in.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		return text
+	}
+	switch tag := in.ShortTag(); {
+	case tag == "!!null":
+		return nothing
+	case tag == "!!bool":
+		return boolean
+	case tag == "!!int":
+		return integer
+	case tag == "!!float" && !odd.MatchString(in.Value):
+		return decimal
+	}
+	return text // times too
+}
+
+// count holds the limits of anchors and aliases.
+func (b *builder) count(n *node, so *int, what string) {
+	if *so++; *so > maxAliases && !b.stopped {
+		b.d.report(n, "There are more than %d %s.", maxAliases, what)
 		b.stopped = true
 	}
 }
 
 // alias follows an alias to the node its anchor made. That node keeps its own
 // place, so that a mistake in it is reported where it is written.
-func (b *builder) alias(in *ast.AliasNode, parent *node, name string) *node {
-	target := in.Value.GetToken()
-	if made, ok := b.anchors[target.Value]; ok {
+func (b *builder) alias(in *yaml.Node, parent *node, name string) *node {
+	n := &node{kind: nothing, parent: parent, name: name, nodes: 1, line: in.Line, column: max(1, in.Column)}
+	b.count(n, &b.shared, "aliases")
+	if made, ok := b.anchors[in.Alias]; ok {
 		return made
 	}
-	n := &node{kind: nothing, parent: parent, name: name, nodes: 1, line: target.Position.Line, column: max(1, in.GetToken().Position.Column)}
-	b.d.report(n, "No value above is called &%s.", clip(target.Value))
-	b.stopped = true
+	if !b.stopped { // the value is not at its end
+		b.d.report(n, "*%s stands within the value that it means.", clip(in.Value))
+		b.stopped = true
+	}
 	return n
 }
 
-func (b *builder) pairs(n *node, values []*ast.MappingValueNode, depth int) {
-	n.kind = mapping
+func (b *builder) pairs(n *node, content []*yaml.Node, depth int) {
 	seen := map[string]int{}
-	for i, v := range values {
-		if _, merge := v.Key.(*ast.MergeKeyNode); merge || b.stopped {
-			continue // reported with the tokens
-		}
-		shared := *b.build(v.Key, n, "", depth) // an alias may stand for a key
+	if len(content)/2 > maxKeys && !b.stopped {
+		b.d.report(n, "A mapping has more than %d keys.", maxKeys)
+		b.stopped = true
+	}
+	for i := 0; i < len(content) && !b.stopped; i += 2 {
+		shared := *b.build(content[i], n, "", depth) // an alias may stand for a key
 		key := &shared
 		key.name = clip(key.text)
-		if i == 0 && n.column >= key.column { // a block mapping starts where its first key does
-			n.line, n.column = key.line, key.column
-		}
-		if key.kind != text {
+		switch {
+		case content[i].Tag == "!!merge" && content[i].Style == 0:
+			b.d.report(key, "The merge key << is not allowed. Write the keys out.")
+			continue
+		case b.d.marked(key):
+			b.d.reportAt(key.line, max(1, key.column-2), "Keys written with \"?\" are not allowed.")
+			continue
+		case key.kind != text:
 			b.d.report(key, "A key must be text. Put %s in quotes if it is meant to be one.", quote(key.text))
 			continue
 		}
-		value := b.build(v.Value, n, clip(key.text), depth)
+		value := b.build(content[i+1], n, clip(key.text), depth)
 		if line, twice := seen[key.text]; twice {
 			b.d.report(key, "The key %s is here twice; the first is on line %d.", quote(key.text), line)
 			continue
@@ -261,11 +252,18 @@ func (b *builder) pairs(n *node, values []*ast.MappingValueNode, depth int) {
 		n.add(key)
 		n.add(value)
 	}
+	n.kind = mapping
 	n.depth++
 }
 
-func (b *builder) list(n *node, values []ast.Node, depth int) {
-	n.kind = sequence
+// marked reports whether a key is written as "? key".
+func (d *decoder) marked(key *node) bool {
+	line := d.lines[min(key.line, len(d.lines))-1]
+	before := strings.TrimRight(line[:byteOf(line, key.column)], " \t")
+	return strings.HasSuffix(before, "?") && strings.Trim(before, "-? \t{[,") == ""
+}
+
+func (b *builder) list(n *node, values []*yaml.Node, depth int) {
 	for i, v := range values {
 		if b.stopped {
 			return
@@ -274,6 +272,7 @@ func (b *builder) list(n *node, values []ast.Node, depth int) {
 		n.items = append(n.items, item)
 		n.add(item)
 	}
+	n.kind = sequence
 	n.depth++
 }
 

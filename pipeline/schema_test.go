@@ -73,7 +73,7 @@ var beyondSchema = strings.Fields(`
 	after_in_a_circle after_itself duplicate_alias too_few_approvers unknown_environment_in_after unknown_environment_in_triggers
 	need_of_itself needs_in_a_circle steps_alike_in_variables two_pipelines_of_one_command two_steps_of_one_name unknown_need unknown_secret required_pipeline
 	matrix_of_one_name matrix_clash matrix_of_an_approval matrix_of_another matrix_in_expressions matrix_too_large matrix_needs
-	directive merge_key tag_python approval_with_expressions
+	directive merge_key tag_python approval_with_expressions outputs_alike numbers_that_change
 `)
 
 func TestBrokenFilesDoNotFitTheSchema(t *testing.T) {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -90,5 +91,29 @@ func TestBoundsAreComparedToTheLastDigit(t *testing.T) {
 	}
 	if v, wrong := (Param{Type: "number"}).check(int64(9007199254740993)); wrong == "" {
 		t.Errorf("a number that a float cannot hold became %v", v)
+	}
+}
+
+// Text that looks like something else reaches a script as it is written.
+func TestTextArrivesAsWritten(t *testing.T) {
+	for _, v := range []string{"1.10", "010", "0x1F", "0o14", "1_000", "1:30", "12e45678", "1e400", "9007199254740993", "12345678901234567890", "yes", "on", "No", "TRUE",
+		"2001-12-14", "2001-12-14 21:59:43", "+5", ".5", "-0.0", "08", "1.0", ".inf"} {
+		src := "pipelines:\r\n  deploy:\r\n    steps:\r\n      - name: build\r\n        run: make\r\n        environment: {V: " + v + "}\r\n        matrix: {v: [" + v + "]}\r\n"
+		s := mustParse(t, src).Pipelines[0].Steps[0]
+		if s.Environment["V"] != v || s.Matrix["v"] != v {
+			t.Errorf("%s became %q and, in a matrix, %q", v, s.Environment["V"], s.Matrix["v"])
+		}
+	}
+}
+
+func TestAScriptIsTheSameWithTheLineEndsOfWindows(t *testing.T) {
+	for _, script := range []string{"\"make\n          deploy\"", "'make\n          deploy'", "make\n          deploy", "|\n          make\n          deploy\n", ">-\n          make\n          deploy\n",
+		"|2\n            make\n          deploy\n\n", "|+\n          make\n\n\n", "\"make \\\n          deploy\""} {
+		src := "pipelines:\n  deploy:\n    steps:\n      - name: build\n        run: " + script + "\n"
+		unix := mustParse(t, src).Pipelines[0].Steps[0].Run
+		windows := mustParse(t, strings.ReplaceAll(src, "\n", "\r\n")).Pipelines[0].Steps[0].Run
+		if windows != unix || strings.Contains(windows, "\r") {
+			t.Errorf("%q: %q on Windows, else %q", script, windows, unix)
+		}
 	}
 }

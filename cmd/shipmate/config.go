@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
 	"errors"
@@ -134,7 +135,8 @@ func loadConfig(path string, getenv func(string) (string, bool)) (Config, error)
 		if err != nil {
 			return c, err
 		}
-		var said any // a file that says nothing would set every default to nothing
+		var said any                                              // a file that says nothing would set every default to nothing
+		src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n")) // the decoder takes each for a line end of its own
 		if err := yaml.Unmarshal(src, &said); err != nil {
 			return c, fmt.Errorf("%s: %w", path, err)
 		}

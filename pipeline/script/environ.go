@@ -44,12 +44,14 @@ func Environment(c Call, at Place, baseURL string) (Environ, error) {
 		env["SHIPMATE_PR"] = strconv.Itoa(run.PR)
 	}
 	for name, v := range run.Params {
-		env["SHIPMATE_PARAM_"+upper(name)] = text(v)
+		env["SHIPMATE_PARAM_"+pipeline.VariablePart(name)] = text(v)
 	}
 	for name, v := range c.Step.Matrix {
-		env["SHIPMATE_MATRIX_"+upper(name)] = v
+		env["SHIPMATE_MATRIX_"+pipeline.VariablePart(name)] = v
 	}
-	env.addOutputs(c)
+	if err := env.addOutputs(c); err != nil {
+		return nil, err
+	}
 	if err := env.addDeclared(c); err != nil {
 		return nil, err
 	}
@@ -61,21 +63,25 @@ func Environment(c Call, at Place, baseURL string) (Environ, error) {
 	return env, nil
 }
 
-// addOutputs adds what the steps before have put out, and for an undo what its own step has.
-func (env Environ) addOutputs(c Call) {
-	outputs := maps.Clone(c.Outputs)
+// addOutputs adds what the steps before have put out, and for an undo what its own
+// step has. Two names that become one variable are refused where they have
+// different values: the script cannot tell whose value it got. An undo has to go
+// on, so its own step's come last there.
+func (env Environ) addOutputs(c Call) error {
+	from := map[string]string{} // variable -> whose value it has
+	for _, name := range slices.Sorted(maps.Keys(c.Outputs)) {
+		variable := "SHIPMATE_OUTPUT_" + pipeline.VariablePart(name)
+		if other := from[variable]; other != "" && env[variable] != c.Outputs[name] && !c.Undo {
+			return pipeline.Refuse("invalid_environment", "The outputs %s and %s have names that are alike in %s, and different values. Rename one.", other, name, variable)
+		}
+		env[variable], from[variable] = c.Outputs[name], name
+	}
 	if s := c.Run.Step(c.Step.Name); c.Undo && s != nil {
-		if outputs == nil {
-			outputs = map[string]string{}
-		}
-		for name, v := range s.Outputs {
-			outputs[c.Step.Name+"."+name] = v
+		for _, name := range slices.Sorted(maps.Keys(s.Outputs)) {
+			env["SHIPMATE_OUTPUT_"+pipeline.VariablePart(c.Step.Name+"."+name)] = s.Outputs[name]
 		}
 	}
-	// Two names may become one variable; then always the same of them wins.
-	for _, name := range slices.Sorted(maps.Keys(outputs)) {
-		env["SHIPMATE_OUTPUT_"+upper(name)] = outputs[name]
-	}
+	return nil
 }
 
 // addDeclared adds the step's own variables and secrets.
@@ -119,19 +125,6 @@ func (env Environ) Encode() []byte {
 		b = append(b, 0)
 	}
 	return b
-}
-
-// upper makes a name fit for a variable: upper case, other characters become "_".
-func upper(name string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c >= 'a' && c <= 'z':
-			return c - 'a' + 'A'
-		case c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-			return c
-		}
-		return '_'
-	}, name)
 }
 
 // text writes a parameter as people would. Numbers that went through JSON are floats.

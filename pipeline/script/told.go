@@ -61,7 +61,7 @@ func (t Told) outputs(c Call) (map[string]string, error) {
 	if t.OutputsBad != "" {
 		return nil, refuseOutput(c, t.OutputsBad)
 	}
-	outputs := map[string]string{}
+	outputs, alike := map[string]string{}, map[string]string{}
 	for line := range strings.Lines(string(t.Outputs)) {
 		line = strings.TrimRight(line, "\r\n")
 		if line == "" {
@@ -71,7 +71,11 @@ func (t Told) outputs(c Call) (map[string]string, error) {
 		if err := checkOutput(c, name, value, ok); err != nil {
 			return nil, err
 		}
-		outputs[name] = value
+		variable := pipeline.VariablePart(name)
+		if other, taken := alike[variable]; taken && other != name {
+			return nil, refuseOutput(c, "the names "+other+" and "+name+" become one environment variable for the steps after it")
+		}
+		outputs[name], alike[variable] = value, name
 	}
 	if len(outputs) > maxOutputs {
 		return nil, refuseOutput(c, "there are more than 64")
