@@ -148,10 +148,10 @@ func (b *Bot) overtaken(ctx context.Context, m PullRequest, r *pipeline.Run, cod
 	}
 	now, err := b.GitHub.PullRequest(ctx, m.Repo, m.Number)
 	switch {
-	case err != nil && (pipeline.IsTemporary(err) || pipeline.Code(err) == ""):
-		return false, pipeline.Temporary(err)
-	case err != nil:
+	case pipeline.Code(err) == "unknown_pull_request" && !pipeline.IsTemporary(err):
 		return false, nil // it is gone
+	case err != nil:
+		return false, pipeline.Temporary(err)
 	case code == "closed":
 		return now.Open, nil
 	case code == "base_changed":

@@ -245,6 +245,10 @@ func (f *forge) Commit(context.Context, pipeline.Repo, string) (pipeline.Commit,
 	return pipeline.Commit{SHA: cmp.Or(f.tip, head), Title: "Add a sale", Branch: "main", OnDefault: true}, nil
 }
 
+func (f *forge) CameAfter(context.Context, pipeline.Repo, commands.Head, time.Time) (bool, error) {
+	return false, nil
+}
+
 func (f *forge) WasHead(context.Context, pipeline.Repo, int, string, time.Time) (bool, error) {
 	return !f.notYet, nil
 }

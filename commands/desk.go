@@ -46,9 +46,18 @@ type GitHub interface {
 	PullRequest(ctx context.Context, repo pipeline.Repo, number int) (pipeline.PullRequest, error)
 	Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, teams []string) (pipeline.Standing, error)
 	WasHead(ctx context.Context, repo pipeline.Repo, pr int, sha string, before time.Time) (bool, error)
+	// CameAfter reports whether it is known that a branch was elsewhere at a time.
+	CameAfter(ctx context.Context, repo pipeline.Repo, head Head, at time.Time) (bool, error)
 	Contributors(ctx context.Context, repo pipeline.Repo, base, sha string, pr int, branch string) ([]int64, error)
 	Live(ctx context.Context, r *pipeline.Run) (pipeline.Live, error)
 	Compare(ctx context.Context, repo pipeline.Repo, base, head string) (pipeline.Comparison, error)
+}
+
+// Head is where a branch is, and the pull request it belongs to, if any.
+type Head struct {
+	PR     int
+	Branch string
+	SHA    string
 }
 
 // Tailer reads the end of a step's log.

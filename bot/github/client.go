@@ -27,6 +27,7 @@ type Config struct {
 	Uses         []pipeline.Uses // the runners a .shipmate.yaml may name
 	Environments environments    // what runs where and what ran, for gates about it; nil: nothing
 	Budget       budget          // shared by all replicas; nil: unlimited
+	Told         remembers       // what GitHub told last, shared likewise; nil: nothing is kept
 
 	// Remaining is told what GitHub says is left of an installation's hourly
 	// budget. May be nil.
@@ -56,6 +57,7 @@ type Client struct {
 	http  http.RoundTripper
 	app   *github.Client
 	cache *etagCache
+	told  *told
 
 	mu            sync.Mutex
 	tokens        map[tokenKey]*token
@@ -83,6 +85,7 @@ func NewClient(cfg Config) (*Client, error) {
 		c.http = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: maxConcurrent,
 			IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second}
 	}
+	c.told = &told{records: cfg.Told, now: c.cfg.Now}
 	base := cfg.APIURL
 	if base == "" {
 		base = publicAPI

@@ -216,11 +216,18 @@ func TestCommentUnchanged(t *testing.T) {
 	}
 	check("as it was", cm.ID, "/deploy prod", true)
 	check("another text", cm.ID, "/deploy staging", false)
-	s.clock.add(2 * time.Second)
-	if err := s.sim.As("hubot").EditComment("octo/shop", cm.ID, "/deploy prod"); err != nil {
+	check("with other line ends and blanks at them", cm.ID, "/deploy prod  \r\n\r\n", true)
+	check("with a blank before it", cm.ID, " /deploy prod", false)
+	if err := s.sim.As("hubot").React("octo/shop", cm.ID, "rocket"); err != nil {
 		t.Fatal(err)
 	}
-	check("edited", cm.ID, "/deploy prod", false)
+	s.clock.add(2 * time.Second)
+	for body, want := range map[string]bool{"/deploy prod\n": true, "/deploy  prod": false, "/deploy prod\n\nplease": false} {
+		if err := s.sim.As("hubot").EditComment("octo/shop", cm.ID, body); err != nil {
+			t.Fatal(err)
+		}
+		check("edited to "+body, cm.ID, "/deploy prod", want)
+	}
 	if err := s.sim.As("mona").DeleteComment("octo/shop", cm.ID); err != nil {
 		t.Fatal(err)
 	}

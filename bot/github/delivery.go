@@ -23,15 +23,38 @@ type delivery struct {
 	number        int64
 	ref           string
 	sha, state    string // of a commit status
+	statusID      int64
 	before, after string
 	deleted       bool
 	installation  int64
 	repo          repository
 	sender        account
 
-	pull, issue, comment, checkRun, checkSuite, mergeGroup gjson.Result
-	headCommit, changes, requested                         gjson.Result
-	repositories, added, removed                           gjson.Result
+	pull, issue, comment, review, checkRun, checkSuite, mergeGroup gjson.Result
+	headCommit, changes, requested                                 gjson.Result
+	repositories, added, removed                                   gjson.Result
+
+	tells []telling // what is to be kept of it, see told
+}
+
+// telling is what a delivery tells of one thing.
+type telling struct {
+	about string
+	fact  fact
+}
+
+func (d *delivery) tell(about string, f fact) {
+	if !d.wrong {
+		d.tells = append(d.tells, telling{about, f})
+	}
+}
+
+// tellHead: something is at a commit now, so there is that commit.
+func (d *delivery) tellHead(about string, f fact) {
+	d.tell(about, f)
+	if f.exists() {
+		d.tell(aboutCommit(f.Is.SHA), f)
+	}
 }
 
 type account struct {
@@ -59,6 +82,8 @@ func (d *delivery) decode(body gjson.Result) {
 			d.action = d.text(v)
 		case "number":
 			d.number = d.whole(v)
+		case "id": // a commit status has no object of its own
+			d.statusID = v.Int()
 		case "ref":
 			d.ref = d.text(v)
 		case "sha":
@@ -90,14 +115,14 @@ func (d *delivery) decode(body gjson.Result) {
 		case "repositories":
 			d.repositories = v
 		default:
-			d.telling(key, v)
+			d.tellApart(key, v)
 		}
 	})
 }
 
-// telling takes the keys that tell events apart. The name of the event is not
+// tellApart takes the keys that tell events apart. The name of the event is not
 // signed, so it must fit the body.
-func (d *delivery) telling(key string, v gjson.Result) {
+func (d *delivery) tellApart(key string, v gjson.Result) {
 	switch key {
 	case "pull_request":
 		d.pull = v
@@ -115,7 +140,9 @@ func (d *delivery) telling(key string, v gjson.Result) {
 		d.added = v
 	case "repositories_removed":
 		d.removed = v
-	case "pusher", "review", "commit", "context", "thread", "discussion", "release", "deployment", "workflow_run", "workflow_job", "alert":
+	case "review":
+		d.review = v
+	case "pusher", "commit", "context", "thread", "discussion", "release", "deployment", "workflow_run", "workflow_job", "alert":
 	default:
 		return
 	}

@@ -57,6 +57,8 @@ func issueComment(d *delivery) message {
 		user account
 		body string
 		at   time.Time
+
+		updated time.Time
 	}
 	d.each(d.comment, func(key string, v gjson.Result) {
 		switch key {
@@ -68,9 +70,14 @@ func issueComment(d *delivery) message {
 			comment.body = d.text(v)
 		case "created_at":
 			comment.at = d.time(v)
+		case "updated_at":
+			comment.updated = d.time(v)
 		}
 	})
 	d.need(d.action != "" && d.repo.id > 0 && issue.number > 0 && comment.id > 0)
+	if issue.isPull && comment.user.kind == "User" {
+		d.tellComment(comment.id, comment.body, comment.updated)
+	}
 	person := d.sender.kind == "User" && comment.user.kind == "User" && d.sender.id > 0 && d.sender.id == comment.user.id
 	if d.wrong || d.action != "created" || !issue.isPull || !person || !mayHoldCommand(comment.body, d.slug) {
 		return message{}
@@ -88,6 +95,26 @@ func issueComment(d *delivery) message {
 			At:     comment.at,
 			Came:   d.now.UTC(),
 		},
+	}
+}
+
+// tellComment keeps what becomes of a comment that may hold a command, or did
+// when it was written.
+func (d *delivery) tellComment(id int64, body string, updated time.Time) {
+	f := fact{Is: state{SHA: textDigest(body)}, At: updated}
+	before := body
+	switch d.action {
+	case "created":
+	case "edited":
+		before = d.text(d.changes.Get("body.from"))
+		f.Was = &state{SHA: textDigest(before)}
+	case "deleted": // its time is that of its last edit
+		f.Was, f.Is, f.At = &state{SHA: f.Is.SHA}, state{}, time.Time{}
+	default:
+		return
+	}
+	if mayHoldCommand(body, d.slug) || mayHoldCommand(before, d.slug) {
+		d.tell(aboutComment(id), f)
 	}
 }
 
@@ -129,12 +156,15 @@ func pullRequest(d *delivery) message {
 	}
 	m := bot.PullRequest{Repo: d.pipelineRepo(), Actor: d.sender.actor(), Action: d.action, Number: int(d.number)}
 	var head, base int64
+	closed := false
 	d.each(d.pull, func(key string, v gjson.Result) {
 		switch key {
 		case "title":
 			m.Title = d.text(v)
 		case "user":
 			m.Author = d.account(v).actor()
+		case "state":
+			closed = d.text(v) == "closed"
 		case "draft":
 			m.Draft = d.flag(v)
 		case "merged":
@@ -149,12 +179,35 @@ func pullRequest(d *delivery) message {
 	})
 	m.Fork = head != d.repo.id // also where the fork was deleted
 	d.need(isSHA(m.Head) && isSHA(m.BaseSHA) && m.Branch != "" && m.Base != "" && base == d.repo.id && m.Author.ID > 0 && !m.At.IsZero())
+	d.tellPull(m, closed)
 	return message{
 		kind: bot.KindPullRequest,
 		key:  key("pr", d.repo.id, d.number) + ":" + d.action + ":" + m.Head + ":" + m.At.UTC().Format(time.RFC3339),
 		repo: d.repo.id,
 		body: m,
 	}
+}
+
+// tellPull keeps how a pull request stands now and stood before.
+func (d *delivery) tellPull(m bot.PullRequest, closed bool) {
+	f := fact{Is: state{SHA: m.Head, Base: m.Base, Closed: closed, Draft: m.Draft}, At: m.At}
+	was := f.Is
+	switch m.Action {
+	case "synchronize":
+		if isSHA(d.before) {
+			was.SHA = d.before
+		}
+	case "closed", "reopened":
+		was.Closed = !closed
+	case "ready_for_review", "converted_to_draft":
+		was.Draft = !m.Draft
+	case "edited":
+		was.Base = d.text(d.changes.Get("base.ref.from"))
+	}
+	if was != f.Is {
+		f.Was = &was
+	}
+	d.tellHead(aboutPull(m.Number), f)
 }
 
 // end reads the head or the base of a pull request.
@@ -184,6 +237,7 @@ func push(d *delivery) message {
 	if d.wrong || !isBranch {
 		return message{}
 	}
+	d.tellPush(branch)
 	pushed := d.repo.all.Get("pushed_at").Raw // a branch may come to the same commit twice
 	return message{
 		kind: bot.KindPush,
@@ -196,6 +250,32 @@ func push(d *delivery) message {
 			Title: d.commitTitle(d.headCommit),
 		},
 	}
+}
+
+// tellPush keeps where a branch is now and was before.
+func (d *delivery) tellPush(branch string) {
+	f := fact{Is: state{SHA: some(d.after)}, Was: &state{SHA: some(d.before)}, At: pushedAt(d.repo.all.Get("pushed_at"))}
+	d.tellHead(aboutBranch(branch), f)
+}
+
+// some is a commit id, "" for the zeros that stand for none.
+func some(sha string) string {
+	if strings.Trim(sha, "0") == "" {
+		return ""
+	}
+	return sha
+}
+
+// pushedAt reads seconds, which pushes have, or a time as in all other events.
+func pushedAt(v gjson.Result) time.Time {
+	if v.Type == gjson.Number {
+		return time.Unix(v.Int(), 0).UTC()
+	}
+	t, err := time.Parse(time.RFC3339, v.Str)
+	if err != nil {
+		return time.Time{} // it does not say
+	}
+	return t
 }
 
 // shortText is a time as it was written, with or without quotes.
@@ -228,6 +308,7 @@ func mergeGroup(d *delivery) message {
 	})
 	m.Number = queuedPull(m.Branch)
 	d.need(d.action != "" && d.repo.id > 0 && isSHA(m.Head))
+	d.tell(aboutCommit(m.Head), fact{Is: state{SHA: m.Head}})
 	if d.wrong || d.action != "checks_requested" {
 		return message{}
 	}

@@ -19,10 +19,16 @@ func (d *delivery) moved(sha string, pull int64) message {
 
 // checkEnded: a check run or a check suite of another App ended.
 func (d *delivery) checkEnded(v gjson.Result) message {
-	var sha string
-	var app int64
+	var sha, status, conclusion string
+	var app, id int64
 	d.each(v, func(key string, v gjson.Result) {
 		switch key {
+		case "id":
+			id = d.whole(v)
+		case "status":
+			status = d.text(v)
+		case "conclusion":
+			conclusion = d.text(v)
 		case "head_sha":
 			sha = d.text(v)
 		case "app":
@@ -37,6 +43,9 @@ func (d *delivery) checkEnded(v gjson.Result) message {
 		d.need(d.repo.id > 0 && isSHA(sha))
 		return message{}
 	}
+	if isSHA(sha) && d.checkRun.Exists() {
+		d.tell(aboutChecks(sha), fact{ID: id, Is: state{SHA: checkVerdict(status, conclusion)}})
+	}
 	return d.moved(sha, 0)
 }
 
@@ -47,6 +56,7 @@ func commitStatus(d *delivery) message {
 	}
 	ours := d.sender.kind == "Bot" && strings.EqualFold(d.sender.login, d.slug+"[bot]")
 	if m := d.moved(d.sha, 0); d.state != "pending" && !ours {
+		d.tell(aboutStatuses(d.sha), fact{ID: d.statusID, Is: state{SHA: d.state}})
 		return m
 	}
 	return message{}
@@ -70,9 +80,26 @@ func review(d *delivery) message {
 	d.need(d.action != "" && number > 0)
 	switch d.action {
 	case "submitted", "edited", "dismissed":
+		d.tellReview(number)
 		return d.moved(sha, number)
 	}
 	return message{}
+}
+
+// tellReview keeps the verdict of a review. One without a word is not listed.
+func (d *delivery) tellReview(number int64) {
+	f := fact{}
+	d.each(d.review, func(key string, v gjson.Result) {
+		switch key {
+		case "id":
+			f.ID = d.whole(v)
+		case "state":
+			f.Is.SHA = strings.ToUpper(d.text(v))
+		}
+	})
+	if f.ID > 0 && f.Is.SHA != "COMMENTED" {
+		d.tell(aboutReviews(int(number)), f)
+	}
 }
 
 // job is the message on its way to its handler.

@@ -10,7 +10,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-github/v60/github"
 	"github.com/shipmate/shipmate/bot"
@@ -31,12 +33,16 @@ type configKey struct {
 	sha  string
 }
 
-// parsed is what a commit's file came to. It never changes.
+// parsed is what a commit's file came to. It never changes; that there is none
+// is forgotten after a few seconds all the same.
 type parsed struct {
 	config *pipeline.Config
 	err    error
-	digest string // of its bytes, "" if there is no file
+	digest string    // of its bytes, "" if there is no file
+	until  time.Time // zero: for good
 }
+
+const keepMissing = 5 * time.Second
 
 // Config reads the file at the head of the default branch. The commit is in
 // Config.SHA. Errors people see: no_config, bad_config.
@@ -81,13 +87,17 @@ func (c *Client) parsedAt(ctx context.Context, repo pipeline.Repo, sha string) (
 	c.mu.Lock()
 	known, ok := c.configs[k]
 	c.mu.Unlock()
-	if ok {
+	if ok && (known.until.IsZero() || c.cfg.Now().Before(known.until)) {
 		return known, nil
 	}
 	src, err := c.file(ctx, repo, ConfigFile, sha)
+	if errors.Is(err, errMissing) {
+		err = c.reallyMissing(ctx, repo, sha, err)
+	}
 	var p parsed
 	switch {
 	case errors.Is(err, errMissing):
+		p.until = c.cfg.Now().Add(keepMissing)
 		p.err = &pipeline.Error{Code: "no_config", Err: err, Message: fmt.Sprintf("There is no `%s` on the default branch of %s. Write one first, and check it with `shipmate validate`.", ConfigFile, repo)}
 	case err != nil:
 		return parsed{}, err
@@ -103,6 +113,41 @@ func (c *Client) parsedAt(ctx context.Context, repo pipeline.Repo, sha string) (
 	}
 	c.configs[k] = p
 	return p, nil
+}
+
+// reallyMissing tells a file that is not in a commit from one that does not show
+// yet, by the list of files of that very commit: a repository that has none is
+// known at once. Of a commit that is not shown at all, see notYet.
+func (c *Client) reallyMissing(ctx context.Context, repo pipeline.Repo, sha string, gone error) error {
+	gh := c.as(repo, forReading)
+	r, err := gh.NewRequest(http.MethodGet, repoPath(repo, "contents")+"?ref="+url.QueryEscape(sha), nil)
+	if err != nil {
+		return err
+	}
+	var list []*github.RepositoryContent
+	if _, err = gh.Do(ctx, r, &list); err != nil {
+		return fail(fmt.Sprintf("list files of %s at %.7s", repo, sha), err)
+	}
+	if !slices.ContainsFunc(list, func(e *github.RepositoryContent) bool { return e.GetName() == ConfigFile && e.GetType() == "file" }) {
+		return gone
+	}
+	listed := fact{Is: state{SHA: sha}, By: "the list of files"}
+	facts, err := c.told.facts(ctx, repo.ID, aboutCommit(sha))
+	switch {
+	case err != nil:
+		return err
+	case len(facts) > 0:
+		listed = facts[0]
+	default:
+		listed.Came = c.cfg.Now()
+		if err := c.told.tell(ctx, repo.ID, aboutCommit(sha), listed); err != nil {
+			return err
+		}
+	}
+	if !listed.young(c.cfg.Now()) {
+		return gone
+	}
+	return listed.again(c.cfg.Now(), ConfigFile+" is listed and cannot be read yet")
 }
 
 func (c *Client) parse(repo pipeline.Repo, sha string, src []byte) parsed {
@@ -192,7 +237,11 @@ func (c *Client) branch(ctx context.Context, repo pipeline.Repo, name string) (c
 		}
 		return commit, false, err
 	}
-	return pipeline.Commit{SHA: b.GetCommit().GetSHA(), Title: firstLine(b.GetCommit().GetCommit().GetMessage()), Branch: name}, true, nil
+	commit = pipeline.Commit{SHA: b.GetCommit().GetSHA(), Title: firstLine(b.GetCommit().GetCommit().GetMessage()), Branch: name}
+	if err := c.heed(ctx, repo, aboutBranch(name), fact{Is: state{SHA: commit.SHA}}); err != nil {
+		return pipeline.Commit{}, false, err
+	}
+	return commit, true, nil
 }
 
 // repoPath is the path of something in a repository, every part escaped but

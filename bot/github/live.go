@@ -21,6 +21,9 @@ func (c *Client) Live(ctx context.Context, r *pipeline.Run) (pipeline.Live, erro
 			c.cfg.Log.Warn("gates cannot be verified", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
 			return pipeline.Live{Unverified: "a list of it broke off in the middle", Again: true}, nil
 		}
+		if errors.Is(err, errBehind) {
+			return pipeline.Live{Unverified: "it still shows an older state than it told of", Again: true}, nil
+		}
 		if pipeline.IsTemporary(err) {
 			return pipeline.Live{}, err
 		}

@@ -137,14 +137,37 @@ func (c *Client) checkRuns(ctx context.Context, repo pipeline.Repo, sha string) 
 	if err == nil && len(all) < total {
 		err = brokenOff(fmt.Errorf("%s: %d of %d", what, len(all), total))
 	}
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	have := map[int64]string{}
+	for _, run := range all {
+		have[run.GetID()] = checkVerdict(run.GetStatus(), run.GetConclusion())
+	}
+	return all, c.holds(ctx, repo, aboutChecks(sha), have)
 }
 
 func (c *Client) statuses(ctx context.Context, repo pipeline.Repo, sha string) ([]*github.RepoStatus, error) {
 	gh := c.as(repo, forReading)
-	return whole(fmt.Sprintf("list statuses of %.7s of %s", sha, repo), func(o github.ListOptions) ([]*github.RepoStatus, *github.Response, error) {
+	all, err := whole(fmt.Sprintf("list statuses of %.7s of %s", sha, repo), func(o github.ListOptions) ([]*github.RepoStatus, *github.Response, error) {
 		return gh.Repositories.ListStatuses(ctx, repo.Owner, repo.Name, sha, &o)
 	})
+	if err != nil {
+		return nil, err
+	}
+	have := map[int64]string{}
+	for _, st := range all {
+		have[st.GetID()] = st.GetState()
+	}
+	return all, c.holds(ctx, repo, aboutStatuses(sha), have)
+}
+
+// checkVerdict is how a check run stands, in one word.
+func checkVerdict(status, conclusion string) string {
+	if status == "completed" {
+		return conclusion
+	}
+	return status
 }
 
 // errBrokenOff: a list has more pages, and they could not be read.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/go-github/v60/github"
 	"github.com/shipmate/shipmate/pipeline"
@@ -62,6 +63,13 @@ func (c *Client) readReviews(ctx context.Context, r *pipeline.Run, p *pipeline.R
 		return gh.PullRequests.ListReviews(ctx, r.Repo.Owner, r.Repo.Name, p.Number, &o)
 	})
 	if err != nil {
+		return err
+	}
+	have := map[int64]string{}
+	for _, re := range list {
+		have[re.GetID()] = strings.ToUpper(re.GetState())
+	}
+	if err := c.holds(ctx, r.Repo, aboutReviews(p.Number), have); err != nil {
 		return err
 	}
 	for _, re := range list {

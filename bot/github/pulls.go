@@ -2,13 +2,18 @@ package github
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-github/v60/github"
+	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -46,24 +51,45 @@ func (c *Client) pull(ctx context.Context, repo pipeline.Repo, number int) (*git
 	if err == nil && (p.Head == nil || p.Base == nil || !isSHA(p.GetHead().GetSHA())) {
 		err = fmt.Errorf("read %s#%d: it has no head", repo, number)
 	}
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	is := state{SHA: p.GetHead().GetSHA(), Base: p.GetBase().GetRef(), Closed: p.GetState() != "open", Draft: p.GetDraft()}
+	return p, c.heed(ctx, repo, aboutPull(number), fact{Is: is, At: p.GetUpdatedAt().Time})
 }
 
 // CommentUnchanged reports whether a comment still says what it said when it
-// was written. A comment that is gone or was ever edited has changed.
+// was written. A comment that is gone has changed. Its times say nothing: GitHub
+// moves them for other reasons than an edit, and within a second it does not.
 func (c *Client) CommentUnchanged(ctx context.Context, repo pipeline.Repo, comment int64, body string) (bool, error) {
+	facts, err := c.told.facts(ctx, repo.ID, aboutComment(comment))
+	if err != nil {
+		return false, err
+	}
+	if n := len(facts); n > 0 && facts[n-1].Is.SHA != textDigest(body) {
+		return false, nil // edited or deleted, whatever is shown yet
+	}
 	got, _, err := c.as(repo, forReading).Issues.GetComment(ctx, repo.Owner, repo.Name, comment)
 	if err = fail(fmt.Sprintf("read comment %d of %s", comment, repo), err); errors.Is(err, errMissing) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
+	return err == nil && textDigest(got.GetBody()) == textDigest(body), err
+}
+
+// textDigest is equal for texts that say the same: line ends and blanks around
+// lines are GitHub's and the browser's to change.
+func textDigest(text string) string {
+	lines := strings.Split(strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " \t")
 	}
-	return got.GetBody() == body && got.GetUpdatedAt().Equal(got.GetCreatedAt()), nil
+	sum := sha256.Sum256([]byte(strings.Trim(strings.Join(lines, "\n"), "\n")))
+	return hex.EncodeToString(sum[:])
 }
 
 // move is one movement of a branch, by the clock of GitHub.
 type move struct {
+	Before    string    `json:"before"`
 	After     string    `json:"after"`
 	Ref       string    `json:"ref"`
 	Kind      string    `json:"activity_type"`
@@ -120,5 +146,53 @@ func (c *Client) WasHead(ctx context.Context, repo pipeline.Repo, pr int, sha st
 			last = m
 		}
 	}
-	return last.After == sha && last.Timestamp.Before(before.Truncate(time.Second)), nil
+	if last.After != sha { // the list is behind
+		return false, c.listedLate(ctx, repo, commands.Head{PR: pr, Branch: p.GetHead().GetRef(), SHA: sha})
+	}
+	return last.Timestamp.Before(before.Truncate(time.Second)), nil
+}
+
+// CameAfter reports whether it is known, by what GitHub has told of it or by its
+// list of branch movements, that the branch was at another commit at a time.
+func (c *Client) CameAfter(ctx context.Context, repo pipeline.Repo, head commands.Head, at time.Time) (bool, error) {
+	for _, about := range []string{aboutBranch(head.Branch), aboutPull(head.PR)} {
+		facts, err := c.told.facts(ctx, repo.ID, about)
+		if err != nil {
+			return false, err
+		}
+		// What an answer showed had happened at some time before.
+		facts = slices.DeleteFunc(facts, func(f fact) bool { return f.By == "answer" })
+		if n := len(facts); n == 0 || facts[n-1].Is.SHA != head.SHA {
+			continue
+		}
+		if sha, known := headAt(facts, at); known {
+			return sha != head.SHA, nil
+		}
+	}
+	moves, err := c.activity(ctx, repo, head.Branch)
+	if err != nil || len(moves) == 0 {
+		return false, err
+	}
+	var listed []fact
+	for _, m := range moves {
+		listed = append(listed, fact{Is: state{SHA: m.After}, Was: &state{SHA: m.Before}, At: m.Timestamp})
+	}
+	slices.Reverse(listed)
+	inOrder(listed)
+	if listed[len(listed)-1].Is.SHA != head.SHA {
+		return false, c.listedLate(ctx, repo, head)
+	}
+	sha, known := headAt(listed, at)
+	return known && sha != head.SHA, nil
+}
+
+// listedLate has a list of movements asked for once more that lacks one that
+// GitHub has told us of.
+func (c *Client) listedLate(ctx context.Context, repo pipeline.Repo, head commands.Head) error {
+	facts, err := c.told.facts(ctx, repo.ID, aboutCommit(head.SHA))
+	if err != nil || len(facts) == 0 || !facts[len(facts)-1].young(c.cfg.Now()) {
+		return err
+	}
+	readsOf(ctx).forget()
+	return facts[len(facts)-1].again(c.cfg.Now(), "the activity of "+repo.String()+" does not list the last push yet")
 }

@@ -60,7 +60,9 @@ type tokenKey struct {
 type token struct {
 	mu      sync.Mutex // held while it is being made
 	value   pipeline.Secret
+	made    time.Time
 	expires time.Time
+	renewed time.Time // when it took the place of one that GitHub refused
 
 	installation int64
 }
@@ -81,14 +83,14 @@ func (c *Client) token(ctx context.Context, repo pipeline.Repo, class class) (*t
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if c.cfg.Now().Add(tokenMargin).Before(t.expires) {
-		return &token{value: t.value, installation: repo.Installation}, nil
+		return &token{value: t.value, made: t.made, renewed: t.renewed, installation: repo.Installation}, nil
 	}
 	made, err := c.mint(ctx, repo, class)
 	if err != nil {
 		return nil, err
 	}
-	t.value, t.expires = pipeline.NewSecret(made.GetToken()), made.GetExpiresAt().Time
-	return &token{value: t.value, installation: repo.Installation}, nil
+	t.value, t.made, t.expires = pipeline.NewSecret(made.GetToken()), c.cfg.Now(), made.GetExpiresAt().Time
+	return &token{value: t.value, made: t.made, renewed: t.renewed, installation: repo.Installation}, nil
 }
 
 func nameIfUnknown(repo pipeline.Repo) string {
@@ -114,13 +116,13 @@ func (c *Client) slot(k tokenKey) *token {
 	return t
 }
 
-// forget drops a token that GitHub refused.
+// forget drops a token that GitHub refused, for another one to be made.
 func (c *Client) forget(repo pipeline.Repo, class class) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for k := range c.tokens {
 		if k.repo == repo.ID && k.class == class && k.name == nameIfUnknown(repo) {
-			delete(c.tokens, k)
+			c.tokens[k] = &token{renewed: c.cfg.Now()}
 		}
 	}
 }

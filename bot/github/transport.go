@@ -50,7 +50,24 @@ func (a *authorized) send(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+t.value.Reveal())
-	next, seen := &limited{c: a.c, installation: t.installation}, readsOf(r.Context())
+	resp, err := a.pass(r, &limited{c: a.c, installation: t.installation})
+	if err != nil || resp.StatusCode < 400 {
+		return resp, err
+	}
+	early := a.c.fresh(t, resp)
+	if early == nil {
+		early = a.c.notYet(r, a.repo, resp)
+	}
+	if early != nil {
+		drain(resp)
+		return nil, early
+	}
+	return resp, nil
+}
+
+// pass sends a request on, or answers a read from what is known.
+func (a *authorized) pass(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	seen := readsOf(r.Context())
 	if r.Method != http.MethodGet {
 		if r.Context().Value(courtesy{}) == nil {
 			defer seen.forget()

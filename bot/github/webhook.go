@@ -25,6 +25,7 @@ import (
 type WebhookConfig struct {
 	Secrets []string // the current one, then the previous one while it is being changed; empty ones never verify
 	Queue   acceptor
+	Told    remembers // keeps what deliveries tell, for the Client; nil: nothing is kept
 	AppID   int64
 	Slug    string // of the App: its mention is "@slug", its comments are ignored
 	Now     func() time.Time
@@ -63,11 +64,13 @@ func NewWebhook(c WebhookConfig) http.Handler {
 	if h.Now == nil {
 		h.Now = time.Now
 	}
+	h.told = &told{records: c.Told, now: h.Now}
 	return h
 }
 
 type webhook struct {
 	WebhookConfig
+	told   *told
 	macs   []*sync.Pool // of hash.Hash, one pool for each secret
 	bodies sync.Pool    // of *[]byte
 	held   atomic.Int64
@@ -240,13 +243,30 @@ func (h *webhook) take(r *http.Request, event string, body []byte) answer {
 	d := &delivery{appID: h.AppID, slug: h.Slug, now: h.Now()}
 	d.decode(gjson.ParseBytes(body))
 	m := read(d)
-	switch {
-	case d.wrong:
+	if d.wrong {
 		return malformed
-	case m.kind == "":
+	}
+	// Before the job: whoever does it knows what has happened meanwhile too.
+	if err := h.tell(r.Context(), d, event); err != nil {
+		h.Log.Error("keep what was told", "delivery", r.Header.Get("X-Github-Delivery"), "event", event, "err", err)
+		return unavailable
+	}
+	if m.kind == "" {
 		return ignored
 	}
 	return h.accept(r, m)
+}
+
+func (h *webhook) tell(ctx context.Context, d *delivery, event string) error {
+	ctx, cancel := context.WithTimeout(ctx, acceptTime)
+	defer cancel()
+	for _, t := range d.tells {
+		t.fact.By = strings.TrimSpace(event + " " + d.action)
+		if err := h.told.tell(ctx, d.repo.id, t.about, t.fact); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *webhook) accept(r *http.Request, m message) answer {

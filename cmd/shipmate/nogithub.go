@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -39,6 +40,10 @@ func (noGitHub) Standing(context.Context, pipeline.Repo, pipeline.Actor, []strin
 }
 
 func (noGitHub) WasHead(context.Context, pipeline.Repo, int, string, time.Time) (bool, error) {
+	return false, errNoGitHub
+}
+
+func (noGitHub) CameAfter(context.Context, pipeline.Repo, commands.Head, time.Time) (bool, error) {
 	return false, errNoGitHub
 }
 

@@ -48,7 +48,7 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 	client, err := github.NewClient(github.Config{
 		AppID: cfg.GitHub.AppID, PrivateKey: []byte(cfg.GitHub.PrivateKey.Reveal()), Slug: cfg.GitHub.Slug,
 		APIURL: cfg.GitHub.APIURL, CloneURL: cfg.GitHub.CloneURL,
-		Uses: knownRunners(), Environments: store, Budget: store, Remaining: metrics.Budget, Log: log,
+		Uses: knownRunners(), Environments: store, Budget: store, Told: store, Remaining: metrics.Budget, Log: log,
 		HTTP: metrics.Transport("github", transport()),
 	})
 	if err != nil {
@@ -60,7 +60,7 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 		forge: client,
 		webhook: github.NewWebhook(github.WebhookConfig{
 			Secrets: []string{cfg.GitHub.WebhookSecret.Reveal(), cfg.GitHub.PreviousSecret.Reveal()},
-			Queue:   store, AppID: cfg.GitHub.AppID, Slug: cfg.GitHub.Slug, Log: log,
+			Queue:   store, Told: store, AppID: cfg.GitHub.AppID, Slug: cfg.GitHub.Slug, Log: log,
 			Observe: func(event, outcome string, took time.Duration) { metrics.Acked("github", event+" "+outcome, took) },
 		}),
 		sinks:         github.Sinks(github.ReportConfig{Client: client, Buttons: buttons, Runs: store, Logs: logs, Report: github.Report(cfg.GitHub.Report)}),
