@@ -108,13 +108,13 @@ func (p *pushed) asker(w way, deaf bool) *asker {
 	log := slog.New(slog.DiscardHandler)
 	runner := pipeline.Uses{Name: "run", Class: pipeline.Queryable, Runner: recorder{a}}
 	client, err := github.NewClient(github.Config{AppID: p.sim.AppID(), PrivateKey: p.sim.PrivateKeyPEM(), Slug: "shipmate", APIURL: "https://github.example/api/v3",
-		Uses: []pipeline.Uses{runner}, Environments: a.store, HTTP: inProcess{p.sim}, Now: p.clock.Now, Log: log})
+		Uses: []pipeline.Uses{runner}, Environments: a.store, Told: a.store, HTTP: inProcess{p.sim}, Now: p.clock.Now, Log: log})
 	p.must(err)
 	a.engine = &pipeline.Engine{Store: a.store, Queue: a.store, GitHub: client, Logs: noLog{}, Runners: map[string]pipeline.Uses{"run": runner}, Now: p.clock.Now, Log: log}
 	a.bot = &bot.Bot{Name: "shipmate", Commands: commands.All(commands.Desk{Runs: a.engine, Store: a.store, GitHub: client, Records: a.store}),
 		Runs: a.engine, Store: a.store, Queue: a.store, Records: a.store, Limits: a.store, GitHub: client, Buttons: bot.Buttons{Records: a.store}, Services: bot.Services{Records: a.store},
 		Identities: linked{"U0MONA": p.mona}, Surfaces: map[string]bot.Surface{"github": a.talk, "slack": a.talk, bot.SurfaceAPI: a.talk}, Now: p.clock.Now, Log: log}
-	a.hook = github.NewWebhook(github.WebhookConfig{Secrets: []string{p.sim.WebhookSecret()}, Queue: a.store, AppID: p.sim.AppID(), Slug: "shipmate", Now: p.clock.Now, Log: log})
+	a.hook = github.NewWebhook(github.WebhookConfig{Secrets: []string{p.sim.WebhookSecret()}, Queue: a.store, Told: a.store, AppID: p.sim.AppID(), Slug: "shipmate", Now: p.clock.Now, Log: log})
 	p.must(a.bot.Services.Put(p.t.Context(), bot.Service{Name: "shop", Repo: p.repo, Environments: []string{"staging", "prod"}}))
 	a.occupy("r-before")
 	return a

@@ -61,7 +61,7 @@ func (p Promote) runsThere(ctx context.Context, c *Call, from string, req *pipel
 		return pipeline.Refuse("not_settled", "The last deploy to %s, run %s, did not end well, so what runs there is not known for sure. Repair it with `/rollback %s` or another `/deploy %s` first.", from, state.Unsettled, from, from)
 	case d == nil:
 		return pipeline.Refuse("nothing_deployed", "Nothing has been deployed to %s successfully yet, so there is nothing to promote. First: `/deploy %s`.", from, from)
-	case req.Environment.Protected && !c.Came.IsZero() && !d.At.Before(c.Came):
+	case !c.Came.IsZero() && !d.At.Before(c.Came):
 		return pipeline.Refuse("confirm_sha", "`%s` came to %s after you wrote this. If it is what you mean, say it again: `/promote %s %s`.", short(d.SHA), from, from, req.Environment.Name)
 	}
 	req.SHA, req.Ref, req.PR, req.Promotes, req.DryRun = d.SHA, d.Ref, d.PR, d, c.Line.Has("dry-run")

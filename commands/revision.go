@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -37,8 +38,11 @@ func (d revision) freeze(ctx context.Context, c *Call, req *pipeline.Request, re
 		return nil, pipeline.Refuse("closed", "This pull request is closed, so its branch is not deployed. Reopen it, or name what you mean: `/deploy %s <branch, tag or commit>`.", req.Environment.Name)
 	}
 	req.PR, req.SHA, req.Ref, req.Base, req.Title = c.PR, pr.Head, pr.Branch, pr.Into, pr.Title
-	if ref != "" || !req.Environment.Protected || req.DryRun {
+	if fullSHA.MatchString(ref) || req.DryRun || pr.Fork { // forks are for a gate to refuse
 		return nil, nil
+	}
+	if ref != "" || !req.Environment.Protected {
+		return d.newer(ctx, c, req, Head{PR: c.PR, Branch: pr.Branch, SHA: pr.Head})
 	}
 	was, err := d.GitHub.WasHead(ctx, c.Repo, c.PR, pr.Head, c.Said)
 	if err == nil && !was {
@@ -46,6 +50,24 @@ func (d revision) freeze(ctx context.Context, c *Call, req *pipeline.Request, re
 	}
 	return doubt, err
 }
+
+// newer is the refusal of a commit that is known to be newer than the command:
+// nobody asked for that one. Where nothing is known, it is for the environment's
+// protection to say whether that will do.
+func (d revision) newer(ctx context.Context, c *Call, req *pipeline.Request, head Head) (doubt, err error) {
+	at := c.Said
+	if c.Origin.Surface != "github" {
+		at = at.Add(otherClock)
+	}
+	after, err := d.GitHub.CameAfter(ctx, c.Repo, head, at)
+	if err == nil && after {
+		doubt = pipeline.Refuse("head_moved", "`%s` came after you wrote this, so it is not deployed. If it is what you mean, paste: `/deploy %s %s`", head.SHA[:7], req.Environment.Name, head.SHA)
+	}
+	return doubt, err
+}
+
+// otherClock is how far the clocks of other platforms may be from GitHub's.
+const otherClock = 30 * time.Second
 
 // named freezes what a branch, a tag or an id means. To what is protected goes
 // only a commit that the person has named in full, or on Slack confirms: a
@@ -68,7 +90,11 @@ func (d revision) named(ctx context.Context, c *Call, req *pipeline.Request, ref
 		req.Ref = "" // the id says it all
 	}
 	switch {
-	case whole || !req.Environment.Protected || req.DryRun || c.Origin.Surface == "slack":
+	case whole || req.DryRun || req.Environment.Protected && c.Origin.Surface == "slack":
+		return nil, nil
+	case !req.Environment.Protected && commit.Branch != "":
+		return d.newer(ctx, c, req, Head{Branch: commit.Branch, SHA: commit.SHA})
+	case !req.Environment.Protected:
 		return nil, nil
 	case c.PR != 0 && !commit.OnDefault:
 		return pipeline.Refuse("confirm_sha", "%s is protected, and %s is a name that may move. Say it on the pull request of that branch, or on Slack, where the commit is confirmed.", env, Code(ref)), nil
