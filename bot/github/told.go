@@ -116,27 +116,31 @@ func (t *told) facts(ctx context.Context, repo int64, about string) ([]fact, err
 		}
 		out = append(out, f)
 	}
+	slices.SortFunc(out, cameFirst)
+	out = out[max(0, len(out)-maxFacts):]
 	inOrder(out)
 	return out, nil
 }
+
+// maxFacts is how many of the last facts about one thing are looked at.
+const maxFacts = 50
 
 // inOrder sorts by GitHub's clock where it said a time, which is in whole
 // seconds. Within one, and where it did not, what led to something comes before
 // it, and else what came first.
 func inOrder(facts []fact) {
-	slices.SortFunc(facts, func(a, b fact) int { return a.Came.Compare(b.Came) })
+	slices.SortStableFunc(facts, cameFirst)
 	for i := range facts {
-		first := i
-		for j := i + 1; j < len(facts); j++ {
-			if facts[j].before(facts[first]) {
-				first = j
-			}
-		}
+		first := i + max(0, slices.IndexFunc(facts[i:], func(f fact) bool {
+			return !slices.ContainsFunc(facts[i:], func(o fact) bool { return o.before(f) })
+		}))
 		f := facts[first]
 		copy(facts[i+1:first+1], facts[i:first])
 		facts[i] = f
 	}
 }
+
+func cameFirst(a, b fact) int { return a.Came.Compare(b.Came) }
 
 func (f fact) before(o fact) bool {
 	if !f.At.IsZero() && !o.At.IsZero() && !f.At.Equal(o.At) {
