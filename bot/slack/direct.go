@@ -131,10 +131,14 @@ func (s *Mail) told(ctx context.Context, channel, ourBot string, fs []bot.Failur
 	if err := json.Unmarshal(value, &t); err != nil {
 		return nil, err
 	}
-	if t.Posting {
-		return s.read(ctx, channel, ourBot, fs)
+	if !t.Posting {
+		return t.Runs, nil
 	}
-	return t.Runs, nil
+	found, err := s.read(ctx, channel, ourBot, fs)
+	if err != nil {
+		return nil, err
+	}
+	return found, s.keep(ctx, channel, telling{Runs: found})
 }
 
 // read finds the runs of which our messages since the first of them ended speak.

@@ -175,6 +175,23 @@ func TestFailuresAreToldOnce(t *testing.T) {
 	}
 }
 
+func TestHistoryIsReadOnlyWhereAMessageMayHaveBeenSent(t *testing.T) {
+	w := newWorld(t)
+	fs := []bot.Failure{failed("r-00000001")}
+	w.slack.Inject(sim.Fault{Method: "chat.postMessage", LoseReply: true, Times: 1})
+	if err := w.mail().Failed(w.ctx, mona, fs); !pipeline.IsTemporary(err) {
+		t.Fatalf("a lost reply is tried again: %v", err)
+	}
+	for range 2 {
+		if err := w.mail().Failed(w.ctx, mona, fs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, reads := w.slack.Snapshot().Direct("mona"), w.calls()["conversations.history"]; len(all) != 1 || reads != 1 {
+		t.Errorf("%d messages, history was read %d times", len(all), reads)
+	}
+}
+
 func TestManyFailuresFitIntoOneMessage(t *testing.T) {
 	w := newWorld(t)
 	var fs []bot.Failure

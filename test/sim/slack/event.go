@@ -27,7 +27,17 @@ func (s *Server) Mention(ctx context.Context, p Post) (Delivery, error) {
 	if err != nil {
 		return Delivery{}, err
 	}
-	return s.SendEvent(ctx, team, about(m, "app_mention", team)), nil
+	event := about(m, "app_mention", team)
+	if home := s.homeOf(m.User); home != team { // Slack tells it of people of other workspaces
+		event["user_team"], event["source_team"] = home, home
+	}
+	return s.SendEvent(ctx, team, event), nil
+}
+
+func (s *Server) homeOf(user string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.world.user("", user).Team
 }
 
 // DirectMessage writes to the app, which gets a message event.
