@@ -107,12 +107,13 @@ func (b *Bot) said(ctx context.Context, key string, m Said) error {
 	}
 	if err == nil {
 		m.Repo = whereSaid(m, lines)
-		m.acked = b.ack(ctx, m.Repo, m.Origin)
+		m.seen = b.ack(ctx, m.Repo, m.Origin)
+		defer m.seen.end()
 		return b.obey(ctx, key, m, lines)
 	}
 	c := commands.Call{Actor: m.Actor, Origin: m.Origin, Repo: m.Repo, PR: m.Origin.PR}
 	if pipeline.Code(err) != "" {
-		if flooded, ferr := b.flooded(ctx, key, &c, 1); flooded || ferr != nil {
+		if flooded, ferr := b.flooded(ctx, key, m, &c, 1); flooded || ferr != nil {
 			return ferr
 		}
 	}
@@ -178,27 +179,6 @@ func misread(problems []error, understood int) error {
 		text += "\n\nNothing of this message was done."
 	}
 	return pipeline.Refuse(pipeline.Code(problems[0]), "%s", text)
-}
-
-// ack shows that a message was seen, while the work on it begins.
-func (b *Bot) ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) (done <-chan struct{}) {
-	s, ok := b.Surfaces[at.Surface]
-	if !ok {
-		return nil
-	}
-	acked := make(chan struct{})
-	go func() {
-		defer close(acked)
-		defer func() {
-			if p := recover(); p != nil {
-				b.Log.Error("ack panicked", "repo", repo.String(), "panic", p)
-			}
-		}()
-		if err := s.Ack(ctx, repo, at); err != nil {
-			b.Log.Warn("ack", "repo", repo.String(), "err", err)
-		}
-	}()
-	return acked
 }
 
 // refuse answers with the sentence of err, unless it may go away by itself.

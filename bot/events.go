@@ -268,7 +268,7 @@ func (b *Bot) touches(ctx context.Context, req *pipeline.Request, paths []string
 // exclude names those who may not approve, because it is their work that is
 // deployed: whoever wrote or pushed what is new in the environment.
 func (b *Bot) exclude(ctx context.Context, req *pipeline.Request) error {
-	if req.Environment == nil {
+	if req.Environment == nil || !req.AsksPeople() {
 		return nil
 	}
 	state, err := b.Store.Environment(ctx, req.Repo.ID, req.Environment.Name)

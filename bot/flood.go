@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -22,8 +23,46 @@ const (
 	perRepo   = 120
 )
 
-// flooded answers what is too much, and reports whether it was.
-func (b *Bot) flooded(ctx context.Context, key string, c *commands.Call, n int) (bool, error) {
+// flooded answers what is too much, and reports whether it was. A message is
+// counted once, however often it is tried.
+func (b *Bot) flooded(ctx context.Context, key string, m Said, c *commands.Call, n int) (bool, error) {
+	record := "flood:" + key
+	kept, err := b.Records.Get(ctx, c.Repo.ID, record)
+	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
+		return false, pipeline.Temporary(err)
+	}
+	verdict := string(kept)
+	if verdict == "" {
+		if verdict, err = b.count(ctx, c, n); err != nil {
+			return false, pipeline.Temporary(err)
+		}
+		if err := b.Records.Put(ctx, c.Repo.ID, record, []byte(verdict), keepCounted); err != nil {
+			return false, pipeline.Temporary(err)
+		}
+	}
+	if verdict == withinLimits {
+		return false, nil
+	}
+	too := pipeline.Refuse("rate_limited", "That is more than %d commands in a minute, or %d in this repository, so nothing was done. Wait a minute.", perPerson, perRepo)
+	answer := Answer{Outcome: Refused, Code: too.Code}
+	if verdict == tooManySay {
+		answer.Text = refusal(too)
+	}
+	m.seen.end()
+	return true, b.reply(ctx, c.Repo, c.Origin, c.Actor, key, answer)
+}
+
+// What comes of counting a message.
+const (
+	withinLimits = "ok"
+	tooMany      = "too many"
+	tooManySay   = "too many, say so"
+)
+
+const keepCounted = 24 * time.Hour
+
+// count counts n commands of a message.
+func (b *Bot) count(ctx context.Context, c *commands.Call, n int) (verdict string, err error) {
 	repo := strconv.FormatInt(c.Repo.ID, 10)
 	person := strconv.FormatInt(c.Actor.ID, 10)
 	if c.Actor.ID == 0 { // not linked
@@ -34,20 +73,16 @@ func (b *Bot) flooded(ctx context.Context, key string, c *commands.Call, n int) 
 		ok, err = b.within(ctx, "said-in:"+repo, perRepo, n)
 	}
 	if ok || err != nil {
-		return false, err
+		return withinLimits, err
 	}
-	tell := byToken(c.Origin) // what nobody else sees is no flood
-	if !tell {
-		if tell, err = b.within(ctx, "told:"+person+":"+repo+":"+strconv.Itoa(c.PR)+":"+c.Origin.Channel, 1, 1); err != nil {
-			return false, err
-		}
+	if byToken(c.Origin) { // what nobody else sees is no flood
+		return tooManySay, nil
 	}
-	too := pipeline.Refuse("rate_limited", "That is more than %d commands in a minute, or %d in this repository, so nothing was done. Wait a minute.", perPerson, perRepo)
-	answer := Answer{Outcome: Refused, Code: too.Code}
+	tell, err := b.within(ctx, "told:"+person+":"+repo+":"+strconv.Itoa(c.PR)+":"+c.Origin.Channel, 1, 1)
 	if tell {
-		answer.Text = refusal(too)
+		return tooManySay, err
 	}
-	return true, b.reply(ctx, c.Repo, c.Origin, c.Actor, key, answer)
+	return tooMany, err
 }
 
 func (b *Bot) within(ctx context.Context, key string, limit, cost int) (bool, error) {

@@ -40,7 +40,7 @@ type Said struct {
 
 	gate  string          // of the button that was pressed instead
 	yesTo pipeline.Commit // what the person confirmed by a button
-	acked <-chan struct{} // closed when it is shown that it was seen; nil: nothing is to be shown
+	seen  *seen           // shows that it takes a while; nil: nothing is to be shown
 }
 
 // Pressed: a person pressed a button that we made. A button is only an id; what

@@ -17,21 +17,8 @@ import (
 // obey does the lines in order and answers them together.
 func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Line) error {
 	base := commands.Call{Actor: m.Actor, Origin: m.Origin, Repo: m.Repo, PR: m.Origin.PR, Said: m.At, Came: m.Came, Now: b.Now(), Confirmed: m.yesTo}
-	err := b.place(ctx, &base, lines)
-	begun := err == nil && b.begun(ctx, &base, key)
-	if err == nil && !begun {
-		err = b.stands(ctx, m)
-	}
-	if m.acked != nil {
-		<-m.acked // whatever is shown from here on comes after it
-	}
-	if !begun && (err == nil || pipeline.Code(err) != "") {
-		if flooded, ferr := b.flooded(ctx, key, &base, len(lines)); flooded || ferr != nil {
-			return ferr
-		}
-	}
-	if err != nil {
-		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
+	if ended, err := b.admit(ctx, key, m, &base, lines); ended || err != nil {
+		return err
 	}
 	answer := Answer{Outcome: Done, Replace: m.yesTo.SHA != "", Shown: !base.Before}
 	var texts []string
@@ -65,7 +52,36 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 		texts = append(texts, "`.shipmate.yaml` on the default branch has errors, so what it said before them counts here; `/deploy` waits until they are fixed.")
 	}
 	answer.Text = strings.Join(texts, "\n\n")
+	m.seen.end()
 	return b.reply(ctx, base.Repo, m.Origin, base.Actor, key, answer)
+}
+
+// admit finds out whether the message may be worked on, and completes the call.
+// ended: it was answered already. On GitHub it is known from the start who
+// speaks and where, so that a flood of comments costs no call there.
+func (b *Bot) admit(ctx context.Context, key string, m Said, base *commands.Call, lines []commands.Line) (ended bool, err error) {
+	begun := base.Repo.ID != 0 && b.begun(ctx, base, key)
+	known := base.Repo.ID != 0 && base.Actor.ID != 0
+	if known && !begun {
+		if ended, err = b.flooded(ctx, key, m, base, len(lines)); ended || err != nil {
+			return true, err
+		}
+	}
+	err = b.place(ctx, base, lines)
+	begun = begun || err == nil && !known && b.begun(ctx, base, key)
+	if err == nil && !begun {
+		err = b.stands(ctx, m)
+	}
+	if !known && !begun && (err == nil || pipeline.Code(err) != "") {
+		if ended, lost := b.flooded(ctx, key, m, base, len(lines)); ended || lost != nil {
+			return true, lost
+		}
+	}
+	if err != nil {
+		m.seen.end()
+		return true, b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, err)
+	}
+	return false, nil
 }
 
 // once does a line and keeps what came of it: tried again, because the answer

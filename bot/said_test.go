@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/pipeline"
@@ -14,12 +15,14 @@ func TestACommandIsWorkedOnWhileItIsAcked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.forge.write("/help")
-		release := make(chan struct{})
+		looking, release := make(chan struct{}), make(chan struct{})
 		s.talk.acking = func() error { <-release; return nil }
-		s.forge.looked = func() { s.talk.note("looked") }
+		s.forge.looked = func() { s.talk.note("looked"); <-looking }
 		done := make(chan error, 1)
 		go func() { done <- s.try(bot.KindSaid, comment(mona, "/help")) }()
 
+		time.Sleep(1100 * time.Millisecond)
+		close(looking)
 		synctest.Wait()
 		if got := s.talk.happened(); got != "looked" {
 			t.Errorf("before it is acked there was: %q, want the comment looked at and nothing said", got)
@@ -38,11 +41,14 @@ func TestARefusalComesAfterTheAckToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.forge.write("/deploy prod")
-		release := make(chan struct{})
+		looking, release := make(chan struct{}), make(chan struct{})
 		s.talk.acking = func() error { <-release; return nil }
+		s.forge.looked = func() { <-looking }
 		done := make(chan error, 1)
 		go func() { done <- s.try(bot.KindSaid, comment(mona, "/deploy staging")) }()
 
+		time.Sleep(1100 * time.Millisecond)
+		close(looking)
 		synctest.Wait()
 		if got := s.talk.happened(); got != "" {
 			t.Errorf("before it is acked there was: %s", got)
@@ -52,6 +58,18 @@ func TestARefusalComesAfterTheAckToo(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := s.talk.happened(); got != "acked, replied" {
+			t.Errorf("happened: %s", got)
+		}
+	})
+}
+
+func TestWhatIsAnsweredWithinASecondIsNotAcked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.forge.looked = func() { time.Sleep(900 * time.Millisecond) }
+		s.say(mona, "/help")
+		time.Sleep(time.Minute)
+		if got := s.talk.happened(); got != "replied" {
 			t.Errorf("happened: %s", got)
 		}
 	})

@@ -88,8 +88,10 @@ func (s start) gates(ctx context.Context, req *pipeline.Request, c *Call) ([]pip
 	if state.Current != nil {
 		base = state.Current.SHA
 	}
-	if req.Excluded, err = s.GitHub.Contributors(ctx, req.Repo, base, req.SHA, req.PR, req.Ref); err != nil {
-		return nil, err
+	if req.AsksPeople() {
+		if req.Excluded, err = s.GitHub.Contributors(ctx, req.Repo, base, req.SHA, req.PR, req.Ref); err != nil {
+			return nil, err
+		}
 	}
 	r := &pipeline.Run{Request: *req}
 	live, err := s.GitHub.Live(ctx, r)

@@ -78,6 +78,13 @@ func asksApproval(policy *Environment) bool {
 	return policy.Approvals != nil && policy.Approvals.Count > 0
 }
 
+// AsksPeople reports whether others than those who wrote it must say yes to the
+// run, before it or in one of its steps: only then is it of use who wrote it.
+func (r *Request) AsksPeople() bool {
+	asks := slices.ContainsFunc(r.Pipeline.Steps, func(s Step) bool { return s.Uses == "approval" })
+	return asks || r.Environment != nil && (asksApproval(r.Environment) || r.Environment.Requires.Reviews > 0)
+}
+
 func people(as []Approval) string {
 	var names []string
 	for _, a := range as {

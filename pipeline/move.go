@@ -193,11 +193,7 @@ func (m *move) commit(ctx context.Context) error {
 	// A step that is being stopped is signalled with every commit, so that a
 	// lost signal is made up for by the next sweep.
 	c.Signal = c.Signal || m.run.stopsACall()
-	for _, sink := range m.e.Sinks {
-		if subject := sink.Subject(m.run); subject != "" {
-			c.Jobs = append(c.Jobs, m.run.reportJob(sink.Name(), subject))
-		}
-	}
+	c.Jobs = append(c.Jobs, m.e.reports(m.run, m.now)...)
 	if err := m.e.Store.Commit(ctx, *c); err != nil {
 		return err
 	}

@@ -10,7 +10,8 @@ import (
 type Queue interface {
 	// Enqueue adds jobs. A job whose ID is already queued, delayed or leased is
 	// not added a second time; with Again it runs once more after the lease it
-	// is under has finished.
+	// is under has finished, and one that was put off comes forward to the new
+	// time. A job that waits because it failed keeps its time.
 	Enqueue(ctx context.Context, jobs ...Job) error
 	// Accept enqueues the job unless one of the keys was seen within keep. It
 	// remembers all keys and enqueues in one step, and reports whether it did.

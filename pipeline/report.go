@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Sink is a place that shows runs to people: a PR status, a check run, a
@@ -36,7 +37,37 @@ type Shown struct {
 	// it posted something saves first what it is about to post: found again, that
 	// says that a crash came in between. With a Doubt, data must hold what the doubt
 	// asks for, which is over with it.
-	Save func(ctx context.Context, data json.RawMessage) error
+	Save func(ctx context.Context, data json.RawMessage) error `json:"-"`
+}
+
+// Unhurried is a Sink that leaves out what is over soon.
+type Unhurried interface {
+	Sink
+	// Settles is how long it waits for what comes next while the run goes on by itself.
+	Settles(r *Run) time.Duration
+}
+
+// passing reports whether the run goes on by itself: people are not asked, and
+// nothing is waited for.
+func (r *Run) passing() bool {
+	return (r.State == Queued || r.State == Running || r.State == RollingBack) && len(r.OpenGates()) == 0
+}
+
+// reports are the jobs that show the run as it is now. A state that will pass is
+// shown when it has lasted; one that stays is shown at once.
+func (e *Engine) reports(r *Run, now time.Time) (jobs []Job) {
+	for _, sink := range e.Sinks {
+		subject := sink.Subject(r)
+		if subject == "" {
+			continue
+		}
+		job := r.reportJob(sink.Name(), subject)
+		if s, ok := sink.(Unhurried); ok && r.passing() {
+			job.At = now.Add(s.Settles(r))
+		}
+		jobs = append(jobs, job)
+	}
+	return jobs
 }
 
 type reportJob struct {

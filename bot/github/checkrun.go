@@ -38,6 +38,13 @@ func (s *checkSink) Subject(r *pipeline.Run) string { return string(r.ID) }
 
 func (s *checkSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	was := decodeShown[shownCheck](shown)
+	ctx = telling(ctx, r)
+	if shown.Data == nil && r.State.Terminal() {
+		// Only the newest of a name is looked at, so an older one that was not shown in time never is.
+		if newest, err := s.newest(ctx, r); err != nil || newest.ID != r.ID {
+			return shown.Data, err
+		}
+	}
 	want, err := s.check(ctx, r)
 	if err != nil {
 		return shown.Data, err
@@ -47,7 +54,14 @@ func (s *checkSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Sh
 		return shown.Data, nil
 	}
 	if was.ID == 0 || shown.Doubt != "" {
-		if was, err = s.adopt(ctx, r); err != nil {
+		var first bool
+		if ctx, first, err = s.first(ctx, r, shown); err != nil {
+			return shown.Data, err
+		}
+		if !first {
+			was, err = s.adopt(ctx, r)
+		}
+		if err != nil {
 			return s.gone(r, shown.Data, err)
 		}
 	}

@@ -64,6 +64,7 @@ type Client struct {
 	installations map[string]found     // by owner/name, lower case
 	limits        map[int64]*limits    // by installation
 	configs       map[configKey]parsed // by commit
+	defaults      map[int64]namedBranch
 }
 
 const publicAPI = "https://api.github.com/"
@@ -74,7 +75,7 @@ const callTimeout = 20 * time.Second
 // NewClient checks the key and the URLs; it does not call GitHub.
 func NewClient(cfg Config) (*Client, error) {
 	c := &Client{cfg: cfg, http: cfg.HTTP, cache: newETagCache(), tokens: map[tokenKey]*token{},
-		installations: map[string]found{}, limits: map[int64]*limits{}, configs: map[configKey]parsed{}}
+		installations: map[string]found{}, limits: map[int64]*limits{}, configs: map[configKey]parsed{}, defaults: map[int64]namedBranch{}}
 	if c.cfg.Now == nil {
 		c.cfg.Now = time.Now
 	}

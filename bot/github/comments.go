@@ -33,6 +33,7 @@ type post struct {
 	since  time.Time // when it may have been written first
 	body   string
 	id     int64 // if known
+	fresh  bool  // it cannot have been written yet
 }
 
 // write brings the comment to what it should be and returns its id. It never
@@ -44,7 +45,12 @@ func (c *Client) write(ctx context.Context, p post) (int64, error) {
 			return p.id, err
 		}
 	}
-	id, body, err := c.findComment(ctx, p)
+	var id int64
+	var body string
+	var err error
+	if !p.fresh {
+		id, body, err = c.findComment(ctx, p)
+	}
 	switch {
 	case err != nil:
 		return 0, err

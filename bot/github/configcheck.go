@@ -36,7 +36,7 @@ func (s ConfigChecks) About(ctx context.Context, repo pipeline.Repo, sha string)
 }
 
 func (s ConfigChecks) Show(ctx context.Context, m bot.ConfigCheck, r bot.ConfigReport) error {
-	err := s.show(ctx, m, r)
+	err := s.show(withUrgency(ctx, lasting), m, r)
 	if unreachable(err) {
 		s.Client.cfg.Log.Warn("no commit to show the check of the file on", "repo", m.Repo.String(), "err", err)
 		return nil

@@ -33,13 +33,20 @@ func (s *deploymentSink) Subject(r *pipeline.Run) string {
 
 func (s *deploymentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	now := decodeShown[shownDeployment](shown)
+	ctx = telling(ctx, r)
 	state := deploymentState(r)
 	if now.ID != 0 && now.State == state && shown.Doubt == "" {
 		return shown.Data, nil
 	}
 	if now.ID == 0 || shown.Doubt != "" {
-		var err error
-		if now, err = s.adopt(ctx, r); err == nil && now.ID == 0 {
+		ctx, first, err := s.first(ctx, r, shown)
+		if err != nil {
+			return shown.Data, err
+		}
+		if !first {
+			now, err = s.adopt(ctx, r)
+		}
+		if err == nil && now.ID == 0 {
 			now.ID, err = s.create(ctx, r)
 		}
 		if unreachable(err) {

@@ -200,11 +200,15 @@ func (c *Client) file(ctx context.Context, repo pipeline.Repo, name, sha string)
 
 // defaultHead is the commit at the head of the default branch.
 func (c *Client) defaultHead(ctx context.Context, repo pipeline.Repo) (pipeline.Commit, error) {
-	branch, err := c.defaultBranch(ctx, repo)
+	branch, known, err := c.defaultBranch(ctx, repo)
 	if err != nil {
 		return pipeline.Commit{}, err
 	}
 	got, found, err := c.branch(ctx, repo, branch)
+	if err == nil && !found && known { // it has another name by now
+		c.forgetDefault(repo)
+		return c.defaultHead(ctx, repo)
+	}
 	if err == nil && !found {
 		err = pipeline.Refuse("unknown_ref", "%s has no commits yet.", repo)
 	}
@@ -212,15 +216,45 @@ func (c *Client) defaultHead(ctx context.Context, repo pipeline.Repo) (pipeline.
 	return got, err
 }
 
-func (c *Client) defaultBranch(ctx context.Context, repo pipeline.Repo) (string, error) {
+// keepDefault is how long the name of a default branch is not asked for again.
+// Its head always is.
+const keepDefault = time.Minute
+
+// namedBranch is a default branch's name, and when GitHub told it.
+type namedBranch struct {
+	name string
+	at   time.Time
+}
+
+// defaultBranch is the name of the default branch. known: it was told a moment ago.
+func (c *Client) defaultBranch(ctx context.Context, repo pipeline.Repo) (name string, known bool, err error) {
+	now := c.cfg.Now()
+	c.mu.Lock()
+	last, known := c.defaults[repo.ID]
+	c.mu.Unlock()
+	if known && repo.ID != 0 && now.Sub(last.at) < keepDefault && !now.Before(last.at) {
+		return last.name, true, nil
+	}
 	got, _, err := c.as(repo, forReading).Repositories.Get(ctx, repo.Owner, repo.Name)
 	if err != nil {
-		return "", fail("read repository "+repo.String(), err)
+		return "", false, fail("read repository "+repo.String(), err)
 	}
 	if repo.ID != 0 && got.GetID() != repo.ID { // the name belongs to another one now
-		return "", fmt.Errorf("read repository %s: it has the id %d, not %d: %w", repo, got.GetID(), repo.ID, errMissing)
+		return "", false, fmt.Errorf("read repository %s: it has the id %d, not %d: %w", repo, got.GetID(), repo.ID, errMissing)
 	}
-	return got.GetDefaultBranch(), nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.defaults) >= maxConfigs {
+		clear(c.defaults)
+	}
+	c.defaults[got.GetID()] = namedBranch{got.GetDefaultBranch(), now}
+	return got.GetDefaultBranch(), false, nil
+}
+
+func (c *Client) forgetDefault(repo pipeline.Repo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.defaults, repo.ID)
 }
 
 func (c *Client) branch(ctx context.Context, repo pipeline.Repo, name string) (commit pipeline.Commit, found bool, err error) {

@@ -94,7 +94,7 @@ func teamsAsked(r *pipeline.Run) []string {
 }
 
 func (c *Client) askDefault(ctx context.Context, r *pipeline.Run, l *pipeline.Live) error {
-	if r.Environment == nil || r.Trigger == pipeline.ByRollback {
+	if r.Environment == nil || r.Trigger == pipeline.ByRollback || takesAll(r.Environment.DeployFrom) {
 		return nil
 	}
 	main, err := c.defaultHead(ctx, r.Repo)
@@ -103,6 +103,11 @@ func (c *Client) askDefault(ctx context.Context, r *pipeline.Run, l *pipeline.Li
 	}
 	l.OnDefault, err = c.contains(ctx, r.Repo, main.SHA, r.SHA)
 	return err
+}
+
+// takesAll: where a commit comes from does not matter then.
+func takesAll(from []string) bool {
+	return len(from) == 0 || slices.Contains(from, "pull_request") && slices.Contains(from, "default_branch")
 }
 
 // askOrder: the very commit must be what runs in the environments before.

@@ -390,14 +390,17 @@ func TestFewRequests(t *testing.T) {
 	}
 	back := run(pipeline.Requirements{Checks: []string{"build"}, Reviews: 1, UpToDate: true})
 	back.Trigger = pipeline.ByRollback
+	merged := run(pipeline.Requirements{})
+	merged.Environment.DeployFrom = []string{"default_branch"}
 	for name, c := range map[string]struct {
 		run  *pipeline.Run
 		want []string
 	}{
-		"nothing":          {run(pipeline.Requirements{}), []string{"compare"}}, // whether it is on the default branch
-		"a check":          {run(pipeline.Requirements{Checks: []string{"build", "lint"}}), []string{"check-runs", "check-runs", "compare", "statuses", "statuses"}},
-		"a check, pinned":  {run(pipeline.Requirements{Checks: []string{"build@ci"}}), []string{"check-runs", "compare", "statuses"}},
-		"a review":         {run(pipeline.Requirements{Reviews: 2}), []string{"compare", "reviews"}},
+		"nothing":          {run(pipeline.Requirements{}), nil},
+		"its source":       {merged, []string{"compare"}}, // whether it is on the default branch
+		"a check":          {run(pipeline.Requirements{Checks: []string{"build", "lint"}}), []string{"check-runs", "check-runs", "statuses", "statuses"}},
+		"a check, pinned":  {run(pipeline.Requirements{Checks: []string{"build@ci"}}), []string{"check-runs", "statuses"}},
+		"a review":         {run(pipeline.Requirements{Reviews: 2}), []string{"reviews"}},
 		"to be up to date": {run(pipeline.Requirements{UpToDate: true}), []string{"compare"}}, // the very same question
 		"a rollback":       {back, nil},
 	} {

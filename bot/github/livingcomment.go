@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/pipeline"
@@ -33,8 +34,12 @@ func (s *commentSink) Subject(r *pipeline.Run) string {
 // maxSections is how many runs of a pull request are looked at.
 const maxSections = 100
 
+// Settles: the comment is what people watch.
+func (s *commentSink) Settles(*pipeline.Run) time.Duration { return settlesSoon }
+
 func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	was := decodeShown[shownComment](shown)
+	ctx = telling(ctx, r)
 	all, err := s.Runs.Runs(ctx, pipeline.RunQuery{Repo: r.Repo.ID, PR: r.PR, Limit: maxSections})
 	if err != nil {
 		return shown.Data, pipeline.Temporary(fmt.Errorf("runs of %s#%d: %w", r.Repo, r.PR, err))
@@ -45,6 +50,11 @@ func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.
 	now := shownComment{ID: was.ID, Digest: digest(p.body)}
 	if now.ID != 0 && now.Digest == was.Digest && shown.Doubt == "" {
 		return shown.Data, nil
+	}
+	if was.ID == 0 { // nothing is looked for that could not be written now
+		if ctx, err = s.Client.prepay(ctx, r.Repo); err != nil {
+			return shown.Data, err
+		}
 	}
 	if shown.Doubt != "" {
 		p.id, err = s.Client.only(ctx, p)

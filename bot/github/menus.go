@@ -19,7 +19,7 @@ const menuItems = 30
 // Refs lists what people most likely deploy, the most recent first: one page
 // of each kind. Forks' pull requests are not among them.
 func (c *Client) Refs(ctx context.Context, repo pipeline.Repo) (bot.Refs, error) {
-	main, err := c.defaultBranch(ctx, repo)
+	main, _, err := c.defaultBranch(ctx, repo)
 	if err != nil {
 		return bot.Refs{}, err
 	}

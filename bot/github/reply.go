@@ -2,9 +2,13 @@ package github
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-github/v60/github"
@@ -13,9 +17,21 @@ import (
 )
 
 // Replies answers people where they wrote. It is a bot.Surface.
-type Replies struct{ Client *Client }
+type Replies struct {
+	Client  *Client
+	Records bot.Records
+	Queue   enqueuer
+	Limits  budget // how many answers of its own a pull request gets
 
-var _ bot.Surface = Replies{}
+	mu   sync.Mutex
+	eyes map[int64]int64 // ours, by the comment they are on
+}
+
+var _ bot.Surface = &Replies{}
+
+type enqueuer interface {
+	Enqueue(ctx context.Context, jobs ...pipeline.Job) error
+}
 
 // GitHub's names of the reactions we use.
 const (
@@ -24,65 +40,144 @@ const (
 	minusOne = "-1"
 )
 
+// Jobs of Replies.
+const (
+	kindReact   = "github-react"
+	kindAnswers = "github-answers"
+)
+
+// Handlers are the jobs of Replies, for a Worker.
+func (s *Replies) Handlers() map[string]pipeline.Handler {
+	return map[string]pipeline.Handler{kindReact: s.reactLater, kindAnswers: s.answerPull}
+}
+
+// keepReplies is how long a command may be tried again.
+const keepReplies = 7 * 24 * time.Hour
+
 // Ack looks at the comment. It gives way to what matters when a budget is short.
-func (s Replies) Ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) error {
+// That eyes may be there is kept first: they are taken off by their id, and
+// looked for only where a crash came in between.
+func (s *Replies) Ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) error {
 	if at.Comment == 0 {
 		return nil
 	}
-	err := s.react(context.WithValue(ctx, courtesy{}, true), repo, at.Comment, eyes)
-	return notMissing(err)
+	if err := s.Records.Put(ctx, repo.ID, eyesKey(at.Comment), []byte("0"), keepReplies); err != nil {
+		return err
+	}
+	id, err := s.react(withUrgency(ctx, courteous), repo, at.Comment, eyes)
+	if err != nil {
+		return notMissing(err)
+	}
+	s.mu.Lock()
+	if s.eyes == nil || len(s.eyes) > maxEyes {
+		s.eyes = map[int64]int64{}
+	}
+	s.eyes[at.Comment] = id
+	s.mu.Unlock()
+	return s.Records.Put(ctx, repo.ID, eyesKey(at.Comment), strconv.AppendInt(nil, id, 10), keepReplies)
 }
 
-// Reply ends the eyes with a rocket or a minus one, and writes one comment if
-// there is something to say that the living comment does not show. Given again after a crash it finds that comment.
-func (s Replies) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, to pipeline.Actor, key string, a bot.Answer) error {
-	ctx = context.WithValue(s.Client.ReadOnce(ctx), answering{}, true) // reactions have come since
-	since := s.Client.cfg.Now().Add(-24 * time.Hour)
-	if at.Comment != 0 {
-		asked, err := s.settle(ctx, repo, at.Comment, a.Outcome)
-		if err != nil {
+const maxEyes = 10_000 // kept in memory; what is dropped is in the records
+
+func eyesKey(comment int64) string { return "eyes:" + strconv.FormatInt(comment, 10) }
+
+// Reply says what there is to say that the living comment does not show, and
+// ends the eyes with a rocket or a minus one. Given again after a crash it finds
+// what it said.
+func (s *Replies) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, to pipeline.Actor, key string, a bot.Answer) error {
+	if a.Text != "" && !a.Shown && at.PR != 0 {
+		text := ours(a.Text)
+		if to.ID != 0 && isLogin(to.Login) {
+			text = "@" + to.Login + " " + text
+		}
+		if err := s.say(withUrgency(ctx, answering), pullOf{repo, at.PR}, key, text); err != nil {
 			return notMissing(err)
 		}
-		since = asked
 	}
-	if a.Text == "" || a.Shown || at.PR == 0 {
+	if at.Comment == 0 {
 		return nil
 	}
-	marker := marker("reply:" + key)
-	text := ours(a.Text)
-	if to.ID != 0 && isLogin(to.Login) {
-		text = "@" + to.Login + " " + text
-	}
-	p := post{repo: repo, pr: at.PR, marker: marker, since: since, body: marker + "\n" + cutMiddle(text, maxText-len(marker)-1)}
-	_, err := s.Client.write(ctx, p)
-	return notMissing(err)
+	return s.outcome(ctx, reaction{Repo: repo, Comment: at.Comment, Outcome: a.Outcome, Until: s.Client.cfg.Now().Add(reactWithin)})
 }
 
-// settle shows the outcome on the comment and returns when it was written.
-func (s Replies) settle(ctx context.Context, repo pipeline.Repo, comment int64, o bot.Outcome) (written time.Time, err error) {
-	got, _, err := s.Client.as(repo, forReading).Issues.GetComment(ctx, repo.Owner, repo.Name, comment)
-	if err != nil {
-		return written, fail(fmt.Sprintf("read comment %d of %s", comment, repo), err)
+// reactWithin is how long a reaction waits for its turn; later nobody misses it.
+const reactWithin = 2 * time.Minute
+
+// reaction is the outcome of a command, to be shown on its comment.
+type reaction struct {
+	Repo    pipeline.Repo `json:"repo"`
+	Comment int64         `json:"comment"`
+	Outcome bot.Outcome   `json:"outcome"`
+	Until   time.Time     `json:"until"`
+}
+
+// outcome shows it, or leaves it to a job where it has to wait for its turn.
+func (s *Replies) outcome(ctx context.Context, re reaction) error {
+	err := notMissing(s.settle(ctx, re))
+	var wait *Patience
+	if !errors.As(err, &wait) {
+		return err
 	}
-	if content := map[bot.Outcome]string{bot.Seen: eyes, bot.Done: rocket, bot.Refused: minusOne}[o]; content != "" {
-		if err := s.react(ctx, repo, comment, content); err != nil {
-			return written, err
+	payload, err := json.Marshal(re)
+	if err != nil {
+		return err
+	}
+	id := fmt.Sprintf("react:%d:%d", re.Repo.ID, re.Comment)
+	return pipeline.Temporary(s.Queue.Enqueue(ctx, pipeline.Job{ID: id, Kind: kindReact, Repo: re.Repo.ID, Payload: payload, At: s.Client.cfg.Now().Add(wait.Wait)}))
+}
+
+func (s *Replies) reactLater(ctx context.Context, l *pipeline.Lease) error {
+	var re reaction
+	if err := json.Unmarshal(l.Payload, &re); err != nil {
+		return fmt.Errorf("decode reaction: %w", err)
+	}
+	err := notMissing(s.settle(ctx, re))
+	if errors.As(err, new(*Patience)) && !s.Client.cfg.Now().Before(re.Until) {
+		return nil
+	}
+	return err
+}
+
+// settle shows the outcome on the comment, and takes our eyes off it.
+func (s *Replies) settle(ctx context.Context, re reaction) error {
+	ctx = withUrgency(ctx, courteous)
+	if content := map[bot.Outcome]string{bot.Seen: eyes, bot.Done: rocket, bot.Refused: minusOne}[re.Outcome]; content != "" {
+		if _, err := s.react(ctx, re.Repo, re.Comment, content); err != nil {
+			return err
 		}
 	}
-	if o == bot.Seen || got.GetReactions().GetEyes() == 0 {
-		return got.GetCreatedAt().Time, nil
+	if re.Outcome == bot.Seen {
+		return nil
 	}
-	return got.GetCreatedAt().Time, s.lookAway(ctx, repo, comment)
+	s.mu.Lock()
+	id, known := s.eyes[re.Comment]
+	delete(s.eyes, re.Comment)
+	s.mu.Unlock()
+	if !known {
+		kept, err := s.Records.Get(ctx, re.Repo.ID, eyesKey(re.Comment))
+		if errors.Is(err, pipeline.ErrNotFound) || err == nil && kept == nil {
+			return nil
+		}
+		if err != nil {
+			return pipeline.Temporary(err)
+		}
+		id, _ = strconv.ParseInt(string(kept), 10, 64) // 0: a crash came before it was known
+	}
+	if id == 0 {
+		return s.lookAway(ctx, re.Repo, re.Comment)
+	}
+	_, err := s.Client.as(re.Repo, forTalking).Reactions.DeleteIssueCommentReaction(ctx, re.Repo.Owner, re.Repo.Name, re.Comment, id)
+	return fail(fmt.Sprintf("take eyes off comment %d of %s", re.Comment, re.Repo), err)
 }
 
 // react is the same however often it is done: GitHub keeps one of a kind.
-func (s Replies) react(ctx context.Context, repo pipeline.Repo, comment int64, content string) error {
-	_, _, err := s.Client.as(repo, forTalking).Reactions.CreateIssueCommentReaction(ctx, repo.Owner, repo.Name, comment, content)
-	return fail(fmt.Sprintf("react to comment %d of %s", comment, repo), err)
+func (s *Replies) react(ctx context.Context, repo pipeline.Repo, comment int64, content string) (id int64, err error) {
+	made, _, err := s.Client.as(repo, forTalking).Reactions.CreateIssueCommentReaction(ctx, repo.Owner, repo.Name, comment, content)
+	return made.GetID(), fail(fmt.Sprintf("react to comment %d of %s", comment, repo), err)
 }
 
-// lookAway takes our eyes off the comment, and leaves other people's.
-func (s Replies) lookAway(ctx context.Context, repo pipeline.Repo, comment int64) error {
+// lookAway looks for our eyes on the comment and takes them off.
+func (s *Replies) lookAway(ctx context.Context, repo pipeline.Repo, comment int64) error {
 	doing := fmt.Sprintf("take eyes off comment %d of %s", comment, repo)
 	gh := s.Client.as(repo, forTalking)
 	list, err := pages(func(o github.ListOptions) ([]*github.Reaction, *github.Response, error) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html"
 	"strings"
+	"time"
 
 	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/pipeline"
@@ -114,6 +115,40 @@ func verdictOf(r *pipeline.Run) verdict {
 		return asks
 	}
 	return ended
+}
+
+// What is over sooner than this after it began is shown once, when it is over.
+// The comment is what people watch; the others are written as seldom as they can be.
+const (
+	settlesSoon = 2 * time.Second
+	settles     = 5 * time.Second
+)
+
+// Settles: a check may be required, so people wait for it before they merge.
+func (c ReportConfig) Settles(r *pipeline.Run) time.Duration {
+	if r.Environment == nil {
+		return settlesSoon
+	}
+	return settles
+}
+
+// telling marks the calls that show a run: what stays is told before what passes.
+func telling(ctx context.Context, r *pipeline.Run) context.Context {
+	if v := verdictOf(r); (v == works || v == waits) && r.State != pipeline.Waiting && len(r.OpenGates()) == 0 {
+		return withUrgency(ctx, passing)
+	}
+	return withUrgency(ctx, lasting)
+}
+
+// first reports whether nothing of ours can stand there yet, so that there is
+// nothing to look for. It keeps that from now on something may. The context it
+// returns has paid for what is to be made.
+func (c ReportConfig) first(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (context.Context, bool, error) {
+	ctx, err := c.Client.prepay(ctx, r.Repo)
+	if err != nil || shown.Data != nil || shown.Doubt != "" || shown.Save == nil {
+		return ctx, false, err
+	}
+	return ctx, true, shown.Save(ctx, json.RawMessage(`{}`))
 }
 
 // digest tells whether what stands there is what should.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/pipeline/pipelinetest"
 	sim "github.com/shipmate/shipmate/test/sim/github"
 )
 
@@ -67,6 +68,8 @@ type scene struct {
 	sha    string // head of the pull request
 	wrote  []string
 	runs   *runList
+	store  *pipelinetest.Store // of the replies
+	pass   func(time.Duration) // lets time go by, for it as well
 }
 
 // appKey is the App's key, made once: that takes longer than most tests.

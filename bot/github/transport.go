@@ -69,7 +69,7 @@ func (a *authorized) send(r *http.Request) (*http.Response, error) {
 func (a *authorized) pass(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 	seen := readsOf(r.Context())
 	if r.Method != http.MethodGet {
-		if r.Context().Value(courtesy{}) == nil {
+		if urgencyOf(r) != courteous {
 			defer seen.forget()
 		}
 		return next.RoundTrip(r)
@@ -84,36 +84,26 @@ type limited struct {
 	installation int64
 }
 
-// GitHub's own numbers and ours, all per installation.
-// Source: docs.github.com, "Rate limits for the REST API".
-const (
-	maxConcurrent  = 20  // of GitHub's 100, for each replica
-	pointsMinute   = 720 // of 900; a read is 1, a write 5
-	contentMinute  = 70  // of 80 things created
-	contentHour    = 450 // of 500
-	reportMinute   = 55  // reports leave some of it to answers, which people wait for
-	reportHour     = 400
-	courtesyMinute = 40 // reactions that say "seen" leave the rest to what matters
-	courtesyHour   = 200
-	longestPause   = 3 * time.Second // a longer wait goes back to the queue
-)
+// maxConcurrent is how many calls of an installation go on at once in each replica, of GitHub's 100.
+// Half of them are kept for what is more urgent than a report.
+const maxConcurrent = 20
 
 func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	lim := l.c.limitsOf(l.installation)
-	select {
-	case lim.slots <- struct{}{}:
-		defer func() { <-lim.slots }()
-	case <-r.Context().Done():
-		return nil, context.Cause(r.Context())
-	}
 	probe, err := lim.enter(l.c.cfg.Now())
 	if err != nil {
 		return nil, err
 	}
-	if err := l.pay(r); err != nil {
+	if err := l.pay(r); err != nil { // a wait for it holds nobody else up
 		lim.leave(probe)
 		return nil, err
 	}
+	leave, err := lim.turn(r)
+	if err != nil {
+		lim.leave(probe)
+		return nil, err
+	}
+	defer leave()
 	resp, err := l.c.http.RoundTrip(r)
 	if err != nil {
 		lim.leave(probe)
@@ -128,68 +118,10 @@ func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// courtesy marks calls that nobody misses when a budget is short.
-type courtesy struct{}
-
-// answering marks calls that a person waits for.
-type answering struct{}
-
-// pay books a request on the shared budgets.
-func (l *limited) pay(r *http.Request) error {
-	if l.c.cfg.Budget == nil || l.installation == 0 {
-		return nil
-	}
-	cost, minute, hour := 5, reportMinute, reportHour
-	nice := r.Context().Value(courtesy{}) != nil
-	switch {
-	case nice:
-		minute, hour = courtesyMinute, courtesyHour
-	case r.Context().Value(answering{}) != nil:
-		minute, hour = contentMinute, contentHour
-	}
-	if r.Method == http.MethodGet {
-		cost = 1
-	}
-	if r.Method == http.MethodPost {
-		if err := l.book(r.Context(), "content-minute", minute, time.Minute, 1, nice); err != nil {
-			return err
-		}
-		if err := l.book(r.Context(), "content-hour", hour, time.Hour, 1, nice); err != nil {
-			return err
-		}
-	}
-	return l.book(r.Context(), "points", pointsMinute, time.Minute, cost, nice)
-}
-
-// book waits a little for its turn; where that does not do, the job comes back later.
-func (l *limited) book(ctx context.Context, name string, limit int, per time.Duration, cost int, nice bool) error {
-	key := "github:" + strconv.FormatInt(l.installation, 10) + ":" + name
-	for waited := time.Duration(0); ; {
-		ok, wait, err := l.c.cfg.Budget.Budget(ctx, key, limit, per, cost)
-		if err != nil {
-			return pipeline.Temporary(fmt.Errorf("budget %s: %w", key, err))
-		}
-		if ok {
-			return nil
-		}
-		wait = max(wait, 10*time.Millisecond)
-		if nice || waited+wait > longestPause {
-			return pipeline.Temporary(&Patience{Wait: wait, Why: "the budget " + name + " of this installation is spent"})
-		}
-		waited += wait
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return context.Cause(ctx)
-		}
-	}
-}
-
 // limits is what GitHub told us to wait for, in this process.
 type limits struct {
-	slots chan struct{}
+	slots   chan struct{}
+	telling chan struct{} // the slots that reports may have
 
 	mu      sync.Mutex
 	until   time.Time // nothing is sent before
@@ -202,10 +134,34 @@ func (c *Client) limitsOf(installation int64) *limits {
 	defer c.mu.Unlock()
 	l := c.limits[installation]
 	if l == nil {
-		l = &limits{slots: make(chan struct{}, maxConcurrent)}
+		l = &limits{slots: make(chan struct{}, maxConcurrent), telling: make(chan struct{}, maxConcurrent/2)}
 		c.limits[installation] = l
 	}
 	return l
+}
+
+// turn waits until fewer calls are on their way.
+func (l *limits) turn(r *http.Request) (leave func(), err error) {
+	var taken []chan struct{}
+	leave = func() {
+		for _, slots := range taken {
+			<-slots
+		}
+	}
+	want := []chan struct{}{l.slots}
+	if urgencyOf(r) >= lasting {
+		want = []chan struct{}{l.telling, l.slots}
+	}
+	for _, slots := range want {
+		select {
+		case slots <- struct{}{}:
+			taken = append(taken, slots)
+		case <-r.Context().Done():
+			leave()
+			return nil, context.Cause(r.Context())
+		}
+	}
+	return leave, nil
 }
 
 // enter refuses while GitHub wants no requests, and lets a single one through

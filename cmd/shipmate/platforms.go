@@ -26,6 +26,7 @@ type githubSide struct {
 	webhook       http.Handler
 	sinks         []pipeline.Sink
 	surface       bot.Surface
+	handlers      map[string]pipeline.Handler
 	configChecks  bot.ConfigChecks
 	source        source
 	whole         job.Source // checkouts to be taken elsewhere
@@ -55,6 +56,7 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 		return githubSide{}, &usageError{fmt.Errorf("SHIPMATE_GITHUB_APP_ID and SHIPMATE_GITHUB_PRIVATE_KEY: %w", err)}
 	}
 	sources := &gitsource.Git{Cache: filepath.Join(cfg.DataDir, "sources"), CloneURL: client.CloneURL, Token: client.Token}
+	replies := &github.Replies{Client: client, Records: store, Queue: store, Limits: store}
 	return githubSide{
 		name:  cfg.GitHub.Slug,
 		forge: client,
@@ -64,7 +66,8 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 			Observe: func(event, outcome string, took time.Duration) { metrics.Acked("github", event+" "+outcome, took) },
 		}),
 		sinks:         github.Sinks(github.ReportConfig{Client: client, Buttons: buttons, Runs: store, Logs: logs, Report: github.Report(cfg.GitHub.Report)}),
-		surface:       github.Replies{Client: client},
+		surface:       replies,
+		handlers:      replies.Handlers(),
 		configChecks:  github.ConfigChecks{Client: client, Report: github.Report(cfg.GitHub.Report)},
 		source:        sources,
 		whole:         gitsource.Whole{Git: sources},

@@ -130,7 +130,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	worker := &pipeline.Worker{
 		Queue:    store,
-		Handlers: merge(merge(engine.Handlers(), crew.Handlers()), sl.handlers),
+		Handlers: merge(merge(merge(engine.Handlers(), crew.Handlers()), sl.handlers), gh.handlers),
 		Pools:    map[pipeline.Pool]int{pipeline.Control: cfg.Workers.Control, pipeline.Steps: cfg.Workers.Steps},
 		Log:      log,
 		Now:      time.Now,

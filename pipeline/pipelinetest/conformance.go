@@ -82,6 +82,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Subject) {
 		{"an id is queued once, whoever enqueues it", idempotentIDs},
 		{"a job can enqueue itself while it finishes", enqueuesItself},
 		{"again runs a leased job once more", again},
+		{"again brings a job forward that was put off", forward},
 		{"again outlives burying and is served by a retry", againAfterFailure},
 		{"delayed jobs come in the order of their times", delayed},
 		{"a request is accepted once", acceptedOnce},

@@ -279,6 +279,28 @@ func again(t *testing.T, s Subject) {
 	s.idle(t, longTTL)
 }
 
+func forward(t *testing.T, s Subject) {
+	j := job("a")
+	j.Again, j.At, j.Payload = true, s.Now().Add(time.Hour), json.RawMessage("1")
+	must(t, s.Enqueue(t.Context(), j))
+	j.At, j.Payload = s.Now().Add(2*time.Hour), json.RawMessage("2")
+	must(t, s.Enqueue(t.Context(), j)) // later than it is: nothing
+	s.idle(t, longTTL)
+	now := j
+	now.At, now.Again = time.Time{}, false
+	must(t, s.Enqueue(t.Context(), now)) // not asked for
+	s.idle(t, longTTL)
+	now.Again, now.Payload = true, json.RawMessage("3")
+	must(t, s.Enqueue(t.Context(), now))
+	l := s.lease(t, 1, longTTL)[0]
+	equal(t, "payload", string(l.Payload), "3")
+
+	// One that failed waits its time.
+	must(t, s.Retry(t.Context(), l, s.Now().Add(time.Hour)))
+	must(t, s.Enqueue(t.Context(), now))
+	s.idle(t, longTTL)
+}
+
 func againAfterFailure(t *testing.T, s Subject) {
 	j := job("a")
 	j.Again = true

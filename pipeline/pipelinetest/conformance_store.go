@@ -385,6 +385,18 @@ func budget(t *testing.T, s Subject) {
 		must(t, err)
 		return ok
 	})
+	ok, _, err = s.Budget(t.Context(), "installation/3", 10, 10*per, 10)
+	must(t, err)
+	equal(t, "all of it", ok, true)
+	ok, _, err = s.Budget(t.Context(), "installation/3", 5, 10*per, -4)
+	must(t, err)
+	equal(t, "some of it was given back", ok, true)
+	ok, _, err = s.Budget(t.Context(), "installation/3", 10, 10*per, 4)
+	must(t, err)
+	equal(t, "what was given back", ok, true)
+	ok, _, err = s.Budget(t.Context(), "installation/3", 10, 10*per, 1)
+	must(t, err)
+	equal(t, "more than that", ok, false)
 	if _, _, err := s.Budget(t.Context(), "installation/1", 10, per, 11); err == nil {
 		t.Fatal("a cost over the limit can never be booked and must be an error")
 	}

@@ -71,6 +71,8 @@ func (s *Store) enqueue(j pipeline.Job) {
 			j.At = it.again.At
 		}
 		it.again = &j
+	case again && it.delayed && it.Tries == 0 && j.At.Before(it.At):
+		s.put(j)
 	}
 }
 

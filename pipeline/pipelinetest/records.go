@@ -121,8 +121,9 @@ func (s *Store) Members(_ context.Context, repo int64, key string) ([]string, er
 }
 
 // Budget books cost unless more than limit would then have been spent within per.
+// A negative cost gives back.
 func (s *Store) Budget(_ context.Context, key string, limit int, per time.Duration, cost int) (bool, time.Duration, error) {
-	if limit < 1 || cost < 1 || cost > limit {
+	if limit < 1 || cost == 0 || cost > limit {
 		return false, 0, fmt.Errorf("budget %s: cost %d of %d per %s can never be booked", key, cost, limit, per)
 	}
 	s.mu.Lock()
@@ -134,7 +135,7 @@ func (s *Store) Budget(_ context.Context, key string, limit int, per time.Durati
 		total += b.cost
 	}
 	s.spent[key] = spent
-	if total <= limit {
+	if cost < 0 || total <= limit {
 		s.spent[key] = append(spent, spending{now, cost})
 		return true, 0, nil
 	}

@@ -2,7 +2,7 @@
 -- The window is counted in twentieths; the one it cuts counts in full.
 --
 -- KEYS[1] hash, number of the twentieth -> spent in it
--- ARGV limit, length of a twentieth in us, cost
+-- ARGV limit, length of a twentieth in us, cost; a negative one is given back
 -- Result: 0 if the cost was booked, else us until it is worth asking again
 local limit, width, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local t = redis.call('TIME')
@@ -19,7 +19,7 @@ for i = 1, #all, 2 do
     slots[#slots + 1] = {s, tonumber(all[i + 1])}
   end
 end
-if spent + cost <= limit then
+if cost < 0 or spent + cost <= limit then
   redis.call('HINCRBY', KEYS[1], string.format('%.0f', slot), cost)
   redis.call('PEXPIRE', KEYS[1], math.ceil(22 * width / 1000))
   return 0

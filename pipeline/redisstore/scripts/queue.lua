@@ -51,8 +51,13 @@ local function leased(pool, entry)
   return redis.call('XPENDING', stream(pool), 'w', entry, entry, 1)[1]
 end
 
+-- failed reports whether a delayed job waits because it could not be done.
+local function failed(at)
+  return string.find(at, '"tries":', 1, true) or string.find(at, '"blocked":', 1, true)
+end
+
 -- enqueue adds a job unless its id is there; with again = "1" a leased one is
--- marked to be put back.
+-- marked to be put back, and one that was to be done later comes forward.
 local function enqueue(id, pool, delay, again, job)
   local due = 0
   if delay > 0 then due = now() + delay end
@@ -62,6 +67,14 @@ local function enqueue(id, pool, delay, again, job)
     return
   end
   if again ~= '1' then return end
+  if string.sub(at, 1, 1) == 'd' then
+    local was = tonumber(redis.call('ZSCORE', KEYS[2], id) or 0)
+    if due < was and not failed(at) then
+      redis.call('ZREM', KEYS[2], id)
+      put(id, pool, due, job)
+    end
+    return
+  end
   local p, entry = string.match(at, '^([cs])([%d-]+)')
   if p and leased(p, entry) then
     local marked = string.match(at, '^[^\n]*\n(%d+)')

@@ -1,0 +1,177 @@
+package github
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shipmate/shipmate/pipeline"
+)
+
+// Where many ask on one pull request, their answers are one comment a minute:
+// the first ones are given one by one, the others are kept until their turn comes.
+
+// pullOf is a pull request.
+type pullOf struct {
+	Repo   pipeline.Repo `json:"repo"`
+	Number int           `json:"number"`
+}
+
+// answersOfOwn is how many answers in a minute are comments of their own.
+const answersOfOwn = 4
+
+// pending is an answer that waits for its turn.
+type pending struct {
+	At   time.Time `json:"at"` // when it could have been given
+	Text string    `json:"text"`
+}
+
+func saidKey(key string) string              { return "said:" + key }
+func (p pullOf) waiting() string             { return fmt.Sprintf("answers:%d", p.Number) }
+func (p pullOf) answerKey(key string) string { return fmt.Sprintf("answer:%d:%s", p.Number, key) }
+
+// say gives an answer at once, or keeps it to be given with others.
+func (s *Replies) say(ctx context.Context, p pullOf, key, text string) error {
+	kept, err := s.Records.Get(ctx, p.Repo.ID, p.answerKey(key))
+	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
+		return pipeline.Temporary(err)
+	}
+	if kept != nil { // by an earlier try
+		return s.answerSoon(ctx, p, 0)
+	}
+	tried, err := s.Records.Get(ctx, p.Repo.ID, saidKey(key))
+	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
+		return pipeline.Temporary(err)
+	}
+	if tried != nil { // it may stand there
+		return s.sayAlone(ctx, p, key, text)
+	}
+	ok, wait, err := s.Limits.Budget(ctx, fmt.Sprintf("answers:%d:%d", p.Repo.ID, p.Number), answersOfOwn, time.Minute, 1)
+	if err != nil {
+		return pipeline.Temporary(err)
+	}
+	if ok {
+		err = s.sayAlone(ctx, p, key, text)
+		var spent *Patience
+		if !errors.As(err, &spent) {
+			return err
+		}
+		wait = spent.Wait
+	}
+	if err := s.keep(ctx, p, key, text); err != nil {
+		return pipeline.Temporary(err)
+	}
+	return s.answerSoon(ctx, p, wait)
+}
+
+// sayAlone writes a comment for one answer. It looks for it where an earlier try
+// may have written it.
+func (s *Replies) sayAlone(ctx context.Context, p pullOf, key, text string) error {
+	ctx, err := s.Client.prepay(ctx, p.Repo)
+	if err != nil {
+		return err
+	}
+	fresh, err := s.Records.PutNew(ctx, p.Repo.ID, saidKey(key), []byte("1"), keepReplies)
+	if err != nil {
+		return pipeline.Temporary(err)
+	}
+	_, err = s.Client.write(ctx, s.post(p, "reply:"+key, text, !fresh))
+	return err
+}
+
+func (s *Replies) post(p pullOf, mark, text string, look bool) post {
+	m := marker(mark)
+	return post{repo: p.Repo, pr: p.Number, marker: m, since: s.Client.cfg.Now().Add(-keepReplies), fresh: !look, body: m + "\n" + cutMiddle(text, maxText-len(m)-1)}
+}
+
+// keep keeps an answer for later. It is listed first: what is listed and not
+// kept is not given, and not forgotten either.
+func (s *Replies) keep(ctx context.Context, p pullOf, key, text string) error {
+	value, err := json.Marshal(pending{At: s.Client.cfg.Now(), Text: text})
+	if err != nil {
+		return err
+	}
+	if err := s.Records.Add(ctx, p.Repo.ID, p.waiting(), key, keepReplies); err != nil {
+		return err
+	}
+	_, err = s.Records.PutNew(ctx, p.Repo.ID, p.answerKey(key), value, keepReplies)
+	return err
+}
+
+func (s *Replies) answerSoon(ctx context.Context, p pullOf, wait time.Duration) error {
+	payload, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	id := fmt.Sprintf("answers:%d:%d", p.Repo.ID, p.Number)
+	return pipeline.Temporary(s.Queue.Enqueue(ctx, pipeline.Job{ID: id, Kind: kindAnswers, Repo: p.Repo.ID, Payload: payload, At: s.Client.cfg.Now().Add(wait), Again: true}))
+}
+
+// answerPull gives the answers that are kept for a pull request in one comment.
+// Tried again it finds that comment by the oldest of them.
+func (s *Replies) answerPull(ctx context.Context, l *pipeline.Lease) error {
+	var p pullOf
+	if err := json.Unmarshal(l.Payload, &p); err != nil {
+		return fmt.Errorf("decode answers: %w", err)
+	}
+	keys, texts, err := s.kept(ctx, p)
+	if err != nil || len(keys) == 0 {
+		return pipeline.Temporary(err)
+	}
+	fitting, room := 0, maxText-1000
+	for fitting < len(texts) && (fitting == 0 || room >= len(texts[fitting])) {
+		room -= len(texts[fitting]) + 2
+		fitting++
+	}
+	ctx, err = s.Client.prepay(withUrgency(ctx, answering), p.Repo)
+	if err != nil {
+		return err
+	}
+	_, err = s.Client.write(ctx, s.post(p, "answers:"+keys[0], strings.Join(texts[:fitting], "\n\n"), true))
+	if err = notMissing(err); err != nil {
+		return err
+	}
+	for _, key := range keys[:fitting] {
+		if err := s.Records.Remove(ctx, p.Repo.ID, p.waiting(), key); err != nil {
+			return pipeline.Temporary(err)
+		}
+	}
+	if fitting < len(keys) {
+		return s.answerSoon(ctx, p, time.Second)
+	}
+	return nil
+}
+
+// kept are the answers that wait, the oldest first.
+func (s *Replies) kept(ctx context.Context, p pullOf) (keys, texts []string, err error) {
+	all, err := s.Records.Members(ctx, p.Repo.ID, p.waiting())
+	if err != nil {
+		return nil, nil, err
+	}
+	answers := map[string]pending{}
+	for _, key := range all {
+		value, err := s.Records.Get(ctx, p.Repo.ID, p.answerKey(key))
+		if errors.Is(err, pipeline.ErrNotFound) || err == nil && value == nil {
+			continue // whoever lists it has not kept it yet
+		}
+		var a pending
+		if err == nil {
+			err = json.Unmarshal(value, &a)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		answers[key] = a
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(answers[a].At.Compare(answers[b].At), cmp.Compare(a, b)) })
+	for _, key := range keys {
+		texts = append(texts, answers[key].Text)
+	}
+	return keys, texts, nil
+}
