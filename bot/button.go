@@ -100,7 +100,7 @@ func (b *Bot) pressed(ctx context.Context, key string, m Pressed) error {
 	if err != nil {
 		return b.refuse(ctx, r.Repo, at, m.Actor, key, err)
 	}
-	return b.obey(ctx, key, Said{Repo: r.Repo, Actor: m.Actor, Origin: at, At: m.At, gate: btn.Gate}, []commands.Line{line})
+	return b.obey(ctx, key, Said{Repo: r.Repo, Actor: m.Actor, Origin: at, At: m.At, Came: m.Came, gate: btn.Gate}, []commands.Line{line})
 }
 
 // buttonLine is the command a button stands for.

@@ -40,7 +40,7 @@ func (b *Bot) ask(ctx context.Context, c *commands.Call, a commands.Ask) (Confir
 		return Confirm{}, pipeline.Temporary(err)
 	}
 	value, err := json.Marshal(Button{Kind: ButtonConfirm, SHA: a.Commit.SHA, Confirm: &confirmation{
-		Line: c.Line.Text, Repo: c.Repo, Commit: a.Commit, By: c.Actor.ID, Origin: c.Origin, Expires: b.Now().Add(confirmWithin)}})
+		Line: a.Line, Repo: c.Repo, Commit: a.Commit, By: c.Actor.ID, Origin: c.Origin, Expires: b.Now().Add(confirmWithin)}})
 	if err != nil {
 		return Confirm{}, err
 	}
@@ -69,7 +69,7 @@ func (b *Bot) confirmed(ctx context.Context, key string, m Pressed, btn Button) 
 	}
 	at := q.Origin
 	at.ReplyTo = m.Origin.ReplyTo
-	said := Said{Repo: q.Repo, Actor: m.Actor, Origin: at, At: m.At, yesTo: q.Commit}
+	said := Said{Repo: q.Repo, Actor: m.Actor, Origin: at, At: m.At, Came: m.Came, yesTo: q.Commit}
 	return b.obey(ctx, "confirmed:"+m.Button, said, []commands.Line{line})
 }
 

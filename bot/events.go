@@ -323,7 +323,7 @@ func (b *Bot) rerun(ctx context.Context, key string, m Rerun) error {
 			return err
 		}
 		at := pipeline.Origin{Surface: "github", PR: r.PR}
-		if err := b.obey(ctx, key+":"+string(r.ID), Said{Repo: r.Repo, Actor: m.Actor, Origin: at, At: b.Now()}, []commands.Line{line}); err != nil {
+		if err := b.obey(ctx, key+":"+string(r.ID), Said{Repo: r.Repo, Actor: m.Actor, Origin: at, At: m.Came, Came: m.Came}, []commands.Line{line}); err != nil {
 			return err
 		}
 		if m.Run != "" {

@@ -51,7 +51,8 @@ type Pressed struct {
 	Actor  pipeline.Actor  `json:"actor"`
 	Origin pipeline.Origin `json:"origin"`
 	Reason string          `json:"reason,omitempty"` // typed into a dialog
-	At     time.Time       `json:"at"`
+	At     time.Time       `json:"at"`               // when it was pressed, by the platform's clock where it says so
+	Came   time.Time       `json:"came"`             // when it reached us, by our own
 }
 
 // PullRequest: one was opened, moved, closed, made a draft or ready.
@@ -90,6 +91,7 @@ type Rerun struct {
 	Actor pipeline.Actor `json:"actor"`
 	Run   pipeline.RunID `json:"run,omitempty"` // the check's external id; "": all checks of the commit
 	SHA   string         `json:"sha"`
+	Came  time.Time      `json:"came"` // when it reached us: GitHub does not say when it was asked
 }
 
 // Installed: repositories came or went.

@@ -179,7 +179,26 @@ func (b *Bot) do(ctx context.Context, c *commands.Call) (commands.Reply, error) 
 			return commands.Reply{}, pipeline.Refuse("not_allowed", "%s needs %s access to %s; you have %s.", commands.Code(h.Name), h.Needs, c.Repo, who.Permission)
 		}
 	}
+	if err := b.inTime(ctx, c); err != nil {
+		return commands.Reply{}, err
+	}
 	return c.Line.Command.Do(ctx, c)
+}
+
+// inTime refuses what comes late, unless an earlier try began it in time.
+func (b *Bot) inTime(ctx context.Context, c *commands.Call) error {
+	late := commands.InTime(ctx, c)
+	if late == nil {
+		return nil
+	}
+	begun, err := commands.Begun(ctx, b.Records, b.Store, c)
+	if err != nil {
+		return pipeline.Temporary(err)
+	}
+	if begun {
+		return nil
+	}
+	return late
 }
 
 // listed: deployers of an environment may do to it, and to its runs, what takes

@@ -21,9 +21,8 @@ func byToken(at pipeline.Origin) bool { return at.Surface == SurfaceAPI || at.Su
 // askedByNobody does what is only a question. Everything else needs somebody
 // whose rights can be looked at.
 func askedByNobody(ctx context.Context, c *commands.Call) (commands.Reply, error) {
-	decisions := []string{"/approve", "/reject"} // those who read may say them, if an approval asks for them
 	h := c.Line.Command.Help()
-	if h.Needs > pipeline.Read || slices.Contains(decisions, h.Name) {
+	if !h.Question {
 		return commands.Reply{}, pipeline.Refuse("no_actor", "%s has to be said by somebody, and the API's token stands for nobody, so it may only ask questions. The operator names a GitHub user in SHIPMATE_API_ACTOR.", commands.Code(h.Name))
 	}
 	return c.Line.Command.Do(ctx, c)

@@ -29,6 +29,7 @@ type Help struct {
 	Flags    []Flag
 	Summary  string
 	Needs    pipeline.Permission // who may say it at all; the environment's policy may ask for more
+	Question bool                // it changes nothing: it is answered however late it comes
 	Steady   bool                // while the repository's file has errors, what it said before them is good enough
 	Examples []string
 }
@@ -85,7 +86,7 @@ type Call struct {
 	// zero: none was.
 	Confirmed pipeline.Commit
 	Said      time.Time // by the platform's clock
-	Came      time.Time // when it reached us, by our own; zero: just now, by a button
+	Came      time.Time // when it reached us, by our own; zero: not known
 	Now       time.Time
 }
 
@@ -111,6 +112,7 @@ func aboutRun(c *Call, r *pipeline.Run, text string) Reply {
 type Ask struct {
 	Environment string
 	Commit      pipeline.Commit
+	Line        string // the command to be said again: a time in it means what it meant when it was asked
 }
 
 // Set is the commands that are switched on, in the order of the manual.

@@ -22,8 +22,13 @@ func confirmFirst(c *Call, req *pipeline.Request) (Reply, bool) {
 	if req.Ref != "" {
 		text += ", from " + Code(req.Ref)
 	}
+	line := c.Line.Text
+	if !req.NotBefore.IsZero() {
+		line = c.Line.at(moment(req.NotBefore))
+		text += fmt.Sprintf("\nIt starts at %s.", req.NotBefore.UTC().Format("2006-01-02 15:04 MST"))
+	}
 	return Reply{
 		Text: text,
-		Ask:  &Ask{Environment: req.Environment.Name, Commit: pipeline.Commit{SHA: req.SHA, Title: req.Title, Branch: req.Ref}},
+		Ask:  &Ask{Environment: req.Environment.Name, Commit: pipeline.Commit{SHA: req.SHA, Title: req.Title, Branch: req.Ref}, Line: line},
 	}, true
 }

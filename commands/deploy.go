@@ -31,12 +31,7 @@ func (d Deploy) Do(ctx context.Context, c *Call) (Reply, error) {
 	if reply, done, err := start(d).again(ctx, c); done || err != nil {
 		return reply, err
 	}
-	req, err := deployRequest(c, c.Line.Arg("env"))
-	if err != nil {
-		return Reply{}, err
-	}
-	req.DryRun = c.Line.Has("dry-run")
-	doubt, err := revision{d.GitHub}.freeze(ctx, c, &req, c.Line.Arg("ref"))
+	req, doubt, err := d.request(ctx, c)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -44,6 +39,23 @@ func (d Deploy) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, start(d).doubted(ctx, c, req, doubt)
 	}
 	return start(d).now(ctx, c, req)
+}
+
+// Pin names the commit.
+func (d Deploy) Pin(ctx context.Context, c *Call) (string, error) {
+	req, _, err := d.request(ctx, c)
+	return exactly(c.Line, req), err
+}
+
+// request is what is asked for; doubt is the refusal of those who may ask for
+// it, where it cannot be shown that it is what they saw.
+func (d Deploy) request(ctx context.Context, c *Call) (req pipeline.Request, doubt, err error) {
+	if req, err = deployRequest(c, c.Line.Arg("env")); err != nil {
+		return req, nil, err
+	}
+	req.DryRun = c.Line.Has("dry-run")
+	doubt, err = revision{d.GitHub}.freeze(ctx, c, &req, c.Line.Arg("ref"))
+	return req, doubt, err
 }
 
 // deployFlags are those of every command that asks for a deploy.
@@ -72,7 +84,7 @@ func deployRequest(c *Call, name string) (pipeline.Request, error) {
 	if err != nil {
 		return pipeline.Request{}, err
 	}
-	at, err := startTime(c.Line.Flag("at"), said(c))
+	at, err := startTime(c.Line.Flag("at"), said(c), c.Line.at)
 	if err != nil {
 		return pipeline.Request{}, err
 	}

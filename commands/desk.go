@@ -77,7 +77,7 @@ type Records interface {
 // must not mean something else.
 func about(ctx context.Context, records Records, c *Call, find func() (string, error)) (string, error) {
 	const keep = 7 * 24 * time.Hour
-	key := "about:" + c.Key
+	key := aboutKey(c.Key)
 	old, err := records.Get(ctx, c.Repo.ID, key)
 	if err == nil && old != nil {
 		return string(old), nil
@@ -95,6 +95,8 @@ func about(ctx context.Context, records Records, c *Call, find func() (string, e
 	old, err = records.Get(ctx, c.Repo.ID, key)
 	return string(old), err
 }
+
+func aboutKey(key string) string { return "about:" + key }
 
 // RunKey is the key under which the run of a command is remembered.
 func RunKey(key string) string { return "run-of:" + key }

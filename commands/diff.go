@@ -21,6 +21,7 @@ func (Diff) Help() Help {
 		Flags:    []Flag{{Name: "service", Value: "name"}},
 		Summary:  "Lists the commits that a deploy would bring to an environment, those it would take away, and what was changed there by hand.",
 		Needs:    pipeline.Read,
+		Question: true,
 		Steady:   true,
 		Examples: []string{"/diff prod", "/diff prod v1.4.0"},
 	}

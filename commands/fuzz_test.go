@@ -68,7 +68,7 @@ func FuzzStartTime(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string, unix int64) {
 		now := time.Unix(unix%(1<<33), 0)
-		at, err := startTime(text, now)
+		at, err := startTime(text, now, noLine)
 		switch {
 		case err != nil:
 			if pipeline.Code(err) != "bad_time" || pipeline.Message(err) == "" {

@@ -18,6 +18,7 @@ func (*HelpCommand) Help() Help {
 		Args:     []Arg{{Name: "command", Optional: true}},
 		Summary:  "Explains what you can say here.",
 		Needs:    pipeline.NoAccess,
+		Question: true,
 		Examples: []string{"/help", "/help deploy"},
 	}
 }

@@ -18,6 +18,7 @@ func (History) Help() Help {
 		Flags:    []Flag{{Name: "service", Value: "name"}},
 		Summary:  "Lists the last deployments of an environment, the newest first.",
 		Needs:    pipeline.Read,
+		Question: true,
 		Steady:   true,
 		Examples: []string{"/history prod"},
 	}

@@ -21,6 +21,7 @@ func (Logs) Help() Help {
 		Args:     []Arg{{Name: "run", Optional: true}, {Name: "step", Optional: true}},
 		Summary:  "Shows the last lines of a step: the one that failed or runs, unless you name another.",
 		Needs:    pipeline.Read,
+		Question: true,
 		Steady:   true,
 		Examples: []string{"/logs", "/logs r-1a2b3c4d", "/logs r-1a2b3c4d build"},
 	}

@@ -29,21 +29,33 @@ func (p Promote) Do(ctx context.Context, c *Call) (Reply, error) {
 	if reply, done, err := start(p).again(ctx, c); done || err != nil {
 		return reply, err
 	}
-	from, err := environment(c, c.Line.Arg("from"))
+	req, err := p.request(ctx, c)
 	if err != nil {
-		return Reply{}, err
-	}
-	req, err := deployRequest(c, c.Line.Arg("env"))
-	if err != nil {
-		return Reply{}, err
-	}
-	if from.Name == req.Environment.Name {
-		return Reply{}, pipeline.Refuse("same_environment", "%s cannot be promoted to itself. Name where it is to go: `/promote %s <env>`.", from.Name, from.Name)
-	}
-	if err := p.runsThere(ctx, c, from.Name, &req); err != nil {
 		return Reply{}, err
 	}
 	return start(p).now(ctx, c, req)
+}
+
+// Pin names no commit: what a promotion takes is what runs there when it is said.
+func (p Promote) Pin(ctx context.Context, c *Call) (string, error) {
+	req, err := p.request(ctx, c)
+	return exactly(c.Line, req), err
+}
+
+func (p Promote) request(ctx context.Context, c *Call) (pipeline.Request, error) {
+	from, err := environment(c, c.Line.Arg("from"))
+	if err != nil {
+		return pipeline.Request{}, err
+	}
+	req, err := deployRequest(c, c.Line.Arg("env"))
+	if err != nil {
+		return req, err
+	}
+	if from.Name == req.Environment.Name {
+		return req, pipeline.Refuse("same_environment", "%s cannot be promoted to itself. Name where it is to go: `/promote %s <env>`.", from.Name, from.Name)
+	}
+	err = p.runsThere(ctx, c, from.Name, &req)
+	return req, err
 }
 
 // runsThere freezes what runs in the environment, as it was when the person

@@ -34,35 +34,9 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	if reply, done, err := start(t).again(ctx, c); done || err != nil {
 		return reply, err
 	}
-	old, err := t.which(ctx, c)
+	req, err := t.request(ctx, c)
 	if err != nil {
 		return Reply{}, err
-	}
-	if old.Promotes != nil {
-		return Reply{}, pipeline.Refuse("promote_again", "Run %s took what ran in another environment then. To take what runs there now, say `/promote <from> %s`.", old.ID, old.EnvironmentName())
-	}
-	if old.Reverts != "" {
-		return Reply{}, pipeline.Refuse("undo_again", "Run %s was to undo run %s, and is not run again. To go back to what ran before: `/rollback %s`.", old.ID, old.Reverts, old.EnvironmentName())
-	}
-	c.Line.Args = map[string]string{"run": string(old.ID)} // so that it can be named if it is to be said again
-	req := old.Request
-	req.ID, req.Actor, req.CausedBy, req.Origin, req.NotBefore, req.Nothing, req.Same, req.Refused = "", c.Actor, pipeline.Actor{}, c.Origin, time.Time{}, "", "", ""
-	if req.Environment != nil {
-		env, ok := c.Config.Environment(req.Environment.Name)
-		if !ok {
-			return Reply{}, pipeline.Refuse("unknown_environment", "The environment %s is not in `.shipmate.yaml` any more.", req.Environment.Name)
-		}
-		req.Environment = env
-	}
-	p, ok := c.Config.Pipeline(req.Pipeline.Name)
-	if !ok {
-		return Reply{}, pipeline.Refuse("no_pipeline", "The pipeline %s is not in `.shipmate.yaml` any more.", req.Pipeline.Name)
-	}
-	req.Pipeline, req.ConfigSHA = *p, c.Config.SHA
-	if old.Refused != "" { // it never had parameters, and here nobody gives any either
-		if req.Params, err = p.ParseParams(nil); err != nil {
-			return Reply{}, pipeline.Refuse(pipeline.Code(err), "%s still cannot start by itself: one of its parameters has no default. Give it one in `.shipmate.yaml`.", p.Name)
-		}
 	}
 	if req.Environment != nil {
 		return start(t).now(ctx, c, req)
@@ -70,14 +44,52 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	if req.ID, err = ChooseRunID(ctx, t.Records, t.Store, c.Repo.ID, c.Key); err != nil {
 		return Reply{}, err
 	}
-	if err := refuse([]pipeline.Gate{pipeline.InTime(pipeline.Question{Said: c.Said}, c.Now)}, c.Line, req); err != nil {
-		return Reply{}, err
-	}
 	r, err := t.Runs.Start(ctx, req)
 	if err != nil {
 		return Reply{}, err
 	}
 	return aboutRun(c, r, started(r)), nil
+}
+
+// Pin names the run.
+func (t Retry) Pin(ctx context.Context, c *Call) (string, error) {
+	req, err := t.request(ctx, c)
+	return exactly(c.Line, req), err
+}
+
+// request asks for what the old run was asked for, by today's file.
+func (t Retry) request(ctx context.Context, c *Call) (pipeline.Request, error) {
+	old, err := t.which(ctx, c)
+	if err != nil {
+		return pipeline.Request{}, err
+	}
+	if old.Promotes != nil {
+		return pipeline.Request{}, pipeline.Refuse("promote_again", "Run %s took what ran in another environment then. To take what runs there now, say `/promote <from> %s`.", old.ID, old.EnvironmentName())
+	}
+	if old.Reverts != "" {
+		return pipeline.Request{}, pipeline.Refuse("undo_again", "Run %s was to undo run %s, and is not run again. To go back to what ran before: `/rollback %s`.", old.ID, old.Reverts, old.EnvironmentName())
+	}
+	c.Line.Args = map[string]string{"run": string(old.ID)} // so that it can be named if it is to be said again
+	req := old.Request
+	req.ID, req.Actor, req.CausedBy, req.Origin, req.NotBefore, req.Nothing, req.Same, req.Refused = "", c.Actor, pipeline.Actor{}, c.Origin, time.Time{}, "", "", ""
+	if req.Environment != nil {
+		env, ok := c.Config.Environment(req.Environment.Name)
+		if !ok {
+			return pipeline.Request{}, pipeline.Refuse("unknown_environment", "The environment %s is not in `.shipmate.yaml` any more.", req.Environment.Name)
+		}
+		req.Environment = env
+	}
+	p, ok := c.Config.Pipeline(req.Pipeline.Name)
+	if !ok {
+		return pipeline.Request{}, pipeline.Refuse("no_pipeline", "The pipeline %s is not in `.shipmate.yaml` any more.", req.Pipeline.Name)
+	}
+	req.Pipeline, req.ConfigSHA = *p, c.Config.SHA
+	if old.Refused != "" { // it never had parameters, and here nobody gives any either
+		if req.Params, err = p.ParseParams(nil); err != nil {
+			return pipeline.Request{}, pipeline.Refuse(pipeline.Code(err), "%s still cannot start by itself: one of its parameters has no default. Give it one in `.shipmate.yaml`.", p.Name)
+		}
+	}
+	return req, nil
 }
 
 // which finds the run by its id, else the newest of the pull request that failed.

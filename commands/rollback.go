@@ -35,51 +35,67 @@ func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
 	if reply, done, err := start(rb).again(ctx, c); done || err != nil {
 		return reply, err
 	}
-	env, err := environment(c, c.Line.Arg("env"))
+	req, whyNot, err := rb.request(ctx, c)
 	if err != nil {
 		return Reply{}, err
 	}
-	if c.Line.Arg("run|commit") == "" {
-		if err := rb.settled(ctx, c, env); err != nil {
-			return Reply{}, err
-		}
-	}
-	const depth = 100
-	history, err := rb.Store.Deployments(ctx, c.Repo.ID, env.Name, depth)
-	if err != nil {
-		return Reply{}, err
-	}
-	to, err := rollbackTarget(history, c.Line.Arg("run|commit"), env.Name)
-	if err != nil {
-		return Reply{}, err
-	}
-	undo, whyNot, err := rb.undoing(ctx, c, history, to)
-	if err != nil {
-		return Reply{}, err
-	}
-	last, err := pipeline.Deployed(ctx, rb.Store, &to)
-	if undo != nil {
-		req := back(c, env, undo.Request, to)
-		req.Reverts = undo.ID
-		if err == nil {
-			req.Title = last.Title
-		}
-		return start(rb).now(ctx, c, req)
-	}
-	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
-		return Reply{}, err
-	}
-	if err != nil {
-		return Reply{}, pipeline.Refuse("no_target", "The record of run %s is gone, so it cannot be deployed again. Use `/deploy %s %s`.", to.Run, env.Name, to.SHA)
-	}
-	req := back(c, env, last.Request, to)
-	req.SHA, req.Ref = to.SHA, to.Ref
 	reply, err := start(rb).now(ctx, c, req)
 	if err == nil && whyNot != "" {
 		reply.Shown = false // its report does not say why
 		reply.Text += fmt.Sprintf(" It is deployed again, because %s.", whyNot)
 	}
 	return reply, err
+}
+
+// Pin names the run that is gone back to.
+func (rb Rollback) Pin(ctx context.Context, c *Call) (string, error) {
+	req, _, err := rb.request(ctx, c)
+	return exactly(c.Line, req), err
+}
+
+// request is what is asked for; whyNot says why the last deploy is not simply
+// undone, where one would expect it.
+func (rb Rollback) request(ctx context.Context, c *Call) (req pipeline.Request, whyNot string, err error) {
+	env, err := environment(c, c.Line.Arg("env"))
+	if err != nil {
+		return req, "", err
+	}
+	if c.Line.Arg("run|commit") == "" {
+		if err := rb.settled(ctx, c, env); err != nil {
+			return req, "", err
+		}
+	}
+	const depth = 100
+	history, err := rb.Store.Deployments(ctx, c.Repo.ID, env.Name, depth)
+	if err != nil {
+		return req, "", err
+	}
+	to, err := rollbackTarget(history, c.Line.Arg("run|commit"), env.Name)
+	if err != nil {
+		return req, "", err
+	}
+	undo, whyNot, err := rb.undoing(ctx, c, history, to)
+	if err != nil {
+		return req, "", err
+	}
+	last, err := pipeline.Deployed(ctx, rb.Store, &to)
+	if undo != nil {
+		req = back(c, env, undo.Request, to)
+		req.Reverts = undo.ID
+		if err == nil {
+			req.Title = last.Title
+		}
+		return req, "", nil
+	}
+	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
+		return req, "", err
+	}
+	if err != nil {
+		return req, "", pipeline.Refuse("no_target", "The record of run %s is gone, so it cannot be deployed again. Use `/deploy %s %s`.", to.Run, env.Name, to.SHA)
+	}
+	req = back(c, env, last.Request, to)
+	req.SHA, req.Ref = to.SHA, to.Ref
+	return req, whyNot, nil
 }
 
 // back asks for what brings a deployment back, with what the run was asked for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -98,19 +99,14 @@ func (s start) gates(ctx context.Context, req *pipeline.Request, c *Call) ([]pip
 	if err != nil {
 		return nil, err
 	}
-	q := pipeline.QuestionOf(r)
-	q.Said = c.Said
-	return pipeline.Gates(q, pipeline.Facts{Environment: state, Everywhere: all.Lock, Live: &live, Policy: req.Environment}, c.Now), nil
+	return pipeline.Gates(pipeline.QuestionOf(r), pipeline.Facts{Environment: state, Everywhere: all.Lock, Live: &live, Policy: req.Environment}, c.Now), nil
 }
 
 // refuse turns the first gate that says no into a refusal. One that may open
 // some day refuses what is asked for now, unless the asker would wait.
 func refuse(gates []pipeline.Gate, l Line, req pipeline.Request) error {
 	for _, g := range gates {
-		switch {
-		case g.Name == pipeline.GateLate && g.State == pipeline.Fails:
-			return pipeline.Refuse(g.Code, "%s If it is still what you want, paste: %s", g.Sentence, Code(exactly(l, req)))
-		case g.State == pipeline.Fails:
+		if g.State == pipeline.Fails {
 			return pipeline.Refuse(g.Code, "%s %s", g.Sentence, g.Fix)
 		}
 	}
@@ -128,19 +124,36 @@ func refuse(gates []pipeline.Gate, l Line, req pipeline.Request) error {
 }
 
 // exactly is the line that asks once more for the very same: it names the full
-// commit id, or the run.
+// commit id, or the run, and the moment that was meant.
 func exactly(l Line, req pipeline.Request) string {
+	l.Args, l.Flags = maps.Clone(l.Args), maps.Clone(l.Flags)
+	for _, a := range l.Command.Help().Args {
+		switch {
+		case a.Name == "ref":
+			l.Args[a.Name] = req.SHA
+		case a.Name == "run|commit" && req.Restores != nil:
+			l.Args[a.Name] = string(req.Restores.Run)
+		}
+	}
+	if !req.NotBefore.IsZero() {
+		l.Flags["at"] = []string{moment(req.NotBefore)}
+	}
+	return l.again()
+}
+
+// at is the line with another start.
+func (l Line) at(start string) string {
+	l.Flags = maps.Clone(l.Flags)
+	l.Flags["at"] = []string{start}
+	return l.again()
+}
+
+// again is a line that Parse reads as this one.
+func (l Line) again() string {
 	h := l.Command.Help()
 	line := h.Name
 	for _, a := range h.Args {
-		value := l.Arg(a.Name)
-		switch {
-		case a.Name == "ref":
-			value = req.SHA
-		case a.Name == "run|commit" && req.Restores != nil:
-			value = string(req.Restores.Run)
-		}
-		if value != "" {
+		if value := l.Arg(a.Name); value != "" {
 			line = Paste(strings.TrimSpace(line+" "+a.Word), value)
 		}
 	}

@@ -22,6 +22,7 @@ func (Status) Help() Help {
 		Args:     []Arg{{Name: "env|run", Optional: true}},
 		Summary:  "Says what runs where and what is going on.",
 		Needs:    pipeline.Read,
+		Question: true,
 		Steady:   true,
 		Flags:    []Flag{{Name: "service", Value: "name"}},
 		Examples: []string{"/status", "/status prod", "/status r-1a2b3c4d"},

@@ -17,6 +17,7 @@ func (WhoAmI) Help() Help {
 		Flags:    []Flag{{Name: "service", Value: "name"}},
 		Summary:  "Says who you are to shipmate, and what you may do here.",
 		Needs:    pipeline.Read,
+		Question: true,
 		Steady:   true,
 		Examples: []string{"/whoami"},
 	}

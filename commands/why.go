@@ -23,6 +23,7 @@ func (Why) Help() Help {
 		Flags:    []Flag{{Name: "service", Value: "name"}},
 		Summary:  "Shows everything that must hold before a deploy, how it stands, and what to do about it.",
 		Needs:    pipeline.Read,
+		Question: true,
 		Steady:   true,
 		Examples: []string{"/why prod", "/why prod v1.4.0", "/why r-1a2b3c4d"},
 	}

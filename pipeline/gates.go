@@ -32,7 +32,6 @@ const (
 // The gates, in the order in which they are asked.
 const (
 	GateVerify      = "verify"
-	GateLate        = "late"
 	GateRole        = "role"
 	GateFork        = "fork"
 	GateDraft       = "draft"
@@ -112,7 +111,6 @@ type Question struct {
 	Excluded  []int64
 	Parent    RunID
 	DryRun    bool
-	Said      time.Time // when somebody wrote it, where there is no run yet; zero: not known
 }
 
 // QuestionOf asks about an existing run.
@@ -129,7 +127,7 @@ func Gates(q Question, f Facts, now time.Time) []Gate {
 	if f.Live.Unverified != "" {
 		return []Gate{verify(f, now)}
 	}
-	gates := []Gate{InTime(q, now), role(q, f), fork(q, f), head(q, f)}
+	gates := []Gate{role(q, f), fork(q, f), head(q, f)}
 	if f.Policy == nil || q.DryRun { // a dry run touches nothing that could be locked or taken
 		return gates
 	}

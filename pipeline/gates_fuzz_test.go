@@ -97,7 +97,7 @@ func (d dice) question() pipeline.Question {
 		Approvals: several(d, 3, func() pipeline.Approval { return d.approval(pipeline.EnvironmentGate) }),
 		Allowed:   several(d, 2, func() pipeline.Approval { return d.approval(pipeline.GateFork) }),
 		Overrides: several(d, 3, func() pipeline.Approval { return d.approval(pipeline.OverrideOf(overridden)) }),
-		Promoted:  d.IntN(8) == 0, Excluded: several(d, 3, func() int64 { return int64(d.IntN(5)) }), Parent: pick[pipeline.RunID](d, "", "", "r-0"), DryRun: d.IntN(8) == 0, Said: d.when(),
+		Promoted:  d.IntN(8) == 0, Excluded: several(d, 3, func() int64 { return int64(d.IntN(5)) }), Parent: pick[pipeline.RunID](d, "", "", "r-0"), DryRun: d.IntN(8) == 0,
 	}
 }
 

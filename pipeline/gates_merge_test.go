@@ -1,7 +1,6 @@
 package pipeline_test
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -56,36 +55,5 @@ func TestMergeGates(t *testing.T) {
 				t.Errorf("GitHub knows it in a moment: %+v", g)
 			}
 		})
-	}
-}
-
-func TestLateGate(t *testing.T) {
-	for _, row := range []struct {
-		name string
-		age  time.Duration
-		code string
-		says string
-	}{
-		{"a minute from the future", -time.Minute, "", ""},
-		{"just now", 0, "", ""},
-		{"a while ago", 9 * time.Minute, "", ""},
-		{"as long as it may be", 10 * time.Minute, "", ""},
-		{"a moment longer", 10*time.Minute + time.Second, "late", "This was written 10 minutes ago and came to shipmate only now, so it was not done."},
-		{"hours ago", 3 * time.Hour, "late", "This was written 3 hours ago and came"},
-		{"a day ago", 24 * time.Hour, "late", "24 hours ago"},
-		{"longer than a day ago", 24*time.Hour + time.Second, "expired", "This was written 24 hours ago, so it was not done."},
-		{"three days ago", 72 * time.Hour, "expired", "3 days ago"},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			a := fine()
-			a.q.Said = noon.Add(-row.age)
-			g := gate(t, a, pipeline.GateLate)
-			if g.Code != row.code || row.code != "" && (g.State != pipeline.Fails || !strings.Contains(g.Sentence, row.says)) {
-				t.Errorf("%+v", g)
-			}
-		})
-	}
-	if g := gate(t, fine(), pipeline.GateLate); g.State != pipeline.Passes {
-		t.Errorf("what nobody wrote is never late: %+v", g)
 	}
 }

@@ -78,7 +78,7 @@ func checkRun(d *delivery) message {
 			kind: bot.KindRerun,
 			key:  key("rerun", d.repo.id, c.id) + d.pressing(c),
 			repo: d.repo.id,
-			body: bot.Rerun{Repo: d.pipelineRepo(), Actor: d.sender.actor(), Run: pipeline.RunID(c.externalID), SHA: c.sha},
+			body: bot.Rerun{Repo: d.pipelineRepo(), Actor: d.sender.actor(), Run: pipeline.RunID(c.externalID), SHA: c.sha, Came: d.now.UTC()},
 		}
 	}
 	button := ""
@@ -94,7 +94,7 @@ func checkRun(d *delivery) message {
 		repo: d.repo.id,
 		body: bot.Pressed{
 			Repo: d.pipelineRepo(), Button: button, Actor: d.sender.actor(),
-			Origin: pipeline.Origin{Surface: "github", PR: int(c.pull)}, At: d.now.UTC(),
+			Origin: pipeline.Origin{Surface: "github", PR: int(c.pull)}, At: d.now.UTC(), Came: d.now.UTC(),
 		},
 	}
 }
@@ -120,6 +120,6 @@ func checkSuite(d *delivery) message {
 		kind: bot.KindRerun,
 		key:  key("rerun-all", d.repo.id, c.id) + d.pressing(c),
 		repo: d.repo.id,
-		body: bot.Rerun{Repo: d.pipelineRepo(), Actor: d.sender.actor(), SHA: c.sha},
+		body: bot.Rerun{Repo: d.pipelineRepo(), Actor: d.sender.actor(), SHA: c.sha, Came: d.now.UTC()},
 	}
 }

@@ -148,7 +148,7 @@ func (q *Requests) clicked(ctx context.Context, a arrival, i interaction) answer
 	case bot.ButtonKind(kind) == bot.ButtonReject:
 		return q.openReject(ctx, i, act.Value)
 	}
-	pressed := bot.Pressed{Repo: pipeline.Repo{ID: repo}, Button: button, Actor: i.actor(), Origin: i.origin(), At: timeOf(act.ActionTS, a.at)}
+	pressed := bot.Pressed{Repo: pipeline.Repo{ID: repo}, Button: button, Actor: i.actor(), Origin: i.origin(), At: timeOf(act.ActionTS, a.at), Came: a.at}
 	if q.accept(ctx, a, bot.KindPressed, repo, pressed, "slack:trigger:"+i.TriggerID+":"+act.ActionTS) != nil {
 		q.tell(ctx, i, notAccepted)
 	}

@@ -205,7 +205,7 @@ func (q *Requests) pressForm(ctx context.Context, a arrival, i interaction, from
 	case reason == "":
 		return refuseReason("Say why, so that others know what has to change.")
 	}
-	pressed := bot.Pressed{Repo: pipeline.Repo{ID: repo}, Button: button, Actor: i.actor(), Origin: from.Origin, Reason: reason, At: a.at}
+	pressed := bot.Pressed{Repo: pipeline.Repo{ID: repo}, Button: button, Actor: i.actor(), Origin: from.Origin, Reason: reason, At: a.at, Came: a.at}
 	if q.accept(ctx, a, bot.KindPressed, repo, pressed, "slack:view:"+i.View.ID, "slack:trigger:"+i.TriggerID) != nil {
 		return refuseReason(notAccepted)
 	}
