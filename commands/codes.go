@@ -107,6 +107,7 @@ func Reasons() []Reason {
 		{"unrelated", "The commits have no common history."},
 		// Gates: what must hold before a run starts.
 		{"approval", "It waits for approvals."},
+		{"lagging", "What it needs may only be late, so it is asked for again."},
 		{"planning", "What it would do is planned before people are asked to approve it."},
 		{"base_changed", "The pull request goes into another branch than when it was asked for."},
 		{"behind", "The branch lacks commits of its base."},
@@ -151,6 +152,7 @@ func Reasons() []Reason {
 		{"cluster_busy", "The cluster could not do it right now; it is tried again."},
 		{"cluster_refused", "The operator does not allow this repository to deploy there."},
 		{"cluster_refused_it", "The cluster said no, for the reason it gives."},
+		{"commit_not_found", "GitHub does not have the commit, or does not show it yet; it was waited for."},
 		{"condition", "Skipped by its `if:`."},
 		{"container_refused", "Kubernetes could not make or start the container of a script."},
 		{"crashed", "The runner ended in the middle."},

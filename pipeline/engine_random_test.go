@@ -385,7 +385,7 @@ func (w *world) worker() (*pipeline.Engine, *edge) {
 	d.runner.edge = d
 	return &pipeline.Engine{Store: d, Queue: d, GitHub: d, Logs: quiet{}, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler), Runners: map[string]pipeline.Uses{
 		"run":        {Name: "run", Class: pipeline.Queryable, Runner: d.runner},
-		"idempotent": {Name: "idempotent", Class: pipeline.Idempotent, Runner: d.runner},
+		"idempotent": {Name: "idempotent", Class: pipeline.Idempotent, SavesFirst: true, Runner: d.runner},
 		"once":       {Name: "once", Runner: d.runner},
 	}}, d
 }
@@ -507,7 +507,7 @@ func (r recording) end(c *pipeline.StepContext, what string) (pipeline.Result, e
 	case n < 50:
 		return pipeline.Result{Done: true}, nil
 	case n < 62:
-		return pipeline.Result{Done: true, State: pipeline.Failed, Message: "exit 1.", Untouched: n < 54}, nil
+		return pipeline.Result{Done: true, State: pipeline.Failed, Message: "exit 1."}, nil
 	case n < 74:
 		return pipeline.Result{RetryAfter: time.Minute}, nil
 	case n < 80:

@@ -65,6 +65,26 @@ func IsTemporary(err error) bool {
 	return errors.As(err, &t)
 }
 
+// Lagging marks a Temporary error about something that may only be late: a
+// commit that was pushed a moment ago, a token that was made a moment ago. The
+// engine waits for it, but not for ever.
+func Lagging(err error) error {
+	if err == nil {
+		return nil
+	}
+	return lagging{Temporary(err)}
+}
+
+type lagging struct{ error }
+
+func (l lagging) Unwrap() error { return l.error }
+
+// IsLagging reports whether err, or an error it wraps, was marked Lagging.
+func IsLagging(err error) bool {
+	var l lagging
+	return errors.As(err, &l)
+}
+
 var (
 	// ErrConflict: the stored version is not the one the change was made from.
 	ErrConflict = errors.New("somebody else changed it first")

@@ -23,6 +23,12 @@ type Uses struct {
 	Class  RetryClass // default Once
 	Params []Param    // what "with" may hold; anything else is an error at load
 	Runner Runner
+	// SavesFirst: Run calls StepContext.Save before the first thing it changes.
+	// Until it has, the step has not begun: if it fails there is nothing to undo.
+	// Without it every call counts as one that may have changed something.
+	SavesFirst bool
+	// UndoSavesFirst is the same of Revert.
+	UndoSavesFirst bool
 	// Check looks at what Params cannot say; it may be nil. At load a text may
 	// still be an expression.
 	Check func(with map[string]any) error
@@ -122,8 +128,9 @@ type StepContext struct {
 	// Say shows people how far the step is, while the call goes on. What is
 	// said too fast is dropped.
 	Say func(message string)
-	// Save makes a checkpoint durable in the middle of a call. ErrLeaseLost
-	// means somebody else has the step now: stop at once, touch nothing.
+	// Save makes a checkpoint durable in the middle of a call, and says that the
+	// step begins, see Uses.SavesFirst. ErrLeaseLost means somebody else has the
+	// step now: stop at once, touch nothing.
 	Save func(ctx context.Context, checkpoint json.RawMessage) error
 }
 
@@ -172,7 +179,9 @@ type Result struct {
 	Annotations []Annotation      //
 	Checkpoint  json.RawMessage   // saved with the result; nil keeps the last one
 	Digest      string            // of a plan: names what would be applied, see StepContext.Planned
-	Untouched   bool              // if it failed: nothing was changed, so there is nothing to undo; it counts beside an error, too
 	RetryAfter  time.Duration     // if not Done: when to call again
 	Later       time.Duration     // if Done and Succeeded: after this time, and the run's end, Finisher.Later is called
+
+	untouched bool      // the engine's: neither this call nor one before it has begun to change anything
+	lagging   time.Time // the engine's: since when the call's Lagging error has been met; zero: it met none
 }

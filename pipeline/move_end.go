@@ -69,10 +69,13 @@ func (m *move) leave(d Finish) {
 	}
 }
 
-// changed reports whether a run that has ended may have changed its environment.
+// changed reports whether a run whose steps have ended may have changed its
+// environment. What a run that undoes another one is to undo was that one's.
 func changed(r *Run) bool {
 	for i := range r.Steps {
-		if s := &r.Steps[i]; begun(r.definition(i), s) || s.State == RolledBack {
+		s := &r.Steps[i]
+		undone := s.State == RolledBack || s.Reverting && !s.UndoUntouched && s.Code != cannotRevert
+		if undone || r.Reverts == "" && begun(r.definition(i), s) {
 			return true
 		}
 	}

@@ -13,6 +13,9 @@ func (m *move) begin(ctx context.Context, name string) error {
 	def, _ := m.run.Pipeline.Step(name)
 	with, refused, err := m.evaluate(ctx, def, s.Attempt == 0, func(*Vars) {})
 	switch {
+	case IsLagging(err):
+		m.waitToBegin(s, err)
+		return nil
 	case err != nil:
 		return err
 	case m.run.DryRun && (refused.State == Failed || refused.State == "" && !m.e.plans(def)):
@@ -23,7 +26,7 @@ func (m *move) begin(ctx context.Context, name string) error {
 		return nil
 	}
 	m.touched = true
-	*s = StepRun{Name: name, State: Running, Attempt: s.Attempt + 1, Untouched: s.Untouched, With: with, Started: m.now}
+	*s = StepRun{Name: name, State: Running, Attempt: s.Attempt + 1, Untouched: s.Attempt == 0 || s.Untouched, With: with, Started: m.now}
 	m.event(Event{Kind: "step", Step: name, State: Running})
 	switch def.Uses {
 	case "approval":
@@ -111,7 +114,7 @@ func (m *move) revert(name string) {
 	s := m.run.Step(name)
 	def, _ := m.run.Pipeline.Step(name)
 	s.State, s.Reverting, s.Stopping, s.Code, s.Message = RollingBack, true, "", "", ""
-	s.Ended = time.Time{}
+	s.Ended, s.Lagging, s.UndoUntouched = time.Time{}, time.Time{}, true
 	if m.run.Reverts != "" {
 		s.Started = m.now // of the undoing; what it undoes was another run's
 	}
@@ -123,7 +126,7 @@ func (m *move) revert(name string) {
 // end is how every step ends.
 func (m *move) end(s *StepRun, state State, code, message string) {
 	s.State, s.Code, s.Message, s.Ended, s.Calling = state, code, message, m.now, false
-	s.Due, s.Deadline = time.Time{}, time.Time{}
+	s.Due, s.Deadline, s.Lagging = time.Time{}, time.Time{}, time.Time{}
 	s.Untouched = s.Untouched && (state == Failed || state == Cancelled)
 	m.event(Event{Kind: "step", Step: s.Name, State: state, Code: code, Message: message})
 	if told := m.e.Observe.StepEnded; told != nil {

@@ -221,7 +221,7 @@ func nextWaiting(def *Step, s *StepRun, now time.Time) Decision {
 		return nil
 	case def.Uses == "wait":
 		return Settle{Step: s.Name, State: Succeeded}
-	case s.Code == "retry":
+	case s.Code == "retry", s.Attempt == 0:
 		return Begin{s.Name}
 	}
 	return Call{s.Name}

@@ -21,8 +21,12 @@ func conclude(r *Run, f Facts) []Decision {
 		return []Decision{rollback(r, f, cmp.Or(failed.Code, "step_failed"), failure(failed))}
 	}
 	end := Finish{State: Failed, Code: cmp.Or(failed.Code, "step_failed"), Message: failure(failed)}
-	if lockAfter(r) != "" {
+	switch {
+	case lockAfter(r) == "":
+	case changed(r):
 		end.Lock = fmt.Sprintf("the rollback with run %s failed", r.ID)
+	default:
+		end.Message = asItWas(end.Message)
 	}
 	return []Decision{end}
 }
@@ -175,7 +179,7 @@ func rollback(r *Run, f Facts, code, why string) Decision {
 		Lock:    fmt.Sprintf("run %s failed and could not be rolled back", r.ID)}
 }
 
-// begun reports whether the step's runner was called and has ended since, so
+// begun reports whether the step has ended and may have changed something, so
 // that there may be something to undo.
 func begun(def *Step, s *StepRun) bool {
 	ended := s.State == Succeeded || s.State == Failed || s.State == Cancelled
@@ -210,7 +214,7 @@ func nextRevert(r *Run, f Facts, now time.Time) []Decision {
 		case s.Reverting && s.Code == cannotRevert: // it refused, and touched nothing
 			stuck = append(stuck, s.Name)
 		case s.Reverting: // the undoing itself failed
-			return []Decision{rollbackFailed(r, fmt.Sprintf("The rollback stopped: %s could not be undone. %s%s", s.Name, s.Message, whatStands(r)))}
+			return []Decision{rollbackFailed(r, nil, Finish{Code: s.Code, Message: fmt.Sprintf("The rollback stopped: %s could not be undone. %s%s", s.Name, s.Message, whatStands(r))})}
 		case !revertible(f, s) && s.State == Succeeded:
 			stuck = append(stuck, s.Name)
 		case !revertible(f, s): // it failed, and was named when the rollback began
@@ -226,7 +230,7 @@ func nextRevert(r *Run, f Facts, now time.Time) []Decision {
 	case last != nil:
 		return []Decision{Revert{last.Name}}
 	case len(stuck) > 0:
-		return []Decision{rollbackFailed(r, fmt.Sprintf("The rollback stopped: %s cannot be undone any more.%s", all, whatStands(r)))}
+		return []Decision{rollbackFailed(r, nil, Finish{Code: cannotRevert, Message: fmt.Sprintf("The rollback stopped: %s cannot be undone any more.%s", all, whatStands(r))})}
 	case r.Reverts != "": // to undo was all it was asked for
 		return []Decision{Finish{State: Succeeded, Message: undone(r), Lock: lockReason(r)}}
 	}
@@ -264,7 +268,7 @@ func awaitRedeploy(r *Run, f Facts) []Decision {
 		return []Decision{Finish{State: RolledBack, Code: "rolled_back",
 			Message: fmt.Sprintf("%s Rolled back: `%s` runs again, by run %s.", why, c.ShortSHA(), c.ID), Lock: lockReason(r)}}
 	default:
-		return []Decision{rollbackFailed(r, fmt.Sprintf("The rollback failed as well, see run %s. %s", c.ID, c.Message))}
+		return []Decision{rollbackFailed(r, c, Finish{Code: c.Code, Message: fmt.Sprintf("The rollback failed as well, see run %s. %s", c.ID, c.Message)})}
 	}
 }
 

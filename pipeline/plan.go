@@ -34,6 +34,7 @@ type StepPlan struct {
 	Sum        string          `json:"sum,omitempty"`     // of the whole plan, also of what was cut off
 	Call       int             `json:"call,omitempty"`
 	Checkpoint json.RawMessage `json:"checkpoint,omitempty"`
+	Lagging    time.Time       `json:"lagging,omitzero"` // as in StepRun
 }
 
 const (

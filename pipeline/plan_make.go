@@ -47,6 +47,8 @@ func (m *move) addPlan(ctx context.Context, p *Planning, def *Step) error {
 	}
 	with, refused, err := m.evaluate(ctx, *def, true, m.run.known)
 	switch {
+	case IsLagging(err) && m.now.Sub(m.run.Created) >= lagPatience:
+		p.Steps = append(p.Steps, unplanned(m.run, def))
 	case err != nil:
 		return err
 	case refused.Code == "bad_condition", refused.Code == "bad_parameter":
@@ -116,7 +118,7 @@ func (e *Engine) planOne(job context.Context, l *Lease, r *Run, s *StepPlan, gat
 	ctx, hand := context.WithCancelCause(ctx)
 	defer hand(nil)
 	defer onStopping(job, func() { hand(ErrHandedOver) })()
-	as := &StepRun{Name: s.Step, With: s.With, Attempt: 1, Call: s.Call + 1, Checkpoint: s.Checkpoint}
+	as := &StepRun{Name: s.Step, With: s.With, Attempt: 1, Call: s.Call + 1, Checkpoint: s.Checkpoint, Lagging: s.Lagging}
 	res, err := e.call(ctx, l, errand{run: r, step: as, log: s.Step + ":plan:" + gate, do: func(ctx context.Context, c *StepContext) (Result, error) {
 		planner, ok := e.Runners[def.Runner()].Runner.(Planner)
 		if !ok {
@@ -132,7 +134,7 @@ func (e *Engine) planOne(job context.Context, l *Lease, r *Run, s *StepPlan, gat
 	switch {
 	case saved != nil:
 		return saved
-	case IsTemporary(err):
+	case IsTemporary(err) && !IsLagging(err):
 		return err
 	case !res.Done:
 		return Temporary(comeBack(res.RetryAfter))
@@ -147,6 +149,7 @@ func (m *move) endPlan(l *Lease, gate, step string, res Result) error {
 		return errStale
 	}
 	s := p.next()
+	s.Lagging = res.lagging
 	m.touched = true
 	switch state := cmp.Or(res.State, Succeeded); {
 	case !res.Done:

@@ -158,27 +158,29 @@ type Progress struct {
 
 // StepRun is how far one step has come.
 type StepRun struct {
-	Name        string            `json:"name"`
-	State       State             `json:"state"`
-	Code        string            `json:"code,omitempty"`
-	Message     string            `json:"message,omitempty"`
-	Attempt     int               `json:"attempt,omitempty"` // 1 at the first start
-	Call        int               `json:"call,omitempty"`    // calls of the runner begun in this attempt
-	Calling     bool              `json:"calling,omitempty"` // a call was begun and its result is not recorded
-	With        Values            `json:"with,omitempty"`    // parameters after evaluation, once per attempt
-	Checkpoint  json.RawMessage   `json:"checkpoint,omitempty"`
-	Outputs     map[string]string `json:"outputs,omitempty"`
-	Images      []string          `json:"images,omitempty"`  // deployed by it, sorted
-	Summary     string            `json:"summary,omitempty"` // markdown the step wrote for the report, capped
-	Annotations []Annotation      `json:"annotations,omitempty"`
-	Started     time.Time         `json:"started,omitzero"`
-	Ended       time.Time         `json:"ended,omitzero"`
-	Deadline    time.Time         `json:"deadline,omitzero"`   // of this attempt
-	Due         time.Time         `json:"due,omitzero"`        // when a waiting step is looked at again
-	Stopping    string            `json:"stopping,omitempty"`  // why it is being stopped: cancelled, timeout
-	Reverting   bool              `json:"reverting,omitempty"` // the call in flight, or the last one, is a Revert
-	Untouched   bool              `json:"untouched,omitempty"` // it failed, and no attempt changed anything
-	Later       time.Time         `json:"later,omitzero"`      // what the runner left to do is not done before; zero: nothing is left
+	Name          string            `json:"name"`
+	State         State             `json:"state"`
+	Code          string            `json:"code,omitempty"`
+	Message       string            `json:"message,omitempty"`
+	Attempt       int               `json:"attempt,omitempty"` // 1 at the first start
+	Call          int               `json:"call,omitempty"`    // calls of the runner begun in this attempt
+	Calling       bool              `json:"calling,omitempty"` // a call was begun and its result is not recorded
+	With          Values            `json:"with,omitempty"`    // parameters after evaluation, once per attempt
+	Checkpoint    json.RawMessage   `json:"checkpoint,omitempty"`
+	Outputs       map[string]string `json:"outputs,omitempty"`
+	Images        []string          `json:"images,omitempty"`  // deployed by it, sorted
+	Summary       string            `json:"summary,omitempty"` // markdown the step wrote for the report, capped
+	Annotations   []Annotation      `json:"annotations,omitempty"`
+	Started       time.Time         `json:"started,omitzero"`
+	Ended         time.Time         `json:"ended,omitzero"`
+	Deadline      time.Time         `json:"deadline,omitzero"`        // of this attempt
+	Due           time.Time         `json:"due,omitzero"`             // when a waiting step is looked at again
+	Stopping      string            `json:"stopping,omitempty"`       // why it is being stopped: cancelled, timeout
+	Reverting     bool              `json:"reverting,omitempty"`      // the call in flight, or the last one, is a Revert
+	Untouched     bool              `json:"untouched,omitempty"`      // no attempt has begun to change anything
+	UndoUntouched bool              `json:"undo_untouched,omitempty"` // its undoing has not begun to change anything
+	Lagging       time.Time         `json:"lagging,omitzero"`         // since when it waits for what may only be late, see the function Lagging
+	Later         time.Time         `json:"later,omitzero"`           // what the runner left to do is not done before; zero: nothing is left
 }
 
 // LogName is the name the step's log is kept under, or that of its undoing.

@@ -51,13 +51,8 @@ func (e *Engine) step(job context.Context, l *Lease) error {
 	defer stop(nil)
 	defer e.calls.add(l.Run, p.Step, stop)() // before it begins, so that no wish to stop is missed
 
-	begun, first := false, false
-	r, err := e.update(job, l.Run, func(m *move) error {
-		if s := m.run.Step(p.Step); s != nil {
-			first = s.Call == 0 && !s.Reverting
-		}
-		return m.beginCall(p, l, &begun)
-	})
+	begun := false
+	r, err := e.update(job, l.Run, func(m *move) error { return m.beginCall(p, l, &begun) })
 	switch {
 	case errors.Is(err, errStale):
 		return nil
@@ -77,7 +72,7 @@ func (e *Engine) step(job context.Context, l *Lease) error {
 		// left at once. A call that nobody can take up has until the drain ends.
 		defer onStopping(job, func() { cancel(ErrHandedOver) })()
 	}
-	res, err := e.call(ctx, l, errand{run: r, step: s, log: s.LogName(s.Reverting), do: func(ctx context.Context, c *StepContext) (Result, error) { return e.dispatch(ctx, c, s) }, first: first})
+	res, err := e.call(ctx, l, errand{run: r, step: s, log: s.LogName(s.Reverting), do: func(ctx context.Context, c *StepContext) (Result, error) { return e.dispatch(ctx, c, s) }})
 	if cause := context.Cause(ctx); errors.Is(cause, ErrHandedOver) && err != nil || errors.Is(cause, ErrLeaseLost) && !res.Done {
 		return Temporary(cause) // whoever leases the job next goes on with the call
 	}
@@ -91,6 +86,25 @@ func (e *Engine) class(r *Run, step string) RetryClass {
 		return Idempotent
 	}
 	return cmp.Or(e.Runners[def.Runner()].Class, Once)
+}
+
+// savesFirst reports whether the step's runner says when it begins.
+func (e *Engine) savesFirst(r *Run, s *StepRun) bool {
+	def, _ := r.Pipeline.Step(s.Name)
+	u := e.Runners[def.Runner()]
+	if s.Reverting {
+		return u.UndoSavesFirst
+	}
+	return u.SavesFirst
+}
+
+// untouched is whether the step, or its undoing if it is being undone, has not
+// begun to change anything.
+func (s *StepRun) untouched() *bool {
+	if s.Reverting {
+		return &s.UndoUntouched
+	}
+	return &s.Untouched
 }
 
 // record saves the result of a call, even if its ctx ended meanwhile: that it
@@ -140,6 +154,10 @@ func (m *move) beginCall(p stepPayload, l *Lease, begun *bool) error {
 	}
 	def, _ := m.run.Pipeline.Step(p.Step)
 	_, known := m.e.Runners[def.Runner()]
+	cut := s.Calling && !*begun // by the end of another worker
+	if cut && !m.e.savesFirst(m.run, s) {
+		*s.untouched() = false
+	}
 	switch {
 	case !known:
 		m.end(s, Failed, "no_runner", fmt.Sprintf("This shipmate cannot run `%s`. Ask the operator which integrations are switched on.", def.Runner()))
@@ -149,7 +167,7 @@ func (m *move) beginCall(p stepPayload, l *Lease, begun *bool) error {
 		m.end(s, stopState(s.Stopping), s.Stopping, stopMessage(def, s.Stopping))
 		m.change.Finish = l
 		return nil
-	case s.Calling && !*begun && m.e.class(m.run, p.Step) == Once:
+	case cut && m.e.class(m.run, p.Step) == Once && !*s.untouched():
 		m.end(s, Unknown, "crashed", fmt.Sprintf("shipmate stopped while %s ran, and nobody saw how it ended.", s.Name))
 		m.change.Finish = l
 		return nil
@@ -174,6 +192,10 @@ func (m *move) endCall(p stepPayload, l *Lease, res Result) error {
 	m.change.Finish = l
 	m.touched = true
 	s.Calling = false
+	s.Lagging = res.lagging
+	if !res.untouched {
+		*s.untouched() = false
+	}
 	if res.Checkpoint != nil {
 		s.Checkpoint = res.Checkpoint
 	}
@@ -191,7 +213,6 @@ func (m *move) endCall(p stepPayload, l *Lease, res Result) error {
 		s.Annotations = res.Annotations
 	}
 	if res.Done {
-		s.Untouched = res.Untouched && (s.Attempt == 1 || s.Untouched)
 		m.endAttempt(s, res)
 		return nil
 	}
@@ -206,6 +227,9 @@ func (m *move) waitForNextCall(s *StepRun, res Result) {
 	}
 	s.Message = res.Message
 	s.Due = m.now.Add(wait)
+	if !res.lagging.IsZero() && *s.untouched() {
+		s.Deadline = time.Time{} // what has not begun has used up none of its time
+	}
 	if !s.Reverting {
 		s.State, s.Code = Waiting, "polling"
 	}
@@ -222,6 +246,8 @@ func (m *move) endAttempt(s *StepRun, res Result) {
 		m.end(s, Unknown, res.Code, res.Message)
 	case s.Reverting && res.Code == cannotRevert:
 		m.end(s, Failed, cannotRevert, res.Message)
+	case s.Reverting && s.UndoUntouched:
+		m.end(s, Failed, cmp.Or(res.Code, "rollback_failed"), res.Message)
 	case s.Reverting:
 		m.end(s, Failed, "rollback_failed", res.Message)
 	case s.Stopping != "" && state != Succeeded && state != Unknown:

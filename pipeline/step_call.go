@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,44 +34,60 @@ type errand struct {
 	step *StepRun
 	log  string // the name its output is kept under
 	do   func(ctx context.Context, c *StepContext) (Result, error)
-	// first: no earlier call, of a worker that is gone for instance, has done anything.
-	first bool
+
+	asked bool         // the runner has been called
+	saved *atomic.Bool // it has saved a checkpoint, or tried to
+}
+
+// untouched reports whether nothing has begun to change: not in an earlier call,
+// and not in this one.
+func (e *Engine) untouched(v *errand) bool {
+	before := *v.step.untouched()
+	return before && (!v.asked || e.savesFirst(v.run, v.step) && !v.saved.Load())
 }
 
 // call makes the call itself. Whatever goes wrong becomes a result; err is what
 // the runner said.
 func (e *Engine) call(ctx context.Context, l *Lease, v errand) (res Result, err error) {
 	r, step := v.run, v.step.Name
+	v.saved = &atomic.Bool{}
 	var log LogWriter
 	defer func() {
 		if p := recover(); p != nil {
 			e.Log.Error("runner panicked", "run", string(r.ID), "step", step, "panic", p)
-			res, err = Result{Done: true, State: Unknown, Code: "crashed", Message: fmt.Sprintf("shipmate met a fault of its own while %s ran.", step)}, nil
+			res, err = crashed(step, e.untouched(&v)), nil
 		}
+		res.untouched = e.untouched(&v)
 		if log != nil {
 			e.closeLog(ctx, r, step, log, &res)
 		}
 	}()
 	c, log, err := e.context(ctx, l, v)
-	res.Untouched = err != nil && v.first
 	if err != nil && mayBeAtWork(r, v.step) {
 		err = untaken(err)
 	}
 	if err == nil {
+		v.asked = true
 		res, err = v.do(ctx, c)
 	}
 	if err != nil {
-		untouched := res.Untouched
-		res = failedCall(ctx, e.class(r, step), err)
-		res.Untouched = untouched
+		res = e.failedCall(ctx, &v, err)
 	}
 	return res, err
+}
+
+// crashed is what a call comes to in which the runner met a fault of its own.
+func crashed(step string, untouched bool) Result {
+	if untouched {
+		return Result{Done: true, State: Failed, Code: "crashed", Message: fmt.Sprintf("shipmate met a fault of its own before %s began.", step)}
+	}
+	return Result{Done: true, State: Unknown, Code: "crashed", Message: fmt.Sprintf("shipmate met a fault of its own while %s ran.", step)}
 }
 
 // mayBeAtWork reports whether an earlier call of the step may have left something
 // that goes on by itself.
 func mayBeAtWork(r *Run, s *StepRun) bool {
-	return s.Calling && len(s.Checkpoint) > 0 && !r.DryRun
+	return s.Calling && len(s.Checkpoint) > 0 && !r.DryRun && !*s.untouched()
 }
 
 // untaken is why what an earlier call left could not be taken up. That says
@@ -135,12 +152,15 @@ func (e *Engine) stopped(ctx context.Context, runner Runner, c *StepContext, s *
 // failedCall is what an error comes to. A call that ended because its ctx did
 // says nothing about what it had done by then; if it cannot be made again,
 // nobody knows.
-func failedCall(ctx context.Context, class RetryClass, err error) Result {
+func (e *Engine) failedCall(ctx context.Context, v *errand, err error) Result {
 	const wait = 10 * time.Second
+	cut := ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
 	switch {
+	case IsLagging(err):
+		return lag(err, v.step.Lagging, e.Now())
 	case IsTemporary(err):
 		return Result{RetryAfter: cmp.Or(asksFor(err), wait), Message: Message(err)}
-	case class == Once && ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
+	case cut && e.class(v.run, v.step.Name) == Once && !e.untouched(v):
 		return Result{Done: true, State: Unknown, Code: "cut_short", Message: "It was stopped in the middle, and nobody saw how far it came."}
 	}
 	return Result{Done: true, State: Failed, Code: cmp.Or(Code(err), "runner_error"), Message: Message(err)}
@@ -164,8 +184,11 @@ func (e *Engine) context(ctx context.Context, l *Lease, v errand) (*StepContext,
 	c.Log = log
 	c.Say = e.say(ctx, r.ID, def.Name, l, log)
 	c.Save = func(ctx context.Context, checkpoint json.RawMessage) error {
+		v.saved.Store(true)
 		_, err := e.update(ctx, r.ID, func(m *move) error {
-			m.run.Step(def.Name).Checkpoint = checkpoint
+			s := m.run.Step(def.Name)
+			s.Checkpoint = checkpoint
+			*s.untouched() = false
 			m.touched = true
 			m.change.Hold = l
 			return nil

@@ -114,19 +114,32 @@ func whatStands(r *Run) string {
 	return text
 }
 
-// rollbackFailed keeps why there was a rollback at all.
-func rollbackFailed(r *Run, message string) Finish {
+// rollbackFailed keeps why there was a rollback at all. One in which nothing has
+// begun, not in the run that was to deploy again either, leaves its environment
+// as it was: end says why then, and there is no lock.
+func rollbackFailed(r, redeploy *Run, end Finish) Finish {
+	end.State = Failed
 	for _, next := range []string{deploying, reverting} {
 		if why, _, is := strings.Cut(r.Message, next); is && r.Reverts == "" {
-			message = why + " " + message
+			end.Message = why + " " + end.Message
 			break
 		}
+	}
+	if !changed(r) && (redeploy == nil || !changed(redeploy)) {
+		end.Message = asItWas(end.Message)
+		return end
 	}
 	which := "of"
 	if r.Reverts != "" {
 		which = "with"
 	}
-	return Finish{State: Failed, Code: "rollback_failed", Message: message, Lock: fmt.Sprintf("the rollback %s run %s failed", which, r.ID)}
+	end.Code, end.Lock = "rollback_failed", fmt.Sprintf("the rollback %s run %s failed", which, r.ID)
+	return end
+}
+
+// asItWas is the message of a rollback that has not begun.
+func asItWas(message string) string {
+	return strings.TrimSuffix(message, ".") + ". Nothing was changed, so what ran before still does, and the environment is not locked."
 }
 
 // instead is what is deployed again where steps cannot be undone: what ran

@@ -162,61 +162,6 @@ func TestAnUndoingThatComesTooLateTouchesNothing(t *testing.T) {
 	}
 }
 
-// What was refused before anything was changed is not answered with a deploy.
-func TestARefusedDeployIsNotRolledBack(t *testing.T) {
-	refused := pipeline.Result{Done: true, State: pipeline.Failed, Message: "No file matches", Untouched: true}
-	broken := pipeline.Result{Done: true, State: pipeline.Failed, Message: "It broke."}
-	for name, c := range map[string]struct {
-		attempts []pipeline.Result
-		state    pipeline.State
-		message  string
-	}{
-		"at once":           {[]pipeline.Result{refused}, pipeline.Failed, "No file matches. Nothing was changed, so nothing is rolled back."},
-		"again":             {[]pipeline.Result{refused, refused}, pipeline.Failed, "No file matches. Nothing was changed, so nothing is rolled back."},
-		"at the second try": {[]pipeline.Result{broken, refused}, pipeline.RolledBack, ""},
-		"not for good":      {[]pipeline.Result{refused, broken}, pipeline.RolledBack, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
-			p := pipeline.Pipeline{Name: "deploy", OnFailure: pipeline.Rollback, Steps: steps("one")}
-			p.Steps[0].Retry.Attempts = len(c.attempts)
-			good := s.start(pipeline.Request{Pipeline: p, Environment: staging, SHA: strings.Repeat("1", 40)})
-			s.runner.do["one"] = func(call *pipeline.StepContext) pipeline.Result {
-				if call.Run.SHA[0] == '2' {
-					return c.attempts[call.Attempt-1]
-				}
-				return pipeline.Result{Done: true}
-			}
-			bad := s.start(pipeline.Request{Pipeline: p, Environment: staging, SHA: strings.Repeat("2", 40)})
-			for range c.attempts[1:] {
-				s.store.Advance(time.Minute)
-				s.work()
-				bad = s.load(bad.ID)
-			}
-			if bad.State != c.state || c.message != "" && bad.Message != c.message {
-				t.Errorf("%s: %q", bad.State, bad.Message)
-			}
-			env := s.staging()
-			if c.state == pipeline.Failed && (env.Lock != nil || env.Stands() == nil || env.Stands().Run != good.ID) {
-				t.Errorf("environment afterwards: %+v", env)
-			}
-		})
-	}
-}
-
-// A step that lacks its secrets was never called.
-func TestADeployWithoutItsSecretsIsNotRolledBack(t *testing.T) {
-	s := newStage(t)
-	p := pipeline.Pipeline{Name: "deploy", OnFailure: pipeline.Rollback, Steps: steps("one")}
-	good := s.start(pipeline.Request{Pipeline: p, Environment: staging, SHA: strings.Repeat("1", 40)})
-	p.Steps = steps("one")
-	p.Steps[0].Secrets = []string{"TOKEN"}
-	bad := s.start(pipeline.Request{Pipeline: p, Environment: staging, SHA: strings.Repeat("2", 40)})
-	if env := s.staging(); bad.State != pipeline.Failed || bad.Code != "no_secret_store" || env.Stands() == nil || env.Stands().Run != good.ID {
-		t.Errorf("%s (%s %s), environment %+v", bad.State, bad.Code, bad.Message, env)
-	}
-}
-
 func TestARollbackThatFailsKeepsWhyThereWasOne(t *testing.T) {
 	t.Run("undone", func(t *testing.T) {
 		s, good, _, _ := withTwo(t)

@@ -29,6 +29,7 @@ type Worker struct {
 
 const (
 	maxTries  = 1500 // with backoff to a minute: about a day of trying
+	lagTries  = 7    // of what may only be late: half a minute
 	maxPanics = 3
 	maxFence  = 5 // leases of one job that ended without a word: it kills its workers
 	leaseTTL  = 15 * time.Second
@@ -204,7 +205,7 @@ func (w *Worker) conclude(l *Lease, err error) {
 		return
 	case err == nil:
 		after = w.Queue.Finish(ctx, l)
-	case IsTemporary(err) && l.Tries < maxTries, errors.As(err, new(*panicError)) && l.Tries < maxPanics-1:
+	case IsTemporary(err) && l.Tries < maxTries && !(IsLagging(err) && l.Tries >= lagTries), errors.As(err, new(*panicError)) && l.Tries < maxPanics-1:
 		level := slog.LevelWarn
 		if errors.As(err, new(interface{ RetryAfter() time.Duration })) {
 			level = slog.LevelDebug // it waits for its turn

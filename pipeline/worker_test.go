@@ -203,6 +203,24 @@ func TestATemporaryErrorIsTriedAgainWhenItAsksToBe(t *testing.T) {
 	})
 }
 
+// What may only be late is no reason to try for a day.
+func TestWhatIsLateIsTriedForHalfAMinute(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *crew) {
+		began := c.clock.Now()
+		var last time.Duration
+		c.worker.Handlers["late"] = func(context.Context, *pipeline.Lease) error {
+			last = c.clock.Now().Sub(began)
+			return errLate
+		}
+		c.enqueue(pipeline.Job{ID: "1", Kind: "late"})
+		c.run(time.Second)
+		c.pass(2 * time.Minute)
+		if dead := c.dead(); len(dead) != 1 || last < 30*time.Second || last > 45*time.Second {
+			t.Errorf("tried last after %s; buried %+v", last, dead)
+		}
+	})
+}
+
 func TestSlowStepsDoNotHoldUpControl(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *crew) {
 		var slow, quick atomic.Int64

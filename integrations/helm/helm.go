@@ -50,8 +50,9 @@ type Config struct {
 // Integration is the runner.
 func Integration(c Config) pipeline.Integration {
 	return pipeline.Integration{Name: "helm", Runners: []pipeline.Uses{{
-		Name:  "helm.upgrade",
-		Class: pipeline.Queryable,
+		Name:       "helm.upgrade",
+		Class:      pipeline.Queryable,
+		SavesFirst: true,
 		Params: []pipeline.Param{
 			{Name: "chart", Type: "string", Required: true, Help: "The chart's folder in the repository. Its dependencies must be in its folder charts."},
 			{Name: "release", Type: "string", Help: "The release's name. Default: the service's name."},

@@ -102,7 +102,6 @@ func (r *Runner) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 	}
 	defer j.progress.close()
 	if j.state.Failed == nil {
-		first := j.state.Began.IsZero()
 		res, err := j.upgrade(ctx)
 		switch {
 		case err == nil:
@@ -110,7 +109,7 @@ func (r *Runner) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 		case pipeline.HandedOver(ctx) != nil:
 			return pipeline.Result{}, context.Cause(ctx)
 		case !j.touched, pipeline.IsTemporary(err) && ctx.Err() == nil && j.left() > 0:
-			return pipeline.Result{Untouched: first && !j.touched}, err
+			return pipeline.Result{}, err
 		}
 		j.state.Failed = j.failure(ctx, err)
 		if err := j.save(ctx); err != nil {
@@ -145,9 +144,7 @@ func (j *job) upgrade(ctx context.Context) (pipeline.Result, error) {
 		j.progress.say("An earlier call of this step has deployed revision %d already.", last.Version)
 		return j.done(s, last, ""), nil
 	}
-	if err := j.begin(ctx, h); err != nil {
-		return pipeline.Result{}, err
-	}
+	begin := j.prepare(h)
 	if h, err = s.take(h); err != nil {
 		return pipeline.Result{}, err
 	}
@@ -165,6 +162,9 @@ func (j *job) upgrade(ctx context.Context) (pipeline.Result, error) {
 		if err != nil {
 			return err
 		}
+		if err := begin(ctx); err != nil {
+			return err
+		}
 		j.touched = true
 		j.progress.say("Upgrading %s in namespace %s of %s; it has %s.", j.state.Release, j.place.Namespace, j.place.Cluster, j.left().Round(time.Second))
 		rel, err = s.upgrade(h, chart, values, max(j.left(), time.Second), action.DryRunNone)
@@ -177,17 +177,17 @@ func (j *job) upgrade(ctx context.Context) (pipeline.Result, error) {
 	return j.done(s, rel, summary), nil
 }
 
-// begin saves what there is to go back to, once.
-func (j *job) begin(ctx context.Context, h history) error {
+// prepare notes what there is to go back to, once. begin saves it, before the first change.
+func (j *job) prepare(h history) (begin func(context.Context) error) {
 	if !j.state.Began.IsZero() {
 		j.progress.say("An earlier call of this step was cut short; this one goes on.")
-		return nil
+		return func(context.Context) error { return nil }
 	}
 	j.state.Began, j.state.Fresh = j.config.Now(), h.gone()
 	if !j.state.Fresh {
 		j.state.Before = h.good(j.mark)
 	}
-	return j.save(ctx)
+	return j.save
 }
 
 func (j *job) done(s *session, rel *v1.Release, summary string) pipeline.Result {

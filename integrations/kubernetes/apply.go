@@ -29,12 +29,11 @@ type progress struct {
 // Run applies the objects, deletes what is not wanted any more, and waits until
 // all is ready. A later call does it again, which changes nothing that is as it
 // should be. If it is stopped, what was there before is back when it returns.
-func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (res pipeline.Result, err error) {
+func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
 	var p progress
 	if err := c.Restore(&p); err != nil {
 		return pipeline.Result{}, err
 	}
-	defer func() { res.Untouched = !p.Begun }()
 	d, err := a.cfg.open(ctx, c)
 	if err != nil {
 		return pipeline.Result{}, err
@@ -48,7 +47,7 @@ func (a apply) Run(ctx context.Context, c *pipeline.StepContext) (res pipeline.R
 	if err != nil {
 		return pipeline.Result{}, err
 	}
-	res, err = d.bring(ctx, r, p.Until)
+	res, err := d.bring(ctx, r, p.Until)
 	if err == nil || ctx.Err() == nil || pipeline.HandedOver(ctx) != nil {
 		return res, err
 	}

@@ -57,8 +57,8 @@ func (cfg Config) patience() time.Duration {
 // Integration are the runners.
 func Integration(cfg Config) pipeline.Integration {
 	return pipeline.Integration{Name: "kubernetes", Runners: []pipeline.Uses{
-		{Name: "kubernetes.apply", Class: pipeline.Idempotent, Params: applyParams(), Check: checkSource, Runner: apply{cfg}},
-		{Name: "kubernetes.rollout", Class: pipeline.Queryable, Params: rolloutParams(), Check: checkRollout, Runner: rollout{cfg}},
+		{Name: "kubernetes.apply", Class: pipeline.Idempotent, SavesFirst: true, Params: applyParams(), Check: checkSource, Runner: apply{cfg}},
+		{Name: "kubernetes.rollout", Class: pipeline.Queryable, SavesFirst: true, Params: rolloutParams(), Check: checkRollout, Runner: rollout{cfg}},
 	}}
 }
 

@@ -25,12 +25,12 @@ func settings(name, version string) string {
 }
 
 // failed rolls out and expects it to fail for that reason, with these words.
-func (r *room) failed(with map[string]any, code string, words ...string) pipeline.Result {
+func (r *room) failed(with map[string]any, code string, words ...string) *step {
 	r.t.Helper()
 	s := r.newStep(with)
 	res, err := r.roll(s)
 	if err != nil { // before anything was done
-		res = pipeline.Result{State: pipeline.Failed, Code: pipeline.Code(err), Message: pipeline.Message(err), Untouched: res.Untouched}
+		res = pipeline.Result{State: pipeline.Failed, Code: pipeline.Code(err), Message: pipeline.Message(err)}
 	}
 	r.t.Log(res.Message)
 	if res.State != pipeline.Failed || res.Code != code {
@@ -41,7 +41,7 @@ func (r *room) failed(with map[string]any, code string, words ...string) pipelin
 			r.t.Errorf("no %q in %q", w, res.Message)
 		}
 	}
-	return res
+	return s
 }
 
 func quick(strategy string, more map[string]any) map[string]any {
@@ -125,13 +125,13 @@ func TestAForbiddenVerbIsSaid(t *testing.T) {
 				r.clusters = r.connect("weak", nil)
 				r.version(2, "v2")
 				before := r.generations()
-				res := r.failed(quick(strategy, nil), "forbidden", "shipmate may not do this in the namespace "+r.namespace+" of test", "Add to the bot's Role in that namespace: `- {apiGroups: [", `resources: [`+resource+`], verbs: [`+verb+"]}`. `shipmate doctor --namespace "+r.namespace+"` lists what else is missing of the usual rights.")
+				s := r.failed(quick(strategy, nil), "forbidden", "shipmate may not do this in the namespace "+r.namespace+" of test", "Add to the bot's Role in that namespace: `- {apiGroups: [", `resources: [`+resource+`], verbs: [`+verb+"]}`. `shipmate doctor --namespace "+r.namespace+"` lists what else is missing of the usual rights.")
 				r.expect(map[string]int{"v1": 2})
 				if got := r.version1(); got != "v1" {
 					t.Error("the ConfigMap says", got)
 				}
-				if after := r.generations(); !slices.Equal(before, after) || !res.Untouched {
-					t.Errorf("it was refused after it had begun: %v became %v, and it says untouched: %t", before, after, res.Untouched)
+				if after := r.generations(); !slices.Equal(before, after) || len(s.saved) > 0 {
+					t.Errorf("it was refused after it had begun: %v became %v, and it saved %s", before, after, s.saved)
 				}
 			})
 		}

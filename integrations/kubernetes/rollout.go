@@ -75,10 +75,9 @@ func checkRollout(with map[string]any) error {
 // Run moves the rollout forward. If that fails for good, or is stopped,
 // everything is as it was before when it returns.
 func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	var before progress
 	d, err := r.cfg.reach(c)
 	if err != nil {
-		return pipeline.Result{Untouched: c.Restore(&before) == nil && !before.Begun}, err
+		return pipeline.Result{}, err
 	}
 	s, at, err := d.strategy()
 	if err != nil {
@@ -96,7 +95,6 @@ func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Res
 	case err == nil, pipeline.HandedOver(ctx) != nil, errors.Is(err, pipeline.ErrLeaseLost):
 		return res, err
 	case pipeline.IsTemporary(err) && !stopped, !at.Begun:
-		res.Untouched = !at.Begun
 		return res, err
 	}
 	why := sentence(pipeline.Message(err))

@@ -151,7 +151,7 @@ func (r *Runner) Close() {
 func (r *Runner) Integration() pipeline.Integration {
 	return pipeline.Integration{
 		Name:    "shell",
-		Runners: []pipeline.Uses{{Name: "run", Class: pipeline.Queryable, Runner: r}},
+		Runners: []pipeline.Uses{{Name: "run", Class: pipeline.Queryable, SavesFirst: true, UndoSavesFirst: true, Runner: r}},
 	}
 }
 

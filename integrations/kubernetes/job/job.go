@@ -108,7 +108,7 @@ func New(cfg Config, with Needs) (*Runner, error) {
 func (r *Runner) Integration() pipeline.Integration {
 	return pipeline.Integration{
 		Name:    "kubernetes jobs",
-		Runners: []pipeline.Uses{{Name: "run", Class: pipeline.Queryable, Runner: r}},
+		Runners: []pipeline.Uses{{Name: "run", Class: pipeline.Queryable, SavesFirst: true, UndoSavesFirst: true, Runner: r}},
 	}
 }
 

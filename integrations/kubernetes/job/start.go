@@ -167,7 +167,7 @@ func (w *work) release(ctx context.Context, c script.Call) (pipeline.Result, err
 		return w.stopped(ctx, c)
 	case conflict(err):
 		return w.again(ctx, "it had an order of another call")
-	case pipeline.Code(err) != "" && !pipeline.IsTemporary(err):
+	case pipeline.Code(err) != "" && !pipeline.IsTemporary(err), pipeline.IsLagging(err):
 		return w.refuse(ctx, err)
 	case refused:
 		return w.refuse(ctx, pipeline.Refuse("order_refused", "The pod %s cannot take the files of the commit: %s. Correct what that names, or ask the operator.", w.cp.Pod, said))

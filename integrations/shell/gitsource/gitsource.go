@@ -31,6 +31,10 @@ import (
 )
 
 // Git is a source of commits. CloneURL and Cache must be given.
+//
+// GitHub shows a commit that was pushed a moment ago, or takes a token that was
+// made a moment ago, only in a while. So that something is not there, or may not
+// be read, is an error marked pipeline.Lagging.
 type Git struct {
 	Cache    string                                                                 // folder of the caches
 	CloneURL func(repo pipeline.Repo) string                                        // https://...; plain http is used only if the URL says so

@@ -3,6 +3,7 @@ package gitsource
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cgi"
@@ -104,6 +105,13 @@ func overHTTP(t testing.TB, base, tok string) *Git {
 		CloneURL: func(r pipeline.Repo) string { return base + "/" + r.String() + ".git" },
 		Token:    func(context.Context, pipeline.Repo) (pipeline.Secret, error) { return pipeline.NewSecret(tok), nil },
 	}
+}
+
+// tokenless gets no token, for that reason.
+func tokenless(t testing.TB, base string, why error) *Git {
+	g := overHTTP(t, base, "")
+	g.Token = func(context.Context, pipeline.Repo) (pipeline.Secret, error) { return pipeline.Secret{}, why }
+	return g
 }
 
 func overFiles(t testing.TB, root string) *Git {
@@ -236,26 +244,30 @@ func TestFailuresAreExplained(t *testing.T) {
 		git       *Git
 		sha, code string
 		temporary bool
+		lagging   bool
 	}{
-		"a commit that is not there": {overHTTP(t, url, token), gone, "commit_not_found", false},
-		"the wrong token":            {overHTTP(t, url, "ghs_wrong"), first, "no_access", false},
-		"no such repository":         {overHTTP(t, url+"/nowhere", token), first, "no_access", false},
-		"a server in trouble":        {overHTTP(t, broken.URL, token), first, "fetch_failed", true},
-		"no server":                  {overHTTP(t, closed.URL, token), first, "fetch_failed", true},
-		"a redirect":                 {overHTTP(t, elsewhere.URL, token), first, "repository_moved", false},
-		"a branch":                   {overHTTP(t, url, token), "main", "invalid_sha", false},
-		"a short commit id":          {overHTTP(t, url, token), first[:12], "invalid_sha", false},
-		"upper case":                 {overHTTP(t, url, token), strings.ToUpper(first), "invalid_sha", false},
-		"an option":                  {overHTTP(t, url, token), "--upload-pack=touch /tmp/x", "invalid_sha", false},
-		"a helper as protocol":       {overHTTP(t, "ext::sh -c id", token), first, "invalid_clone_url", false},
-		"files, outside of tests":    {overHTTP(t, "file://"+root, token), first, "invalid_clone_url", false},
-		"ssh":                        {overHTTP(t, "ssh://-oProxyCommand=id", token), first, "invalid_clone_url", false},
-		"a password in the URL":      {overHTTP(t, "https://a:b@example.com", token), first, "invalid_clone_url", false},
+		"a commit that is not there": {overHTTP(t, url, token), gone, "commit_not_found", true, true},
+		"the wrong token":            {overHTTP(t, url, "ghs_wrong"), first, "no_access", true, true},
+		"no such repository":         {overHTTP(t, url+"/nowhere", token), first, "no_access", true, true},
+		"no token":                   {tokenless(t, url, pipeline.Refuse("no_access", "The GitHub App may not read in octo/shop.")), first, "no_access", true, true},
+		"no token, for no reason":    {tokenless(t, url, errors.New("404")), first, "", true, true},
+		"no token at all":            {tokenless(t, url, pipeline.Refuse("no_github", "There is no GitHub.")), first, "no_github", false, false},
+		"a server in trouble":        {overHTTP(t, broken.URL, token), first, "fetch_failed", true, false},
+		"no server":                  {overHTTP(t, closed.URL, token), first, "fetch_failed", true, false},
+		"a redirect":                 {overHTTP(t, elsewhere.URL, token), first, "repository_moved", false, false},
+		"a branch":                   {overHTTP(t, url, token), "main", "invalid_sha", false, false},
+		"a short commit id":          {overHTTP(t, url, token), first[:12], "invalid_sha", false, false},
+		"upper case":                 {overHTTP(t, url, token), strings.ToUpper(first), "invalid_sha", false, false},
+		"an option":                  {overHTTP(t, url, token), "--upload-pack=touch /tmp/x", "invalid_sha", false, false},
+		"a helper as protocol":       {overHTTP(t, "ext::sh -c id", token), first, "invalid_clone_url", false, false},
+		"files, outside of tests":    {overHTTP(t, "file://"+root, token), first, "invalid_clone_url", false, false},
+		"ssh":                        {overHTTP(t, "ssh://-oProxyCommand=id", token), first, "invalid_clone_url", false, false},
+		"a password in the URL":      {overHTTP(t, "https://a:b@example.com", token), first, "invalid_clone_url", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.git.Checkout(t.Context(), repo, c.sha, t.TempDir())
-			if pipeline.Code(err) != c.code || pipeline.IsTemporary(err) != c.temporary {
-				t.Fatalf("code %q, temporary %v: %v", pipeline.Code(err), pipeline.IsTemporary(err), err)
+			if pipeline.Code(err) != c.code || pipeline.IsTemporary(err) != c.temporary || pipeline.IsLagging(err) != c.lagging {
+				t.Fatalf("code %q, temporary %v, lagging %v: %v", pipeline.Code(err), pipeline.IsTemporary(err), pipeline.IsLagging(err), err)
 			}
 			if strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), base64.StdEncoding.EncodeToString([]byte("x-access-token:"+token))) {
 				t.Errorf("the token is in %v", err)

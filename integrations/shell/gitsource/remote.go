@@ -17,6 +17,9 @@ func (g *Git) credentials(ctx context.Context, repo pipeline.Repo, from string) 
 		return nil, nil, nil
 	}
 	token, err := g.Token(ctx, repo)
+	if code := pipeline.Code(err); err != nil && !pipeline.IsTemporary(err) && (code == "" || code == noAccessCode) {
+		err = pipeline.Lagging(err)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("token for %s: %w", repo, err)
 	}
@@ -27,6 +30,8 @@ func (g *Git) credentials(ctx context.Context, repo pipeline.Repo, from string) 
 	basic := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + value))
 	return [][2]string{{"http." + from + ".extraHeader", "Authorization: Basic " + basic}}, []string{basic, value}, nil
 }
+
+const noAccessCode = "no_access"
 
 func redact(out string, hidden []string) string {
 	for _, s := range hidden {
@@ -62,11 +67,11 @@ func explain(repo pipeline.Repo, sha string, timeout, err error) error {
 	case timeout != nil:
 		return pipeline.Temporary(fail("fetch_timeout", "Fetching commit %s of %s took too long. It is tried again.", sha[:7], repo))
 	case says(notFound):
-		return fail("commit_not_found", "Commit %s does not exist in %s. Was the branch force-pushed? Ask again with the new commit.", sha[:7], repo)
+		return pipeline.Lagging(fail("commit_not_found", "Commit %s does not exist in %s. If its branch was force-pushed, ask again with the new commit.", sha[:7], repo))
 	case says(moved):
 		return fail("repository_moved", "%s has moved or was renamed. Ask again under its new name.", repo)
 	case says(noAccess):
-		return fail("no_access", "shipmate may not read %s. Check that its GitHub App is installed there and may read contents.", repo)
+		return pipeline.Lagging(fail(noAccessCode, "shipmate may not read %s. Check that its GitHub App is installed there and may read contents.", repo))
 	case says(network):
 		return pipeline.Temporary(fail("fetch_failed", "Fetching commit %s of %s did not work, the network or GitHub is in trouble. It is tried again.", sha[:7], repo))
 	}
