@@ -424,6 +424,13 @@ func TestChanged(t *testing.T) {
 	r.PR = s.pr
 	sim.Must(s.sim.As("mona").Push(sim.Push{Repo: "octo/shop", Branch: "topic", Files: map[string]string{"b": "x"}}))
 	check("before the head moved", "src/a.go")
+	r.SHA = strings.Repeat("0", 40)
+	for _, pr := range []int{0, s.pr} {
+		r.PR = pr
+		if _, err := s.client.Changed(s.ctx(), r); pipeline.Code(err) != "commit_not_found" || !pipeline.IsLagging(err) {
+			t.Errorf("of a commit that GitHub does not know: %v", err)
+		}
+	}
 }
 
 func TestRepositoryAndInstallations(t *testing.T) {

@@ -156,8 +156,18 @@ const maxFiles = 3000
 const maxComparedFiles = 300
 
 // Changed lists the files that the run's commit changes against its base: the
-// pull request's, or else those of the commit itself.
+// pull request's, or else those of the commit itself. That GitHub does not know
+// the commit, or does not let us read it, is an error marked pipeline.Lagging.
 func (c *Client) Changed(ctx context.Context, r *pipeline.Run) ([]string, error) {
+	files, err := c.changed(ctx, r)
+	if err == nil || pipeline.IsTemporary(err) || pipeline.Code(err) != "" && pipeline.Code(err) != "no_access" {
+		return files, err
+	}
+	return nil, pipeline.Lagging(&pipeline.Error{Code: "commit_not_found", Err: err,
+		Message: fmt.Sprintf("GitHub does not say which files commit %s of %s changes. If its branch was force-pushed, ask again with the new commit.", r.ShortSHA(), r.Repo)})
+}
+
+func (c *Client) changed(ctx context.Context, r *pipeline.Run) ([]string, error) {
 	if r.PR == 0 {
 		return c.changedBy(ctx, r.Repo, r.SHA)
 	}
