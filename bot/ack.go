@@ -18,11 +18,17 @@ type seen struct {
 	done chan struct{} // closed when nothing more will be shown
 }
 
-// ack shows that a message was seen, if its outcome takes long.
+// ack shows that a message was seen, if its outcome takes long. What has to be
+// tried again does: then it is shown at once, and not with every further try.
 func (b *Bot) ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) *seen {
 	s, ok := b.Surfaces[at.Surface]
-	if !ok {
+	tries := triesBefore(ctx)
+	if !ok || tries > 1 {
 		return nil
+	}
+	after := ackAfter
+	if tries == 1 {
+		after = 0
 	}
 	over := make(chan struct{})
 	a := &seen{over: sync.OnceFunc(func() { close(over) }), done: make(chan struct{})}
@@ -33,7 +39,7 @@ func (b *Bot) ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) *
 				b.Log.Error("ack panicked", "repo", repo.String(), "panic", p)
 			}
 		}()
-		t := time.NewTimer(ackAfter)
+		t := time.NewTimer(after)
 		defer t.Stop()
 		select {
 		case <-over:

@@ -94,8 +94,16 @@ func handle[M any](b *Bot, do func(ctx context.Context, key string, m M) error) 
 		if err := json.Unmarshal(l.Payload, &m); err != nil {
 			return fmt.Errorf("decode %s message: %w", l.Kind, err)
 		}
-		return do(b.GitHub.ReadOnce(ctx), l.ID, m)
+		return do(b.GitHub.ReadOnce(context.WithValue(ctx, triesKey{}, l.Tries)), l.ID, m)
 	}
+}
+
+// triesKey leads to how often the job was tried before.
+type triesKey struct{}
+
+func triesBefore(ctx context.Context) int {
+	tries, _ := ctx.Value(triesKey{}).(int)
+	return tries
 }
 
 // said answers every line of a message that is a command of ours: all are read

@@ -1,6 +1,7 @@
 package bot_test
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"testing"
@@ -120,4 +121,27 @@ func TestACommandTriedAgainIsDoneOnce(t *testing.T) {
 	if runs, err := s.store.Runs(t.Context(), pipeline.RunQuery{}); err != nil || len(runs) != 1 {
 		t.Errorf("%d runs, %v", len(runs), err)
 	}
+}
+
+// What is tried again takes long already, so it is acked with the second try,
+// and not with every one after it.
+func TestWhatIsTriedAgainIsAckedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.forge.write("/help deploy")
+		s.forge.looked = func() { time.Sleep(900 * time.Millisecond) }
+		payload, err := json.Marshal(comment(mona, "/help deploy"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for tries := range 4 {
+			job := pipeline.Job{ID: "job-1", Kind: bot.KindSaid, Payload: payload, Tries: tries}
+			if err := s.bot.Handlers()[bot.KindSaid](t.Context(), &pipeline.Lease{Job: job}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.talk.happened(); got != "replied, acked, replied, replied, replied" {
+			t.Errorf("happened: %s", got)
+		}
+	})
 }

@@ -15,7 +15,10 @@ import (
 	"github.com/shipmate/shipmate/test/world"
 )
 
-var update = flag.Bool("update", false, "write what was said into testdata")
+var (
+	update  = flag.Bool("update", false, "write what was said into testdata")
+	lagging = flag.Duration("lag", 0, "play all conversations while GitHub lags so much")
+)
 
 var binary string
 
@@ -52,7 +55,7 @@ func TestConversations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := converse(t, readTranscript(string(want)))
+			got := converse(t, readTranscript(string(want)), *lagging)
 			if *update {
 				err = os.WriteFile(file, []byte(got), 0o644)
 			} else if got != string(want) {
@@ -62,6 +65,25 @@ func TestConversations(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// TestConversationsWhileGitHubLags: people see the same, a little later. Most is
+// played by hand with -lag, as every turn takes longer than the lag.
+func TestConversationsWhileGitHubLags(t *testing.T) {
+	for _, name := range []string{"deploy", "edited", "head-moved", "push-trigger", "required-checks", "required-reviews"} {
+		for _, lag := range []time.Duration{time.Second, 5 * time.Second} {
+			t.Run(name+"/"+lag.String(), func(t *testing.T) {
+				t.Parallel()
+				want, err := os.ReadFile("testdata/" + name + ".txt")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := converse(t, readTranscript(string(want)), lag); got != string(want) {
+					t.Errorf("something else is said now:\n%s", firstDifference(string(want), got))
+				}
+			})
+		}
 	}
 }
 
@@ -123,10 +145,10 @@ func continued(lines []string) int {
 }
 
 // converse plays the turns and returns the file with what was seen now.
-func converse(t *testing.T, tr transcript) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 150*time.Second)
+func converse(t *testing.T, tr transcript, lag time.Duration) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 150*time.Second+time.Duration(4*len(tr.turns))*lag)
 	defer cancel()
-	s := openStage(ctx, t, tr)
+	s := openStage(ctx, t, tr, lag)
 	var b strings.Builder
 	b.WriteString(tr.intro + "\n")
 	for _, turn := range tr.turns {

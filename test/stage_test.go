@@ -76,7 +76,7 @@ fi
 `,
 }
 
-func openStage(ctx context.Context, t *testing.T, tr transcript) *stage {
+func openStage(ctx context.Context, t *testing.T, tr transcript, lag time.Duration) *stage {
 	s := &stage{t: t, ctx: ctx, held: t.TempDir(), seen: map[string]string{}, apps: map[string]github.OtherApp{}, reviews: map[string]int64{}}
 	var env []string
 	for _, turn := range tr.turns {
@@ -88,7 +88,7 @@ func openStage(ctx context.Context, t *testing.T, tr transcript) *stage {
 	link := canLink.MatchString(s.typed)
 	s.ahead.Store(int64(-25 * time.Second)) // within what GitHub forgives in a token
 	clock := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
-	w, err := world.Start(ctx, world.Config{Binary: binary, Dir: t.TempDir(), Clock: clock, RedisURL: s.redis(tr), Env: env, Link: link})
+	w, err := world.Start(ctx, world.Config{Binary: binary, Dir: t.TempDir(), Clock: clock, Lag: lag, RedisURL: s.redis(tr), Env: env, Link: link})
 	if err != nil {
 		t.Fatal(err)
 	}

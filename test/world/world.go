@@ -32,6 +32,7 @@ type Config struct {
 	RedisURL string    // empty: the bot's own Redis, in memory where none is installed
 
 	Clock func() time.Time                // of GitHub; nil: time.Now
+	Lag   time.Duration                   // of GitHub, see github.Server.SetLag
 	Wrap  func(http.Handler) http.Handler // around GitHub, to watch its traffic; may be nil
 
 	SocketMode bool // Slack delivers over websockets
@@ -100,6 +101,7 @@ func (w *World) people() error {
 		return err
 	}
 	w.GitHub = gh
+	gh.SetLag(w.cfg.Lag)
 	if _, err := gh.Start(); err != nil {
 		return err
 	}
