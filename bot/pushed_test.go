@@ -247,7 +247,11 @@ func (p *asker) work() {
 			return
 		}
 		for _, l := range ls {
-			if err := handlers[l.Kind](p.t.Context(), l); err != nil {
+			var wait *github.Patience
+			if err := handlers[l.Kind](p.t.Context(), l); pipeline.IsTemporary(err) && errors.As(err, &wait) {
+				p.must(p.store.Retry(p.t.Context(), l, p.clock.Now().Add(wait.RetryAfter())))
+				continue
+			} else if err != nil {
 				p.t.Fatalf("%s: %v", l.ID, err)
 			}
 			if err := p.store.Finish(p.t.Context(), l); err != nil && !errors.Is(err, pipeline.ErrLeaseLost) {
