@@ -176,6 +176,7 @@ type forge struct {
 	into   string  // the base branch of the pull request; "": main
 
 	changed func() ([]string, error) // nil: nothing is changed
+	unread  error                    // of reading a file
 
 	mu     sync.Mutex
 	body   string // of the comment as it stands; "": it is gone
@@ -198,6 +199,9 @@ func (f *forge) CommentUnchanged(_ context.Context, _ pipeline.Repo, _ int64, bo
 }
 
 func (f *forge) Config(_ context.Context, repo pipeline.Repo) (*pipeline.Config, error) {
+	if f.unread != nil {
+		return nil, f.unread
+	}
 	src, ok := f.files[repo.ID]
 	if !ok {
 		return nil, pipeline.Refuse("no_config", "There is no `.shipmate.yaml` in %s.", repo)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -99,19 +100,53 @@ func (b *Bot) IndexAll(ctx context.Context, list func(ctx context.Context) ([]In
 	if list == nil {
 		return nil
 	}
-	all, err := list(ctx)
+	all, err := patiently(ctx, list)
 	if err != nil {
 		b.Log.Warn("list installations; services are known as soon as their repositories are pushed to", "err", err)
 		return nil
 	}
 	for _, in := range all {
 		for _, repo := range in.Added {
-			if err := b.index(ctx, repo); err != nil {
+			err := b.index(ctx, repo)
+			if pipeline.IsTemporary(err) { // the queue tries it again
+				err = b.Queue.Enqueue(ctx, Installed{Installation: in.Installation, Added: []pipeline.Repo{repo}}.job())
+			}
+			if err != nil {
 				b.Log.Warn("index repository", "repo", repo.String(), "err", err)
 			}
 		}
 	}
 	return nil
+}
+
+// patiently asks again for half a minute while the answer may change by itself:
+// at the start GitHub may not know our token everywhere yet.
+func patiently[T any](ctx context.Context, ask func(context.Context) (T, error)) (out T, err error) {
+	const tries, pause = 30, time.Second
+	for range tries {
+		if out, err = ask(ctx); !pipeline.IsTemporary(err) {
+			break
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return out, err
+		}
+	}
+	return out, err
+}
+
+// job has the repositories of an installation read at once.
+func (m Installed) job() pipeline.Job {
+	payload, err := json.Marshal(m)
+	if err != nil {
+		panic("installed: " + err.Error()) // our own struct always encodes
+	}
+	var id strings.Builder
+	for _, r := range m.Added {
+		fmt.Fprintf(&id, ":%d", r.ID)
+	}
+	return pipeline.Job{ID: "index" + id.String(), Kind: KindInstalled, Pool: pipeline.Control, Payload: payload, Again: true}
 }
 
 // installed keeps the index of services.

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/pipeline"
@@ -135,6 +137,36 @@ func TestIndexAll(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestIndexAllIsPatient: GitHub may not know our token everywhere yet.
+func TestIndexAllIsPatient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		asked := 0
+		list := func(context.Context) ([]bot.Installed, error) {
+			if asked++; asked < 5 {
+				return nil, pipeline.Temporary(errors.New("a token is not known everywhere yet"))
+			}
+			return []bot.Installed{{Installation: 7, Added: []pipeline.Repo{shop, cart}}}, nil
+		}
+		s.forge.unread = pipeline.Temporary(errors.New("its token neither"))
+		if err := s.bot.IndexAll(t.Context(), list); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.services(); got != "" {
+			t.Errorf("at once %q", got)
+		}
+		s.forge.unread = nil
+		for _, l := range s.store.Poll(pipeline.Control, 10, time.Hour) {
+			if err := s.bot.Handlers()[l.Kind](t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.services(); got != "cart acme/cart, shop acme/shop" {
+			t.Errorf("then %q", got)
+		}
+	})
 }
 
 func TestManyServices(t *testing.T) {
