@@ -34,18 +34,18 @@ type delivery struct {
 	headCommit, changes, requested                                 gjson.Result
 	repositories, added, removed                                   gjson.Result
 
-	tells []telling // what is to be kept of it, see told
+	tells []toldOf // what is to be kept of it, see told
 }
 
-// telling is what a delivery tells of one thing.
-type telling struct {
+// toldOf is what a delivery tells of one thing.
+type toldOf struct {
 	about string
 	fact  fact
 }
 
 func (d *delivery) tell(about string, f fact) {
 	if !d.wrong {
-		d.tells = append(d.tells, telling{about, f})
+		d.tells = append(d.tells, toldOf{about, f})
 	}
 }
 
