@@ -10,7 +10,8 @@ import (
 // control characters except newline and tab, escape sequences (CSI, OSC, DCS
 // and the like, also in their 8-bit form) are removed, wherever the writes cut
 // them. A carriage return becomes a newline, so that nothing overwrites what
-// was there before; bytes that are not UTF-8 become U+FFFD.
+// was there before, and so does a sequence that goes back to the start of the line
+// or erases it; bytes that are not UTF-8 become U+FFFD.
 //
 // It comes before masking: an escape byte must not split a secret.
 type Cleaner struct {
@@ -74,8 +75,11 @@ const bad rune = -1
 // input byte each output byte came from.
 type cleaning struct {
 	at      place
+	keep    bool   // a carriage return that is no part of a line end stays one
 	cr      bool   // a carriage return waits: is a newline next?
 	crPos   int64  // its place in the input
+	began   int64  // where the control function that is open begins
+	params  []byte // of the CSI sequence that is open; as many as matter
 	partial []byte // the beginning of a rune
 
 	in, out int64 // bytes read, partial included, and written so far
@@ -147,7 +151,7 @@ func decode(p []byte) (rune, int) {
 }
 
 func (c *cleaning) step(dst []byte, r rune, raw []byte, pos int64) []byte {
-	if c.at != inText && !c.leaves(r) {
+	if c.at != inText && !c.leaves(r, pos) {
 		return dst
 	}
 	switch {
@@ -159,7 +163,7 @@ func (c *cleaning) step(dst []byte, r rune, raw []byte, pos int64) []byte {
 		dst = c.returned(dst)
 		dst = c.emit(dst, []byte("\uFFFD"), pos, 1)
 	case control(r):
-		c.at = introduces(r)
+		c.at, c.began, c.params = introduces(r), pos, c.params[:0]
 	default:
 		dst = c.returned(dst)
 		dst = c.emit(dst, raw, pos, len(raw))
@@ -182,7 +186,7 @@ func introduces(r rune) place {
 
 // leaves takes r inside a control function and reports whether r is text again.
 // A line end ends every function: an unfinished one must not swallow the log.
-func (c *cleaning) leaves(r rune) bool {
+func (c *cleaning) leaves(r rune, pos int64) bool {
 	switch {
 	case r == '\n' || r == '\r':
 		c.at = inText
@@ -191,7 +195,7 @@ func (c *cleaning) leaves(r rune) bool {
 		c.at = inText
 		return false
 	case r == 0x1b:
-		c.at = inEscape
+		c.at, c.began = inEscape, pos
 		return false
 	case r == 0x7f: // DEL means nothing here
 		return false
@@ -203,21 +207,36 @@ func (c *cleaning) leaves(r rune) bool {
 		}
 		return false
 	case inEscape:
-		c.at = afterEscape(r)
+		c.at, c.params = afterEscape(r), c.params[:0]
 	case inEscapeIn:
 		if r >= 0x30 && r <= 0x7e {
 			c.at = inText
 		}
 	case inCSI:
-		if r >= 0x40 && r <= 0x7e {
-			c.at = inText
-		}
+		c.sequence(r)
 	}
 	if r > 0x7e || r == bad { // not part of any control function
 		c.at = inText
 		return true
 	}
 	return false
+}
+
+// sequence takes a character of a CSI sequence. To go to the first column (CHA),
+// and to erase the line up to the cursor or all of it (EL), is what a carriage
+// return is: what the line held is over. yarn and others draw like that.
+func (c *cleaning) sequence(r rune) {
+	const matter = 4
+	switch {
+	case r >= 0x40 && r <= 0x7e:
+		c.at = inText
+		switch params := string(c.params); {
+		case r == 'G' && (params == "" || params == "0" || params == "1"), r == 'K' && (params == "1" || params == "2"):
+			c.cr, c.crPos = true, c.began
+		}
+	case r < 0x80 && len(c.params) < matter:
+		c.params = append(c.params, byte(r))
+	}
 }
 
 func afterEscape(r rune) place {
@@ -234,8 +253,12 @@ func afterEscape(r rune) place {
 	return inText
 }
 
-// returned writes the newline a waiting carriage return stands for.
+// returned writes a waiting carriage return, or the newline it stands for.
 func (c *cleaning) returned(dst []byte) []byte {
+	if c.cr && c.keep {
+		c.cr = false
+		return c.emit(dst, []byte{'\r'}, c.crPos, 1)
+	}
 	if c.cr {
 		dst = c.newline(dst, c.crPos)
 	}

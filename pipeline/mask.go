@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"io"
 	"slices"
 	"strings"
@@ -132,7 +133,10 @@ func (w *MaskWriter) pass() error {
 type masking struct {
 	masker  *Masker
 	matcher *matcher
-	buf     []byte // read, but not passed on yet
+	buf     []byte // read, but not passed on yet; without carriage returns
+	returns []int  // where in buf they stood: a secret is found across them
+	passed  int64  // bytes passed on so far, carriage returns included
+	lines   *lines // takes what is passed on; nil: all of it goes on at once
 	at      int32  // the matcher's state
 	hits    []hit  // what to hide in buf: in order, apart from one another
 	open    opened
@@ -157,6 +161,15 @@ func (w *masking) feed(dst, p []byte) []byte {
 		// New patterns: what is held back is read again with them.
 		w.matcher, w.at, w.hits, w.open, start = m, 0, nil, opened{}, 0
 	}
+	for {
+		i := bytes.IndexByte(p, '\r')
+		if i < 0 {
+			break
+		}
+		w.buf = append(w.buf, p[:i]...)
+		w.returns = append(w.returns, len(w.buf))
+		p = p[i+1:]
+	}
 	w.buf = append(w.buf, p...)
 	w.scan(start)
 	limit := len(w.buf) - int(w.matcher.nodes[w.at].depth)
@@ -178,7 +191,13 @@ func (w *masking) finish(dst []byte) []byte {
 		w.hide(end-depth, end)
 	}
 	w.at = 0
-	return w.pass(dst, end)
+	dst = w.pass(dst, end)
+	for range w.returns { // at the very end
+		dst = w.back(dst, w.passed+1)
+		w.passed++
+	}
+	w.returns = nil
+	return dst
 }
 
 func (w *masking) scan(i int) {
@@ -264,29 +283,74 @@ func (w *masking) pass(dst []byte, limit int) []byte {
 			limit = min(limit, h.from)
 			break
 		}
-		dst = w.text(dst, w.buf[pos:h.from])
-		if !w.masked {
-			dst = append(dst, mask...)
-		}
-		w.masked = true
+		dst = w.text(dst, pos, h.from)
+		dst = w.hidden(dst, h)
 		pos = h.to
 		used++
 	}
-	dst = w.text(dst, w.buf[pos:limit])
+	dst = w.text(dst, pos, limit)
 	w.buf = w.buf[:copy(w.buf, w.buf[limit:])]
 	w.hits = w.hits[:copy(w.hits, w.hits[used:])]
 	for i := range w.hits {
 		w.hits[i].from -= limit
 		w.hits[i].to -= limit
 	}
+	for i := range w.returns {
+		w.returns[i] -= limit
+	}
 	w.open.from -= limit
 	w.open.hide -= limit
 	return dst
 }
 
-func (w *masking) text(dst, b []byte) []byte {
-	if len(b) > 0 {
+// text passes on a part of buf as it is.
+func (w *masking) text(dst []byte, from, to int) []byte {
+	for from < to {
+		for len(w.returns) > 0 && w.returns[0] == from {
+			dst = w.back(dst, w.passed+1)
+			w.passed, w.returns = w.passed+1, w.returns[1:]
+		}
+		end := to
+		if len(w.returns) > 0 {
+			end = min(end, w.returns[0])
+		}
+		if b := w.buf[from:end]; w.lines != nil {
+			dst = w.lines.text(dst, b, w.passed)
+		} else {
+			dst = append(dst, b...)
+		}
 		w.masked = false
+		w.passed += int64(end - from)
+		from = end
 	}
-	return append(dst, b...)
+	return dst
+}
+
+// hidden passes on the mask for a part of buf. A carriage return within comes
+// first, so that the mask stands in the line that is seen.
+func (w *masking) hidden(dst []byte, h hit) []byte {
+	begin := w.passed
+	for len(w.returns) > 0 && w.returns[0] < h.to {
+		dst = w.back(dst, begin)
+		w.passed, w.returns = w.passed+1, w.returns[1:]
+	}
+	w.passed += int64(h.to - h.from)
+	switch {
+	case w.masked:
+	case w.lines != nil:
+		dst = w.lines.text(dst, []byte(mask), begin)
+	default:
+		dst = append(dst, mask...)
+	}
+	w.masked = true
+	return dst
+}
+
+// back passes on a carriage return.
+func (w *masking) back(dst []byte, next int64) []byte {
+	w.masked = false
+	if w.lines != nil {
+		return w.lines.back(dst, next)
+	}
+	return append(dst, '\r')
 }

@@ -148,10 +148,7 @@ func (t *terminal) Open(_ context.Context, r *pipeline.Run, step string, attempt
 	if err != nil {
 		return nil, err
 	}
-	l := &terminalLog{t: t, run: r.ID, step: step, masker: m}
-	l.clean = m.Writer(l)
-	l.in = pipeline.NewCleaner(l.clean)
-	return terminalWriter{l}, nil
+	return &terminalLog{t: t, run: r.ID, step: step, masker: m, filter: m.Filter()}, nil
 }
 
 // terminalLog prints whole lines under the step's name.
@@ -160,18 +157,24 @@ type terminalLog struct {
 	run    pipeline.RunID
 	step   string
 	masker *pipeline.Masker
-	in     *pipeline.Cleaner
-	clean  *pipeline.MaskWriter
+	filter *pipeline.LogFilter
 	line   []byte
 	bytes  int64
 }
 
 func (l *terminalLog) Write(p []byte) (int, error) {
-	l.line = append(l.line, p...)
+	l.bytes += int64(len(p))
+	l.line = l.filter.Append(l.line, p)
+	l.lines()
+	return len(p), nil
+}
+
+// lines prints those that are whole.
+func (l *terminalLog) lines() {
 	for {
 		i := bytes.IndexByte(l.line, '\n')
 		if i < 0 {
-			return len(p), nil
+			return
 		}
 		l.print(string(l.line[:i]))
 		l.line = l.line[i+1:]
@@ -188,26 +191,14 @@ func (l *terminalLog) print(line string) {
 	fmt.Fprintf(l.t.out, "  %s %s\n", l.t.paint("2", l.step+" │"), line)
 }
 
-// terminalWriter is the end of the chain that steps write to.
-type terminalWriter struct{ l *terminalLog }
+func (l *terminalLog) Offset() int64           { return l.bytes }
+func (l *terminalLog) Mask(text string) string { return l.masker.String(text) }
 
-func (w terminalWriter) Write(p []byte) (int, error) {
-	w.l.bytes += int64(len(p))
-	return w.l.in.Write(p)
-}
-
-func (w terminalWriter) Offset() int64           { return w.l.bytes }
-func (w terminalWriter) Mask(text string) string { return w.l.masker.String(text) }
-
-func (w terminalWriter) Close(context.Context, bool) error {
-	if err := w.l.in.Close(); err != nil {
-		return err
-	}
-	if err := w.l.clean.Close(); err != nil {
-		return err
-	}
-	if len(w.l.line) > 0 {
-		w.l.print(string(w.l.line))
+func (l *terminalLog) Close(context.Context, bool) error {
+	l.line = l.filter.Finish(l.line)
+	l.lines()
+	if len(l.line) > 0 {
+		l.print(string(l.line))
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ const (
 	maxPending = 256 << 10       // text that waits for Redis; then writers wait too
 	maxEntry   = 32 << 10        // of one stream entry, and of what is filtered in one go
 	patience   = 2 * time.Second // between tries while Redis is away, at most
+	standing   = 5 * time.Second // a line without an end that has not changed for so long is shown
 )
 
 var _ pipeline.Log = (*Log)(nil)
@@ -37,6 +38,7 @@ type Log struct {
 	filter  *pipeline.LogFilter
 	base    int64 // raw bytes of earlier calls
 	taken   batch // not appended yet
+	written time.Time
 	durable int64
 	closing bool
 	err     error // final
@@ -125,6 +127,7 @@ func (l *Log) take(p []byte) error {
 		case l.closing:
 			return errClosed
 		case len(l.taken.text) < maxPending:
+			l.written = time.Now()
 			l.filtered(l.filter.Append(l.taken.text, p))
 			return nil
 		case l.trouble != nil && l.caller() != nil:

@@ -461,16 +461,45 @@ func TestCloseHoldsBackHalfASecret(t *testing.T) {
 	onEach(t, func(t *testing.T, client *redis.Client) {
 		s := newStore(t, client, nil)
 		l := open(t, s, "correct horse battery")
-		write(t, l, "x correct horse")
+		write(t, l, "x\ncorrect horse")
 		closed(t, l)
 		if l.Offset() != 2 {
 			t.Errorf("offset %d, want 2", l.Offset())
 		}
-		same(t, "between the calls", read(t, s), "x ")
+		same(t, "between the calls", read(t, s), "x\n")
 		l = open(t, s, "correct horse battery")
 		write(t, l, "correct horse battery y\n")
 		finish(t, l)
-		same(t, "text", read(t, s), "x *** y\n")
+		same(t, "text", read(t, s), "x\n*** y\n")
+	})
+}
+
+// A bar that is drawn a thousand times is one line, so what was said before it is
+// among the last lines, live, followed and archived, whoever takes the log up in its middle.
+func TestAProgressBarIsOneLine(t *testing.T) {
+	onEach(t, func(t *testing.T, client *redis.Client) {
+		s := newStore(t, client, nil)
+		l := open(t, s, "correct horse battery")
+		raw := "error: disk full\r\n"
+		for i := range 1000 {
+			raw += fmt.Sprintf("\rcopied %d%% correct horse battery", i/10)
+		}
+		raw += "\rcopied all\nfailed\n"
+		half := len(raw) / 2
+		write(t, l, raw[:half])
+		closed(t, l)
+		rest := raw[l.Offset():]
+		l = open(t, s, "correct horse battery")
+		write(t, l, rest)
+		finish(t, l)
+		last, err := s.Tail(t.Context(), run, step, 1, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "tail", strings.Join(last, "|"), "error: disk full|copied all|failed")
+		same(t, "read", read(t, s), "error: disk full\ncopied all\nfailed\n")
+		archive(t, s)
+		same(t, "archived", read(t, s), "error: disk full\ncopied all\nfailed\n")
 	})
 }
 

@@ -63,8 +63,14 @@ func (l *Log) await(ctx context.Context) (batch, bool) {
 func (l *Log) next(now time.Time) (batch, time.Duration, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.taken
 	due := time.Hour // woken before
+	if l.filter.Holds() && !l.closing {
+		if due = l.written.Add(standing).Sub(now); due <= 0 {
+			l.filtered(l.filter.Show(l.taken.text))
+			due = time.Hour
+		}
+	}
+	b := l.taken
 	switch {
 	case l.closing && len(b.text) == 0 && b.raw == l.durable && !b.end:
 		return batch{}, -1, false
