@@ -41,6 +41,7 @@ func Reasons() []Reason {
 		{"unknown_step", "The run has no such step."},
 		{"which_service", "Several services are possible here; name one."},
 		// Who may.
+		{"github_limit", "GitHub takes no more calls for now; the run goes on by itself."},
 		{"cannot_verify", "GitHub could not be asked what somebody may do, so nothing was done."},
 		{"already_linked", "The Slack account is linked already."},
 		{"linked_by_file", "The operator's file says who this is, so there is nothing to link or unlink."},

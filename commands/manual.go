@@ -38,5 +38,6 @@ in order and answered together; if one of them is wrong, none is done. Only new 
 edited before its turn is refused. ` + "`@shipmate deploy prod`" + ` works too. Commands of other bots are left alone.
 
 A reaction says how it stands: 👀 seen, 🚀 done, 👎 refused. A refusal says why, with a code in brackets that does not change, and what to
-type instead.
+type instead. An accepted command whose run the pull request's living comment shows has no answer of its own there, only the reaction and that
+comment; questions, locks, and commands about other commits are answered. If one of several commands needs an answer, all of them are in it.
 `

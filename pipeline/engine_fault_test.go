@@ -254,6 +254,36 @@ func TestARollbackWorksWhileGitHubDoesNot(t *testing.T) {
 	}
 }
 
+// spent is a GitHub whose limits leave no call for a while.
+type spent struct{ unreachable }
+
+type patience time.Duration
+
+func (patience) Error() string               { return "the budget is spent" }
+func (p patience) RetryAfter() time.Duration { return time.Duration(p) }
+
+func (spent) Live(context.Context, *pipeline.Run) (pipeline.Live, error) {
+	return pipeline.Live{}, pipeline.Temporary(patience(20 * time.Second))
+}
+
+func TestARunBehindGitHubsLimitSaysSo(t *testing.T) {
+	s := newStage(t)
+	github := s.engine.GitHub
+	s.engine.GitHub = spent{}
+	p := pipeline.Pipeline{Name: "deploy", Steps: steps("one")}
+	s.runner.do["one"] = func(*pipeline.StepContext) pipeline.Result { return pipeline.Result{Done: true} }
+	r := s.start(pipeline.Request{Pipeline: p, Environment: staging, SHA: strings.Repeat("1", 40)})
+	if r.State != pipeline.Queued || r.Code != "github_limit" || !strings.HasPrefix(r.Message, "GitHub takes no more calls from here for now. This goes on by itself at ") {
+		t.Errorf("%s %s %q", r.State, r.Code, r.Message)
+	}
+	s.engine.GitHub = github
+	s.clock.Advance(20 * time.Second)
+	s.work()
+	if r = s.load(r.ID); r.State != pipeline.Succeeded || r.Code != "" || r.Message != "" {
+		t.Errorf("then %s %s %q", r.State, r.Code, r.Message)
+	}
+}
+
 func TestALostRedeployIsMadeUpFor(t *testing.T) {
 	s := newStage(t)
 	p := pipeline.Pipeline{Name: "deploy", OnFailure: pipeline.Rollback, Steps: steps("one")}

@@ -56,6 +56,7 @@ func (m *move) settle(ctx context.Context) error {
 				later := advanceJob(m.run.ID)
 				later.At = m.now.Add(retryAfter(err, 0))
 				m.enqueue(later)
+				m.behind(err)
 				return nil
 			}
 			if err != nil {
@@ -64,6 +65,15 @@ func (m *move) settle(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("the rules never came to an end")
+}
+
+// behind says what a run waits for that has not been admitted: GitHub's limits
+// leave no call that could decide about it.
+func (m *move) behind(err error) {
+	if wait := asksFor(err); wait > 0 && !m.run.Admitted {
+		m.run.Code = "github_limit"
+		m.run.Message = fmt.Sprintf("GitHub takes no more calls from here for now. This goes on by itself at %s.", m.now.Add(wait).UTC().Format("15:04:05 UTC"))
+	}
 }
 
 func (m *move) facts(ctx context.Context) (Facts, error) {

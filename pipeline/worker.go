@@ -22,9 +22,12 @@ type Worker struct {
 	Handlers map[string]Handler // by Job.Kind
 	Pools    map[Pool]int       // how many jobs of a pool run at once here
 	TTL      time.Duration      // of leases; they are renewed at a third of it. Default 15 s
-	Log      *slog.Logger
-	Now      func() time.Time
-	Observe  func(l *Lease, took time.Duration, err error) // for metrics; may be nil
+	// Telling are the kinds of jobs that nothing waits for: they have half the hands of a pool at
+	// most, so that one that stands still, because a platform does, holds up no work.
+	Telling map[string]bool
+	Log     *slog.Logger
+	Now     func() time.Time
+	Observe func(l *Lease, took time.Duration, err error) // for metrics; may be nil
 }
 
 const (
@@ -92,6 +95,7 @@ func (w *Worker) pull(ctx, jobs context.Context, pool Pool, size int) {
 	for range size {
 		free <- struct{}{}
 	}
+	telling := make(chan struct{}, max(1, size/2))
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for {
@@ -112,7 +116,7 @@ func (w *Worker) pull(ctx, jobs context.Context, pool Pool, size int) {
 		for _, l := range leases {
 			wg.Go(func() {
 				defer func() { free <- struct{}{} }()
-				w.do(jobs, l)
+				w.doInTurn(jobs, l, telling)
 			})
 		}
 	}
@@ -128,6 +132,29 @@ func takeAll(free chan struct{}, limit int) int {
 	}
 	return limit
 }
+
+// doInTurn does the job, or puts it back for a moment if it only tells of something
+// and enough hands do that.
+func (w *Worker) doInTurn(ctx context.Context, l *Lease, telling chan struct{}) {
+	if !w.Telling[l.Kind] {
+		w.do(ctx, l)
+		return
+	}
+	select {
+	case telling <- struct{}{}:
+		defer func() { <-telling }()
+		w.do(ctx, l)
+	default:
+		l.Tries-- // it was not tried
+		w.conclude(l, Temporary(errHandsFull{}))
+	}
+}
+
+// errHandsFull puts a job back that found no hand free for its kind.
+type errHandsFull struct{}
+
+func (errHandsFull) Error() string             { return "others tell of something already" }
+func (errHandsFull) RetryAfter() time.Duration { return 200 * time.Millisecond }
 
 // do runs one job under a heartbeat and sees to how it ends.
 func (w *Worker) do(ctx context.Context, l *Lease) {
@@ -229,7 +256,7 @@ func (p *panicError) Error() string { return p.text }
 // retryAfter is what the error asks for, else 250 ms, doubled with every try up
 // to a minute.
 func retryAfter(err error, tries int) time.Duration {
-	return cmp.Or(asksFor(err), min(maxPause, 250*time.Millisecond<<min(tries, 10)))
+	return cmp.Or(asksFor(err), min(maxPause, 250*time.Millisecond<<min(max(tries, 0), 10)))
 }
 
 // asksFor is how long the error says to wait, zero if it says nothing.

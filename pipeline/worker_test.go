@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -322,6 +323,38 @@ func TestAStoppedProcessBeginsNoCall(t *testing.T) {
 		<-c.ended
 		if len(s.runner.calls) != 0 || c.gone(pipeline.Steps) {
 			t.Errorf("calls %v", s.runner.calls)
+		}
+	})
+}
+
+// However many reports stand still, because a platform does, the other jobs have hands.
+func TestWhatOnlyTellsLeavesHandsFree(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *crew) {
+		release := make(chan struct{})
+		var told, done atomic.Int32
+		c.worker.Telling = map[string]bool{"report": true}
+		c.worker.Handlers["report"] = func(_ context.Context, l *pipeline.Lease) error {
+			if l.Tries != 0 {
+				t.Errorf("%s counts %d tries", l.ID, l.Tries)
+			}
+			<-release
+			told.Add(1)
+			return nil
+		}
+		c.worker.Handlers["deploy"] = func(context.Context, *pipeline.Lease) error { done.Add(1); return nil }
+		for i := range 10 {
+			c.enqueue(pipeline.Job{ID: fmt.Sprintf("report %d", i), Kind: "report"})
+		}
+		c.enqueue(pipeline.Job{ID: "1", Kind: "deploy"})
+		c.run(time.Second)
+		c.pass(3 * time.Second)
+		if done.Load() != 1 {
+			t.Error("the deploy waits for reports")
+		}
+		close(release)
+		c.pass(20 * time.Second)
+		if n := told.Load(); n != 10 {
+			t.Errorf("%d reports of 10", n)
 		}
 	})
 }

@@ -38,7 +38,7 @@ func (s *checkSink) Subject(r *pipeline.Run) string { return string(r.ID) }
 
 func (s *checkSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	was := decodeShown[shownCheck](shown)
-	ctx = telling(ctx, r)
+	ctx = reporting(ctx, r)
 	if shown.Data == nil && r.State.Terminal() {
 		// Only the newest of a name is looked at, so an older one that was not shown in time never is.
 		if newest, err := s.newest(ctx, r); err != nil || newest.ID != r.ID {

@@ -33,7 +33,7 @@ func (s *deploymentSink) Subject(r *pipeline.Run) string {
 
 func (s *deploymentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	now := decodeShown[shownDeployment](shown)
-	ctx = telling(ctx, r)
+	ctx = reporting(ctx, r)
 	state := deploymentState(r)
 	if now.ID != 0 && now.State == state && shown.Doubt == "" {
 		return shown.Data, nil

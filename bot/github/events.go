@@ -83,6 +83,9 @@ func issueComment(d *delivery) message {
 		return message{}
 	}
 	d.need(!comment.at.IsZero())
+	if name := d.repo.all.Get("default_branch").Str; name != "" {
+		d.tell(aboutDefault, fact{Is: state{Base: name}, At: comment.at})
+	}
 	return message{
 		kind: bot.KindSaid,
 		key:  key("comment", d.repo.id, comment.id),

@@ -206,8 +206,10 @@ func (c *Client) defaultHead(ctx context.Context, repo pipeline.Repo) (pipeline.
 	}
 	got, found, err := c.branch(ctx, repo, branch)
 	if err == nil && !found && known { // it has another name by now
-		c.forgetDefault(repo)
-		return c.defaultHead(ctx, repo)
+		if branch, err = c.askDefaultBranch(ctx, repo); err != nil {
+			return pipeline.Commit{}, err
+		}
+		got, found, err = c.branch(ctx, repo, branch)
 	}
 	if err == nil && !found {
 		err = pipeline.Refuse("unknown_ref", "%s has no commits yet.", repo)
@@ -235,26 +237,32 @@ func (c *Client) defaultBranch(ctx context.Context, repo pipeline.Repo) (name st
 	if known && repo.ID != 0 && now.Sub(last.at) < keepDefault && !now.Before(last.at) {
 		return last.name, true, nil
 	}
+	facts, err := c.told.facts(ctx, repo.ID, aboutDefault)
+	if err != nil {
+		return "", false, err
+	}
+	if n := len(facts); n > 0 && facts[n-1].Is.Base != "" && now.Sub(facts[n-1].At) < keepDefault && now.Sub(facts[n-1].Came) < keepDefault {
+		return facts[n-1].Is.Base, true, nil
+	}
+	name, err = c.askDefaultBranch(ctx, repo)
+	return name, false, err
+}
+
+func (c *Client) askDefaultBranch(ctx context.Context, repo pipeline.Repo) (string, error) {
 	got, _, err := c.as(repo, forReading).Repositories.Get(ctx, repo.Owner, repo.Name)
 	if err != nil {
-		return "", false, fail("read repository "+repo.String(), err)
+		return "", fail("read repository "+repo.String(), err)
 	}
 	if repo.ID != 0 && got.GetID() != repo.ID { // the name belongs to another one now
-		return "", false, fmt.Errorf("read repository %s: it has the id %d, not %d: %w", repo, got.GetID(), repo.ID, errMissing)
+		return "", fmt.Errorf("read repository %s: it has the id %d, not %d: %w", repo, got.GetID(), repo.ID, errMissing)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.defaults) >= maxConfigs {
 		clear(c.defaults)
 	}
-	c.defaults[got.GetID()] = namedBranch{got.GetDefaultBranch(), now}
-	return got.GetDefaultBranch(), false, nil
-}
-
-func (c *Client) forgetDefault(repo pipeline.Repo) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.defaults, repo.ID)
+	c.defaults[got.GetID()] = namedBranch{got.GetDefaultBranch(), c.cfg.Now()}
+	return got.GetDefaultBranch(), nil
 }
 
 func (c *Client) branch(ctx context.Context, repo pipeline.Repo, name string) (commit pipeline.Commit, found bool, err error) {

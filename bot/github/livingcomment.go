@@ -39,7 +39,7 @@ func (s *commentSink) Settles(*pipeline.Run) time.Duration { return settlesSoon 
 
 func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	was := decodeShown[shownComment](shown)
-	ctx = telling(ctx, r)
+	ctx = reporting(ctx, r)
 	all, err := s.Runs.Runs(ctx, pipeline.RunQuery{Repo: r.Repo.ID, PR: r.PR, Limit: maxSections})
 	if err != nil {
 		return shown.Data, pipeline.Temporary(fmt.Errorf("runs of %s#%d: %w", r.Repo, r.PR, err))

@@ -132,8 +132,8 @@ func (c ReportConfig) Settles(r *pipeline.Run) time.Duration {
 	return settles
 }
 
-// telling marks the calls that show a run: what stays is told before what passes.
-func telling(ctx context.Context, r *pipeline.Run) context.Context {
+// reporting marks the calls that show a run: what stays is told before what passes.
+func reporting(ctx context.Context, r *pipeline.Run) context.Context {
 	if v := verdictOf(r); (v == works || v == waits) && r.State != pipeline.Waiting && len(r.OpenGates()) == 0 {
 		return withUrgency(ctx, passing)
 	}

@@ -39,7 +39,7 @@ func (s *statusSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.S
 	if err != nil {
 		return shown.Data, err
 	}
-	ctx = telling(ctx, r)
+	ctx = reporting(ctx, r)
 	want := s.status(r)
 	now := shownStatus{Digest: digest(want), Count: was.Count + 1}
 	if now.Digest == was.Digest && shown.Doubt == "" || was.Count >= maxStatuses && !r.State.Terminal() {

@@ -50,6 +50,8 @@ type fact struct {
 }
 
 // Things that facts are about, within a repository.
+const aboutDefault = "told:default" // the name of the default branch
+
 func aboutPull(number int) string     { return "told:pull:" + strconv.Itoa(number) }
 func aboutBranch(name string) string  { return "told:branch:" + name }
 func aboutCommit(sha string) string   { return "told:commit:" + sha }

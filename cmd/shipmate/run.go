@@ -132,6 +132,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Queue:    store,
 		Handlers: merge(merge(merge(engine.Handlers(), crew.Handlers()), sl.handlers), gh.handlers),
 		Pools:    map[pipeline.Pool]int{pipeline.Control: cfg.Workers.Control, pipeline.Steps: cfg.Workers.Steps},
+		Telling:  map[string]bool{"report": true},
 		Log:      log,
 		Now:      time.Now,
 		Observe:  metrics.Job,
