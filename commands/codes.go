@@ -13,7 +13,7 @@ func Reasons() []Reason {
 		{"bad_duration", "A time span cannot be read."},
 		{"bad_flag", "A flag has no value and needs one, or has one and takes none."},
 		{"bad_param", "A `--param` is not `name=value`, or its value is not of the declared kind."},
-		{"bad_time", "The time of `--at` cannot be read, is over, or too far ahead."},
+		{"bad_time", "The time of `--at` cannot be read, is over or too far ahead, or may mean several moments."},
 		{"comment_changed", "The comment was changed or deleted before its turn."},
 		{"duplicate_flag", "A flag or the service is given twice."},
 		{"extra_argument", "A word too many."},

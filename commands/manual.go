@@ -40,4 +40,11 @@ edited before its turn is refused. ` + "`@shipmate deploy prod`" + ` works too. 
 A reaction says how it stands: 👀 seen, 🚀 done, 👎 refused. A refusal says why, with a code in brackets that does not change, and what to
 type instead. An accepted command whose run the pull request's living comment shows has no answer of its own there, only the reaction and that
 comment; questions, locks, and commands about other commits are answered. If one of several commands needs an answer, all of them are in it.
+
+A command that changes something is refused if its turn comes more than ten minutes after it was written or its button was pressed; the answer says how old it
+is and has the line to paste. Questions are answered however late they come.
+
+` + "`" + `--at` + "`" + ` is a time of the day, the next there is (` + "`" + `22:00` + "`" + `), or a day and a time (` + "`" + `2026-03-31T22:00` + "`" + `). It is in UTC, or in the time zone that
+stands after it: ` + "`" + `"22:00 Europe/Berlin"` + "`" + `, ` + "`" + `22:00+02:00` + "`" + `. The answer says the moment in UTC. Abbreviations (` + "`" + `EST` + "`" + `) are refused with the zones that may be
+meant, and so is a time that the clocks of the zone show twice or never, with the moments that may be meant and the lines to paste.
 `
