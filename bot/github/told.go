@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -76,6 +77,22 @@ func (f fact) again(now time.Time, why string) error {
 type told struct {
 	records remembers
 	now     func() time.Time
+
+	mu   sync.Mutex
+	last time.Time // when something came
+}
+
+// came is the time now, a little later for everything that comes: what comes in
+// one moment keeps its order.
+func (t *told) came() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now().UTC()
+	if ahead := t.last.Sub(now); ahead >= 0 && ahead < time.Second { // more is a clock that was set back
+		now = t.last.Add(1)
+	}
+	t.last = now
+	return now
 }
 
 // tell keeps a fact. One that is old already, such as a webhook that is
@@ -84,7 +101,7 @@ func (t *told) tell(ctx context.Context, repo int64, about string, f fact) error
 	if t == nil || t.records == nil || repo == 0 {
 		return nil
 	}
-	f.Came = t.now().UTC()
+	f.Came = t.came()
 	if !f.At.IsZero() && f.Came.Sub(f.At) >= keepTold {
 		return nil
 	}
