@@ -189,7 +189,7 @@ func TestItIsSaidWhenTheAnswerStaysOld(t *testing.T) {
 	s.hear()
 	s.clock.add(patience - time.Second)
 	s.freeze(func() { _, err := s.client.PullRequest(s.ctx(), s.repo, s.pr); s.early("just before", err) })
-	s.clock.add(time.Second)
+	s.clock.add(2 * time.Second)
 	s.freeze(func() {
 		_, err := s.client.PullRequest(s.ctx(), s.repo, s.pr)
 		if pipeline.Code(err) != "cannot_verify" || !errors.Is(err, errBehind) || pipeline.IsTemporary(err) {
