@@ -17,6 +17,8 @@ const (
 	moveLimit    = 200       // due things moved by one call, so that none blocks Redis for long
 	upkeepEvery  = time.Hour // removing what is long gone
 	moverRetry   = time.Second
+	longestLease = 24 * time.Hour // no lease lasts that long
+	takeovers    = 5              // of one job at once; a job that ends every process must not end them in a row
 )
 
 // mover keeps the next time each shard needs attention. One goroutine per
@@ -120,23 +122,53 @@ func (s *Store) move(ctx context.Context, shard int) error {
 	k := s.keys[shard]
 	control, steps := s.pools[pipeline.Control], s.pools[pipeline.Steps]
 	result, err := s.eval(ctx, s.script.move, append(k.queue[:5:5], k.wake),
-		moveLimit, wakeGrace.Milliseconds(), longestSleep.Milliseconds(), control.ttl.Load(), steps.ttl.Load()).Int64Slice()
+		moveLimit, wakeGrace.Milliseconds(), longestSleep.Milliseconds(), control.ttl.Load(), steps.ttl.Load()).Slice()
 	if redis.HasErrorPrefix(err, "NOGROUP") {
 		return s.createGroups(ctx)
 	}
 	if err != nil {
 		return wire("move", err)
 	}
-	s.mover.within(shard, time.Duration(result[0])*time.Millisecond)
+	wait, _ := result[0].(int64)
+	s.mover.within(shard, time.Duration(wait)*time.Millisecond)
+	if err := s.inherit(ctx, shard, result[3:]); err != nil {
+		return err
+	}
 	for i, p := range []*pool{control, steps} {
-		if result[1+i] == 1 {
-			select {
-			case p.lapsed <- struct{}{}:
-			default:
-			}
+		if result[1+i] == int64(1) {
+			p.tellLapsed()
 		}
 	}
 	return nil
+}
+
+// inherit lets the leases of processes lapse that are known to have ended.
+func (s *Store) inherit(ctx context.Context, shard int, consumers []any) error {
+	for _, c := range consumers {
+		name, _ := c.(string)
+		if name == s.consumer || !s.process.isDead(name, s.look) {
+			continue
+		}
+		leases, err := s.eval(ctx, s.script.lapse, s.keys[shard].queue[2:4], name, longestLease.Milliseconds(), takeovers).Int()
+		if err != nil {
+			return wire("take over", err)
+		}
+		for _, p := range s.pools {
+			p.tellLapsed()
+		}
+		if leases > 0 {
+			s.log.Info("leases of a process that has ended are taken over", "consumer", name, "leases", leases)
+		}
+	}
+	return nil
+}
+
+// tellLapsed has whose turn it is look for leases that have lapsed.
+func (p *pool) tellLapsed() {
+	select {
+	case p.lapsed <- struct{}{}:
+	default:
+	}
 }
 
 // upkeep forgets consumers of processes that are gone, and dead jobs nobody

@@ -32,6 +32,8 @@ var (
 	releaseLua string
 	//go:embed scripts/move.lua
 	moveLua string
+	//go:embed scripts/lapse.lua
+	lapseLua string
 	//go:embed scripts/forget.lua
 	forgetLua string
 	//go:embed scripts/audit.lua
@@ -43,7 +45,7 @@ var (
 )
 
 type scripts struct {
-	commit, enqueue, accept, take, renew, finish, retry, bury, requeue, release, move, forget, stats, budget, audit *redis.Script
+	commit, enqueue, accept, take, renew, finish, retry, bury, requeue, release, move, lapse, forget, stats, budget, audit *redis.Script
 }
 
 func newScripts() scripts {
@@ -60,6 +62,7 @@ func newScripts() scripts {
 		requeue: queue(requeueLua),
 		release: queue(releaseLua),
 		move:    queue(moveLua),
+		lapse:   redis.NewScript(lapseLua),
 		forget:  redis.NewScript(forgetLua),
 		stats:   queue(statsLua),
 		audit:   redis.NewScript(auditLua),

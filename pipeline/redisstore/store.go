@@ -12,12 +12,9 @@ package redisstore
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,7 +32,9 @@ type Store struct {
 	shards   int
 	keys     []shardKeys // by shard
 	script   scripts
-	consumer string // our name in the consumer groups
+	process  process
+	look     func(pid int) seen // asks the kernel about a process
+	consumer string             // our name in the consumer groups
 	commits  atomic.Uint64
 	keep     time.Duration
 	now      func() time.Time
@@ -102,8 +101,8 @@ func (s *Store) start(ctx context.Context, cfg Config) error {
 	if err := s.createGroups(ctx); err != nil {
 		return err
 	}
-	host, _ := os.Hostname()
-	s.consumer = fmt.Sprintf("%s-%d-%s", host, os.Getpid(), strings.ToLower(rand.Text()[:8]))
+	s.process, s.look = thisProcess(), lookAt
+	s.consumer = s.process.consumer()
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.signals.listeners = map[chan pipeline.RunID]bool{}
 	s.pools = map[pipeline.Pool]*pool{

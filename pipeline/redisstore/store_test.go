@@ -17,6 +17,9 @@ import (
 
 func TestMain(m *testing.M) {
 	redisstore.LogTo(slog.New(slog.DiscardHandler))
+	if url := os.Getenv(holdsLeases); url != "" {
+		holdLeases(url)
+	}
 	os.Exit(m.Run())
 }
 

@@ -165,5 +165,5 @@ func (b *bot) stop() {
 // consumer is how this process is known in the queue's groups.
 func (b *bot) consumer() string {
 	cmd, _ := b.process()
-	return fmt.Sprintf("-%d-", cmd.Process.Pid)
+	return fmt.Sprintf(":%d:", cmd.Process.Pid)
 }

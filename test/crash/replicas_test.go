@@ -186,10 +186,11 @@ func TestOneRunAtATime(t *testing.T) {
 }
 
 // TestTakeover measures how long a run stands still after the death of its
-// bot: the lease has to lapse by itself.
+// bot. The next one sees that it is dead; before a lease lapses by itself, at
+// least ten seconds pass.
 func TestTakeover(t *testing.T) {
 	if testing.Short() {
-		t.Skip("waits for a lease to lapse")
+		t.Skip("kills a few bots one after the other")
 	}
 	const plays = 4
 	took := make(chan time.Duration, plays)
@@ -213,8 +214,8 @@ func TestTakeover(t *testing.T) {
 		}
 		slices.Sort(all)
 		t.Logf("from kill -9 to the end of the run, with nobody else there: %v", all)
-		if len(all) > 0 && all[len(all)-1] > 20*time.Second {
-			t.Errorf("a takeover took %v; 20s is promised", all[len(all)-1])
+		if len(all) > 0 && all[len(all)-1] > 8*time.Second {
+			t.Errorf("a takeover took %v, so a lease lapsed by itself", all[len(all)-1])
 		}
 	})
 }

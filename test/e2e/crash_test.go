@@ -61,6 +61,12 @@ func TestStepsOutliveTheBot(t *testing.T) {
 			if err := s.w.StartBot(s.ctx); err != nil {
 				t.Fatal(err)
 			}
+			if name == "kill -9" {
+				s.wait("the next bot knows that the leases are a dead one's", func() bool {
+					b, _ := os.ReadFile(s.w.LogFile())
+					return strings.Contains(string(b), "leases of a process that has ended are taken over")
+				})
+			}
 			s.settle()
 			s.wantStatus("shipmate/deploy/staging", "success")
 			if got := written(dir); got != "began\nended\n" {

@@ -7,7 +7,8 @@
 -- ARGV how many at most, ms after which a run is looked at again, the longest
 --      answer in ms, ttl in ms of the leases of q:control and of q:steps (0: do not look)
 -- Result: ms until the next thing is due, at most the longest answer; for
---         control and steps 1 if there are lapsed leases
+--         control and steps 1 if there are lapsed leases; then the consumers
+--         that have leases
 local limit, grace, longest = tonumber(arg()), tonumber(arg()), tonumber(arg())
 local ttl = {tonumber(arg()), tonumber(arg())}
 
@@ -33,12 +34,16 @@ for _, key in ipairs({KEYS[2], KEYS[6]}) do
   if first[2] then by(first[2] - now()) end
 end
 local lapsed = {0, 0}
+local consumers = {}
 for i = 1, 2 do
   if ttl[i] > 0 then
+    for _, c in ipairs(redis.call('XPENDING', KEYS[2 + i], 'w')[4] or {}) do
+      consumers[#consumers + 1] = c[1]
+    end
     local idle = int(math.max(ttl[i] - longest, 1))
     for _, p in ipairs(redis.call('XPENDING', KEYS[2 + i], 'w', 'IDLE', idle, '-', '+', 10)) do
       if p[3] >= ttl[i] then lapsed[i] = 1 else by(ttl[i] - p[3]) end
     end
   end
 end
-return {math.floor(wait), lapsed[1], lapsed[2]}
+return {math.floor(wait), lapsed[1], lapsed[2], unpack(consumers)}
