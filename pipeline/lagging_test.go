@@ -142,6 +142,22 @@ func TestALaterAttemptWaitsAnew(t *testing.T) {
 	}
 }
 
+// What has begun may be at work: that its files cannot be had once more is no
+// reason to give it up.
+func TestAStepThatHasBegunIsNotGivenUp(t *testing.T) {
+	s, b := withBeginner(t)
+	commit := s.showing(2 * time.Minute)
+	b["one"] = func(c *pipeline.StepContext) (pipeline.Result, error) {
+		if c.Call == 1 {
+			return pipeline.Result{RetryAfter: time.Second}, c.Save(context.Background(), []byte(`{}`))
+		}
+		return pipeline.Result{Done: true}, commit.look()
+	}
+	if r := s.until(s.deploy(deployOf("one"), "2").ID, 5*time.Minute, ended); r.State != pipeline.Succeeded {
+		t.Errorf("%s (%s %s), asked at %v", r.State, r.Code, r.Message, commit.asked)
+	}
+}
+
 func TestAPlanWaitsForACommitThatIsLate(t *testing.T) {
 	for name, c := range map[string]struct {
 		late time.Duration

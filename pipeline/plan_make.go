@@ -118,7 +118,7 @@ func (e *Engine) planOne(job context.Context, l *Lease, r *Run, s *StepPlan, gat
 	ctx, hand := context.WithCancelCause(ctx)
 	defer hand(nil)
 	defer onStopping(job, func() { hand(ErrHandedOver) })()
-	as := &StepRun{Name: s.Step, With: s.With, Attempt: 1, Call: s.Call + 1, Checkpoint: s.Checkpoint, Lagging: s.Lagging}
+	as := &StepRun{Name: s.Step, With: s.With, Attempt: 1, Call: s.Call + 1, Checkpoint: s.Checkpoint, Lagging: s.Lagging, Untouched: true}
 	res, err := e.call(ctx, l, errand{run: r, step: as, log: s.Step + ":plan:" + gate, do: func(ctx context.Context, c *StepContext) (Result, error) {
 		planner, ok := e.Runners[def.Runner()].Runner.(Planner)
 		if !ok {
@@ -134,7 +134,7 @@ func (e *Engine) planOne(job context.Context, l *Lease, r *Run, s *StepPlan, gat
 	switch {
 	case saved != nil:
 		return saved
-	case IsTemporary(err) && !IsLagging(err):
+	case IsTemporary(err) && res.lagging.IsZero() && !res.Done:
 		return err
 	case !res.Done:
 		return Temporary(comeBack(res.RetryAfter))

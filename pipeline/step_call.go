@@ -156,7 +156,7 @@ func (e *Engine) failedCall(ctx context.Context, v *errand, err error) Result {
 	const wait = 10 * time.Second
 	cut := ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
 	switch {
-	case IsLagging(err):
+	case IsLagging(err) && *v.step.untouched() && !v.saved.Load(): // one that has begun is not given up for that
 		return lag(err, v.step.Lagging, e.Now())
 	case IsTemporary(err):
 		return Result{RetryAfter: cmp.Or(asksFor(err), wait), Message: Message(err)}
