@@ -24,25 +24,26 @@ import (
 // Config is everything the operator can set: keys of the file and, see
 // environment below, variables, which win. Secrets come by variable or file only.
 type Config struct {
-	Addr        string   `yaml:"addr"`
-	BaseURL     string   `yaml:"base_url"`
-	DataDir     string   `yaml:"data_dir"`
-	MetricsAddr string   `yaml:"metrics_addr"`
-	StoreURL    string   `yaml:"store_url"` // of logs of ended steps and artifacts; default: a folder in DataDir
-	RedisURL    string   `yaml:"redis_url"`
-	Insecure    bool     `yaml:"insecure_redis"`
-	Durability  string   `yaml:"durability"`
-	Roles       []string `yaml:"roles"`
-	Runner      string   `yaml:"runner"`
-	LogLevel    string   `yaml:"log_level"`
-	LogFormat   string   `yaml:"log_format"`
-	Identities  string   `yaml:"identities_file"`
-	GitHub      GitHub   `yaml:"github"`
-	Slack       Slack    `yaml:"slack"`
-	Secrets     Secrets  `yaml:"secrets"`
-	Workers     Workers  `yaml:"workers"`
-	Audit       Audit    `yaml:"audit"`
-	API         API      `yaml:"api"`
+	Addr        string     `yaml:"addr"`
+	BaseURL     string     `yaml:"base_url"`
+	DataDir     string     `yaml:"data_dir"`
+	MetricsAddr string     `yaml:"metrics_addr"`
+	StoreURL    string     `yaml:"store_url"` // of logs of ended steps and artifacts; default: a folder in DataDir
+	RedisURL    string     `yaml:"redis_url"`
+	Insecure    bool       `yaml:"insecure_redis"`
+	Durability  string     `yaml:"durability"`
+	Roles       []string   `yaml:"roles"`
+	Runner      string     `yaml:"runner"`
+	LogLevel    string     `yaml:"log_level"`
+	LogFormat   string     `yaml:"log_format"`
+	Identities  string     `yaml:"identities_file"`
+	GitHub      GitHub     `yaml:"github"`
+	Slack       Slack      `yaml:"slack"`
+	Secrets     Secrets    `yaml:"secrets"`
+	Submodules  Submodules `yaml:"submodules"`
+	Workers     Workers    `yaml:"workers"`
+	Audit       Audit      `yaml:"audit"`
+	API         API        `yaml:"api"`
 
 	Kubernetes Kubernetes `yaml:"kubernetes"`
 	Artifacts  Artifacts  `yaml:"artifacts"`
@@ -290,7 +291,7 @@ func (c *Config) checkRest() error {
 	}
 	errs = append(errs, oneOf("SHIPMATE_DURABILITY", c.Durability, "strict", "normal", "relaxed"), oneOf("SHIPMATE_RUNNER", c.Runner, "local", "kubernetes"),
 		oneOf("SHIPMATE_LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"), oneOf("SHIPMATE_LOG_FORMAT", cmp.Or(c.LogFormat, "json"), "json", "text"))
-	errs = append(errs, longEnough("SHIPMATE_AUDIT_KEY", c.Audit.Key, false))
+	errs = append(errs, longEnough("SHIPMATE_AUDIT_KEY", c.Audit.Key, false), c.Submodules.check())
 	if c.Audit.Channel != "" && !c.Slack.On() {
 		errs = append(errs, errors.New("SHIPMATE_AUDIT_CHANNEL needs Slack: set SHIPMATE_SLACK_BOT_TOKEN too, or take it out"))
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/shipmate/shipmate/integrations"
 	"github.com/shipmate/shipmate/integrations/shell"
+	"github.com/shipmate/shipmate/integrations/shell/gitsource"
 	"github.com/shipmate/shipmate/pipeline"
 	"github.com/shipmate/shipmate/pipeline/artifact"
 	"github.com/shipmate/shipmate/pipeline/redisstore"
@@ -272,8 +273,10 @@ func (w *worktree) Checkout(ctx context.Context, _ pipeline.Repo, sha, dir strin
 	if _, err := git(ctx, w.root, env, "read-tree", sha); err != nil {
 		return err
 	}
-	_, err := git(ctx, w.root, env, "checkout-index", "--all", "--prefix="+dir+"/")
-	return err
+	if _, err := git(ctx, w.root, env, "checkout-index", "--all", "--prefix="+dir+"/"); err != nil {
+		return err
+	}
+	return gitsource.Incomplete(strings.TrimPrefix(env[0], "GIT_INDEX_FILE="), dir)
 }
 
 // Live: whoever runs a pipeline on their own machine may do so.

@@ -55,7 +55,8 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 	if err != nil {
 		return githubSide{}, &usageError{fmt.Errorf("SHIPMATE_GITHUB_APP_ID and SHIPMATE_GITHUB_PRIVATE_KEY: %w", err)}
 	}
-	sources := &gitsource.Git{Cache: filepath.Join(cfg.DataDir, "sources"), CloneURL: client.CloneURL, Token: client.Token}
+	sources := &gitsource.Git{Cache: filepath.Join(cfg.DataDir, "sources"), CloneURL: client.CloneURL, Token: client.Token,
+		LFS: metrics.Transport("lfs", transport()), Submodule: cfg.Submodules.finder(client.Repository)}
 	replies := &github.Replies{Client: client, Records: store, Queue: store, Limits: store}
 	return githubSide{
 		name:  cfg.GitHub.Slug,

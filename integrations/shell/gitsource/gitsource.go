@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -41,14 +42,25 @@ type Git struct {
 	Token    func(ctx context.Context, repo pipeline.Repo) (pipeline.Secret, error) // nil: public repositories
 	Env      []string                                                               // further variables of git itself: proxies, GIT_SSL_CAINFO
 	Timeout  time.Duration                                                          // of one fetch; default 5 minutes
+	LFS      http.RoundTripper                                                      // for files in Git LFS; default http.DefaultTransport
+
+	// Submodule finds a repository that another one uses as a submodule. Its error
+	// says why it may not. nil: there are no submodules.
+	Submodule func(ctx context.Context, of pipeline.Repo, owner, name string) (pipeline.Repo, error)
 
 	AllowFile bool // file: URLs too; for tests
 }
 
 var fullSHA = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
-// Checkout fills dir, an empty folder, with the tree of the commit.
+// Checkout fills dir, an empty folder, with the tree of the commit, its submodules
+// and its files in Git LFS.
 func (g *Git) Checkout(ctx context.Context, repo pipeline.Repo, sha, dir string) error {
+	return new(tree).whole(ctx, g, repo, sha, dir, 0)
+}
+
+// checkoutCommit fills dir with what the commit itself holds.
+func (g *Git) checkoutCommit(ctx context.Context, repo pipeline.Repo, sha, dir string) error {
 	cache, err := g.cache(repo, sha)
 	if err != nil {
 		return err
@@ -241,6 +253,9 @@ func (g *Git) clean(ctx context.Context, cache string, unused time.Duration) err
 	if time.Since(info.ModTime()) > unused {
 		// Whoever is in the middle of a checkout meets a missing object, and fetches again.
 		return os.RemoveAll(cache)
+	}
+	if err := cleanLarge(cache, unused); err != nil {
+		return err
 	}
 	packs, _ := filepath.Glob(filepath.Join(cache, "objects", "pack", "*.pack")) // the pattern is well-formed
 	if len(packs) < 50 {

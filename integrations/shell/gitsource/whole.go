@@ -14,11 +14,22 @@ import (
 // of the one commit lie in the checkout itself, none are borrowed.
 type Whole struct{ *Git }
 
-// Checkout fills dir, an empty folder, with the tree of the commit.
+// Checkout is that of Git.
 func (w Whole) Checkout(ctx context.Context, repo pipeline.Repo, sha, dir string) error {
-	if err := w.Git.Checkout(ctx, repo, sha, dir); err != nil {
+	var t tree
+	if err := t.whole(ctx, w.Git, repo, sha, dir, 0); err != nil {
 		return err
 	}
+	for _, dir := range t.dirs {
+		if err := w.own(ctx, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// own copies the borrowed objects into the checkout.
+func (w Whole) own(ctx context.Context, dir string) error {
 	cmd := w.command(ctx, [][2]string{{"pack.threads", "1"}}, "repack", "-a", "-d", "--quiet")
 	cmd.Dir = dir
 	cmd.Env = append(cmd.Env, "GIT_DIR="+filepath.Join(dir, ".git"), "GIT_WORK_TREE="+dir)
