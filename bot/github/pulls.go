@@ -162,8 +162,12 @@ func (c *Client) CameAfter(ctx context.Context, repo pipeline.Repo, head command
 		}
 		// What an answer showed had happened at some time before.
 		facts = slices.DeleteFunc(facts, func(f fact) bool { return f.By == "answer" })
-		if n := len(facts); n == 0 || facts[n-1].Is.SHA != head.SHA {
+		n := len(facts)
+		if n == 0 || facts[n-1].Is.SHA != head.SHA {
 			continue
+		}
+		if was := facts[n-1].At; !was.IsZero() && was.Before(at.Truncate(time.Second)) {
+			return false, nil // it was there before
 		}
 		if sha, known := headAt(facts, at); known {
 			return sha != head.SHA, nil

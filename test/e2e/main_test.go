@@ -16,7 +16,7 @@ var binary string
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "shipmate-e2e-")
 	if err == nil {
-		binary, err = world.Build(context.Background(), dir, "-race")
+		binary, err = world.Build(context.Background(), dir)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
