@@ -128,3 +128,31 @@ func TestTheFirstReportDoesNotLook(t *testing.T) {
 		}
 	}
 }
+
+// The last requests of an hour are for what decides.
+func TestTheLastRequestsOfAnHourAreKept(t *testing.T) {
+	s := newScene(t)
+	s.sim.SetLimits(sim.Limits{PerHour: 100})
+	decide := func() error { _, err := s.client.user(s.ctx(), s.repo, "users/mona"); return err }
+	for range 92 {
+		s.client.cache = newETagCache()
+		if err := decide(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := s.run()
+	start(r)
+	finish(r, pipeline.Succeeded, "", "")
+	var wait *Patience
+	if err := s.sink("github-status").show(s.ctx(), r); !errors.As(err, &wait) || wait.Wait > time.Minute {
+		t.Errorf("a report: %v", err)
+	}
+	if err := decide(); err != nil {
+		t.Errorf("a read that decides: %v", err)
+	}
+	s.clock.add(65 * time.Minute)
+	l := s.client.limitsOf(s.repo.Installation)
+	if err := l.spare(lasting, s.clock.Now()); err != nil {
+		t.Errorf("in the next hour: %v", err)
+	}
+}

@@ -90,6 +90,9 @@ const maxConcurrent = 20
 
 func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	lim := l.c.limitsOf(l.installation)
+	if err := lim.spare(urgencyOf(r), l.c.cfg.Now()); err != nil {
+		return nil, err
+	}
 	probe, err := lim.enter(l.c.cfg.Now())
 	if err != nil {
 		return nil, err
@@ -109,7 +112,7 @@ func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 		lim.leave(probe)
 		return nil, err
 	}
-	if left, err := strconv.Atoi(resp.Header.Get("X-Ratelimit-Remaining")); err == nil && l.c.cfg.Remaining != nil && l.installation != 0 {
+	if left := lim.note(resp); left >= 0 && l.c.cfg.Remaining != nil && l.installation != 0 {
 		l.c.cfg.Remaining(l.installation, left)
 	}
 	if err := lim.heed(resp, probe, l.c.cfg.Now()); err != nil {
@@ -127,6 +130,40 @@ type limits struct {
 	until   time.Time // nothing is sent before
 	strikes int       // refusals in a row
 	probing bool      // after the wait one request finds out for all
+
+	left, all int       // requests of this hour, as GitHub last said
+	reset     time.Time // when the hour is over
+}
+
+// reserves is the part of an hour's requests that a kind of calls leaves to
+// those that are more urgent, in percent.
+var reserves = map[urgency]int{answering: 3, lasting: 10, courteous: 20, passing: 20}
+
+// spare refuses what would take the last requests of the hour from what is more urgent.
+func (l *limits) spare(u urgency, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.left*100 >= l.all*reserves[u] || !now.Before(l.reset) {
+		return nil
+	}
+	return pipeline.Temporary(&Patience{Wait: min(l.reset.Sub(now), time.Minute), Why: "the requests of this hour are kept for what is more urgent"})
+}
+
+// note keeps what an answer says is left of the hour, and returns it; -1 if it says nothing.
+func (l *limits) note(resp *http.Response) (left int) {
+	left, err := strconv.Atoi(resp.Header.Get("X-Ratelimit-Remaining"))
+	if err != nil {
+		return -1
+	}
+	all, errAll := strconv.Atoi(resp.Header.Get("X-Ratelimit-Limit"))
+	reset, errReset := strconv.ParseInt(resp.Header.Get("X-Ratelimit-Reset"), 10, 64)
+	if errAll != nil || errReset != nil {
+		return left
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left, l.all, l.reset = left, all, time.Unix(reset, 0)
+	return left
 }
 
 func (c *Client) limitsOf(installation int64) *limits {

@@ -48,6 +48,8 @@ func TestAPlainDeployIsCheap(t *testing.T) {
 	s.shop(plain)
 	s.say("/help") // whatever is read once and kept is read now
 	s.settle()
+	opened := time.Now().Unix()
+	s.wait("the push lies a second back", func() bool { return time.Now().Unix() > opened })
 	s.w.GitHub.ForgetRequests()
 	s.say("/deploy staging")
 	s.settle()
@@ -78,7 +80,7 @@ func (s *scene) comments() (list []github.IssueComment) {
 // GitHub's limits want.
 func TestSixtyDeploysBreakNoLimit(t *testing.T) {
 	s := open(t, world.Config{})
-	s.shop(strings.Replace(plain, "staging: {}", "staging: {}, two: {}, three: {}, four: {}, five: {}, six: {}", 1))
+	s.shop(strings.Replace(plain, "staging: {}", "staging: {}\n  two: {}\n  three: {}\n  four: {}\n  five: {}\n  six: {}", 1))
 	for i := range 60 {
 		s.say(fmt.Sprintf("/deploy %s", []string{"staging", "two", "three", "four", "five", "six"}[i%6]))
 	}
@@ -95,7 +97,7 @@ func TestSixtyDeploysBreakNoLimit(t *testing.T) {
 // for each of three owners, who each have an installation.
 func (s *scene) shops() (repos []string, prs []github.PullRequest) {
 	s.t.Helper()
-	file := strings.Replace(plain, "staging: {}", "e0: {}, e1: {}, e2: {}, e3: {}, e4: {}", 1)
+	file := strings.Replace(plain, "staging: {}", "e0: {}\n  e1: {}\n  e2: {}\n  e3: {}\n  e4: {}", 1)
 	for i := range 6 {
 		owner := fmt.Sprintf("owner%d", i/2)
 		if i%2 == 0 {
