@@ -53,7 +53,7 @@ type ceiling struct {
 var ceilings = map[urgency]ceiling{
 	deciding:  {points: 810, contentMinute: 72, contentHour: 450},
 	answering: {points: 600, contentMinute: 72, contentHour: 450},
-	lasting:   {points: 450, contentMinute: 55, contentHour: 400},
+	lasting:   {points: 450, contentMinute: 60, contentHour: 400},
 	courteous: {points: 300, contentMinute: 40, contentHour: 200},
 	passing:   {points: 250, contentMinute: 35, contentHour: 200},
 }
