@@ -42,7 +42,7 @@ func Reasons() []Reason {
 		{"which_service", "Several services are possible here; name one."},
 		// Who may.
 		{"github_limit", "GitHub takes no more calls for now; the run goes on by itself."},
-		{"cannot_verify", "GitHub could not be asked what somebody may do, so nothing was done."},
+		{"cannot_verify", "GitHub could not be asked what this needs, or shows an older state than it told of before, so nothing was done."},
 		{"already_linked", "The Slack account is linked already."},
 		{"linked_by_file", "The operator's file says who this is, so there is nothing to link or unlink."},
 		{"cross_site", "The request came from another site."},
@@ -122,7 +122,7 @@ func Reasons() []Reason {
 		{"expired", "The command is more than a day old."},
 		{"fork", "The code comes from a fork."},
 		{"frozen", "A freeze is on."},
-		{"head_moved", "The commit is not, or is no longer, the head of the pull request."},
+		{"head_moved", "The commit is not, or is no longer, the head of the pull request, or it came after the command was written."},
 		{"late", "The command came to its turn more than ten minutes after it was written."},
 		{"locked", "Somebody has locked it."},
 		{"mergeable_unknown", "GitHub has not found out yet whether the branch merges."},
