@@ -73,6 +73,7 @@ type repository struct {
 	description   string
 	private       bool
 	parent        *repository
+	large         map[string]string // objects of Git LFS
 	defaultBranch string
 	collaborators map[int64]string
 	protection    map[string]Protection

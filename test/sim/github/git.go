@@ -111,6 +111,7 @@ type newCommit struct {
 	parent    string // empty: a root commit
 	files     map[string]string
 	remove    []string
+	links     map[string]string // submodules: commits by path
 	author    signature
 	committer signature
 	message   string
@@ -132,6 +133,9 @@ func (g *gitRepo) commit(c newCommit) (string, error) {
 	for _, path := range sortedKeys(c.files) {
 		content := c.files[path]
 		fmt.Fprintf(&b, "M 100644 inline %s\ndata %d\n%s\n", strconv.Quote(path), len(content), content)
+	}
+	for _, path := range sortedKeys(c.links) {
+		fmt.Fprintf(&b, "M 160000 %s %s\n", c.links[path], strconv.Quote(path))
 	}
 	if _, err := g.runIn(g.dir, b.Bytes(), "fast-import", "--quiet", "--force", "--date-format=raw"); err != nil {
 		return "", err

@@ -70,6 +70,7 @@ type Push struct {
 	// A new commit, on top of the branch or of Parent.
 	Files   map[string]string
 	Remove  []string
+	Links   map[string]string // submodules: commits of other repositories, by path
 	Message string
 	Parent  string // a commit; together with Force
 	// Who the commit claims to be from, and when: git believes everything.
@@ -128,7 +129,7 @@ func (s *Server) push(r *repository, me *account, in Push) (string, error) {
 		in.Message = "Update " + fmt.Sprint(sortedKeys(in.Files))
 	}
 	sha, err := r.git.commit(newCommit{
-		branch: in.Branch, parent: parent, files: in.Files, remove: in.Remove, author: author, committer: committer, message: in.Message,
+		branch: in.Branch, parent: parent, files: in.Files, remove: in.Remove, links: in.Links, author: author, committer: committer, message: in.Message,
 	})
 	if err != nil {
 		return "", err

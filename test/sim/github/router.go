@@ -106,6 +106,14 @@ func (s *Server) match(method, path string) (route, map[string]string, bool) {
 
 // ServeHTTP answers REST requests and git.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case lfsPath.MatchString(r.URL.Path):
+		s.serveBatch(w, r)
+		return
+	case lfsObject.MatchString(r.URL.Path):
+		s.serveLarge(w, r)
+		return
+	}
 	if gitPath.MatchString(r.URL.Path) {
 		s.serveGit(w, r)
 		return

@@ -67,8 +67,9 @@ type Server struct {
 	limits   limiter
 	requests []Request
 	hooks    *deliverer
-	lag      time.Duration // see SetLag
-	copies   int           // made for it so far
+	lag      time.Duration     // see SetLag
+	copies   int               // made for it so far
+	offered  map[string]string // objects of Git LFS by the signature of their address
 
 	oauth      OAuth
 	consenter  string // login
