@@ -439,3 +439,43 @@ func TestALostSignalIsSentAgain(t *testing.T) {
 		t.Error("no signal was sent again")
 	}
 }
+
+// counted counts how often GitHub is asked.
+type counted struct {
+	*stage
+	asked int
+}
+
+func (c *counted) Live(ctx context.Context, r *pipeline.Run) (pipeline.Live, error) {
+	c.asked++
+	return c.stage.Live(ctx, r)
+}
+
+// Who waits in the queue asks GitHub when it comes and when its turn has come,
+// not whenever the queue moves.
+func TestALongQueueAsksLittle(t *testing.T) {
+	s := newStage(t)
+	github := &counted{stage: s}
+	s.engine.GitHub = github
+	s.runner.do["one"] = func(*pipeline.StepContext) pipeline.Result { return pipeline.Result{Done: true} }
+	const runs = 8
+	var ids []pipeline.RunID
+	for range runs {
+		r, err := s.engine.Start(context.Background(), pipeline.Request{Repo: pipeline.Repo{ID: 7}, Actor: pipeline.Actor{ID: 1}, Environment: staging, SHA: strings.Repeat("1", 40),
+			Pipeline: pipeline.Pipeline{Name: "deploy", Steps: steps("one")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, r.ID)
+	}
+	if r := s.load(ids[runs-1]); r.Message != "Number 7 in the queue of staging. Run "+string(ids[0])+" has it." {
+		t.Errorf("the last one says %q", r.Message)
+	}
+	s.work()
+	for _, id := range ids {
+		s.want(s.load(id), pipeline.Succeeded, "one=succeeded")
+	}
+	if github.asked > 2*runs {
+		t.Errorf("GitHub was asked %d times for %d runs", github.asked, runs)
+	}
+}

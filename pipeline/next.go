@@ -68,6 +68,9 @@ func admission(r *Run, f Facts, now time.Time) []Decision {
 	if !asksGitHub(r) {
 		f.Live = &Live{}
 	}
+	if h, queued := stillQueued(r, f, now); queued {
+		return hold(r, f, h)
+	}
 	if f.Live == nil {
 		return []Decision{AskLive{}}
 	}

@@ -28,6 +28,23 @@ func queues(policy *Environment, g Gate) bool {
 	return g.Name == GateFreeze || g.Name == GateLock || g.Name == GateConcurrency || policy != nil && policy.Concurrency == Supersede
 }
 
+// stillQueued is how a run goes on waiting for its turn. That it does not have
+// it yet is known here; GitHub is asked when it has. So a long queue costs no
+// calls whenever it moves.
+func stillQueued(r *Run, f Facts, now time.Time) (Hold, bool) {
+	if f.Live != nil || r.State != Waiting || r.Code != "queued" || r.Environment.Concurrency == Supersede || !inQueue(r, f) || len(r.overrides()) > 0 {
+		return Hold{}, false
+	}
+	f.Policy, f.Live = r.Environment, &Live{}
+	q := QuestionOf(r)
+	turn := concurrency(q, f, now)
+	if turn.State != Waits {
+		return Hold{}, false
+	}
+	_, g := firstGate([]Gate{freeze(q, f, now), locked(q, f, now), turn}, Waits)
+	return Hold{Code: g.Code, Message: g.Sentence, Until: heldUntil(r, g, now), Queue: queues(f.Policy, g)}, true
+}
+
 // supersededBy is the newest run in the queue, where the environment wants only
 // that one and this one has not been approved by anybody yet.
 func supersededBy(r *Run, f Facts, gates []Gate) RunID {
