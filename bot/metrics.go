@@ -69,6 +69,8 @@ func (m *Metrics) Job(l *pipeline.Lease, took time.Duration, err error) {
 	switch {
 	case pipeline.IsTemporary(err):
 		result = "retried"
+	case pipeline.AsRefused(err) != nil:
+		result = "blocked"
 	case err != nil:
 		result = "buried"
 	}
@@ -99,13 +101,14 @@ type queueCollector struct {
 var (
 	depthDesc = prometheus.NewDesc("shipmate_queue_depth", "Jobs that are ready or in hand.", []string{"pool"}, nil)
 	ageDesc   = prometheus.NewDesc("shipmate_queue_age_seconds", "Age of the oldest job that is ready.", []string{"pool"}, nil)
-	laterDesc = prometheus.NewDesc("shipmate_queue_delayed", "Jobs that wait for their time: soon, which are tried again or wait for a budget, or later.", []string{"due"}, nil)
+	laterDesc = prometheus.NewDesc("shipmate_queue_delayed", "Jobs that wait for their time: soon, which are tried again or wait for a budget, or later, among them blocked ones.", []string{"due"}, nil)
 	openDesc  = prometheus.NewDesc("shipmate_runs_open", "Runs that have not ended.", nil, nil)
+	stopDesc  = prometheus.NewDesc("shipmate_queue_blocked", "Jobs that GitHub or Slack refuses for now, most of them reports. The log says why.", nil, nil)
 	deadDesc  = prometheus.NewDesc("shipmate_queue_dead", "Jobs given up, for an operator to look at.", nil, nil)
 )
 
 func (c queueCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{depthDesc, ageDesc, laterDesc, openDesc, deadDesc} {
+	for _, d := range []*prometheus.Desc{depthDesc, ageDesc, laterDesc, openDesc, stopDesc, deadDesc} {
 		ch <- d
 	}
 }
@@ -131,5 +134,6 @@ func (c queueCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(laterDesc, prometheus.GaugeValue, float64(stats.Soon), "soon")
 	ch <- prometheus.MustNewConstMetric(laterDesc, prometheus.GaugeValue, float64(stats.Delayed-stats.Soon), "later")
 	ch <- prometheus.MustNewConstMetric(openDesc, prometheus.GaugeValue, float64(stats.Open))
+	ch <- prometheus.MustNewConstMetric(stopDesc, prometheus.GaugeValue, float64(stats.Blocked))
 	ch <- prometheus.MustNewConstMetric(deadDesc, prometheus.GaugeValue, float64(stats.Dead))
 }

@@ -12,7 +12,7 @@ import (
 // any moment and another one goes on from the Store.
 type Engine struct {
 	Store   Store
-	Queue   enqueuer
+	Queue   queue
 	Runners map[string]Uses // by the name "uses" gives; "run" is the script runner
 	Sinks   []Sink
 	GitHub  inquirer // nil: no gate needs GitHub (a run without environment and pull request)
@@ -25,8 +25,10 @@ type Engine struct {
 	calls calls
 }
 
-type enqueuer interface {
+type queue interface {
 	Enqueue(ctx context.Context, jobs ...Job) error
+	BlockedJobs(ctx context.Context, repo int64) ([]Job, error)
+	Lift(ctx context.Context, jobs ...Job) error
 }
 
 // inquirer answers the questions of the gates and of expressions.
@@ -148,6 +150,7 @@ func (e *Engine) Handlers() map[string]Handler {
 		"plan":     e.plan,
 		"report":   e.report,
 		KindMoved:  e.moved,
+		kindLifted: e.lifted,
 	}
 }
 

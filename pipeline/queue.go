@@ -27,6 +27,16 @@ type Queue interface {
 	Finish(ctx context.Context, ls ...*Lease) error
 	// Retry puts a leased job back, to be handed out at the given time, with Tries one higher.
 	Retry(ctx context.Context, l *Lease, at time.Time) error
+	// Block puts a leased job back as j, which has the same ID and says why and
+	// until when it waits (Blocked, At), and enqueues tell. A mark to run it
+	// again, set since it was leased, has it run at once.
+	Block(ctx context.Context, l *Lease, j Job, tell ...Job) error
+	// BlockedJobs lists the jobs that are blocked, of one repository or, with
+	// zero, of all. At says when each is tried again.
+	BlockedJobs(ctx context.Context, repo int64) ([]Job, error)
+	// Lift makes blocked jobs due now, as they are given. One that is leased is
+	// run once more after that; one that is not blocked any more is left alone.
+	Lift(ctx context.Context, jobs ...Job) error
 	// Bury moves a leased job to the dead letters with the reason.
 	Bury(ctx context.Context, l *Lease, reason string) error
 }
@@ -48,8 +58,9 @@ type Job struct {
 	Repo    int64           `json:"repo,omitempty"` // decides the shard, unless Run does; zero: the ID decides
 	Run     RunID           `json:"run,omitempty"`
 	Payload json.RawMessage `json:"payload,omitempty"`
-	Tries   int             `json:"tries,omitempty"` // failed tries so far
-	At      time.Time       `json:"at,omitzero"`     // not before; zero: now
+	Tries   int             `json:"tries,omitempty"`   // failed tries so far
+	At      time.Time       `json:"at,omitzero"`       // not before; zero: now
+	Blocked *Blocked        `json:"blocked,omitempty"` // why it waits, nil: it does not
 	Again   bool            `json:"-"`
 }
 
@@ -82,6 +93,7 @@ type Stats struct {
 	Soon    int64 // those of them whose time comes within [Soon]
 	Open    int64 // runs that have not ended
 	Dead    int64 // jobs given up
+	Blocked int64 // jobs that a platform refuses now; they are in Delayed, not in Soon
 }
 
 // QueueStats is the state of one pool in one shard.

@@ -19,7 +19,9 @@ type Sink interface {
 	// is none of its business.
 	Subject(r *Run) string
 	// Show brings the outside to the state of the run and returns what is to be
-	// kept as Shown.Data. A Temporary error is tried again until it works.
+	// kept as Shown.Data. A Temporary error is tried again until it works, a
+	// *Refused one ever more slowly; a method Shows, if there is one, then says
+	// what cannot be written ("check").
 	Show(ctx context.Context, r *Run, shown Shown) (json.RawMessage, error)
 }
 
@@ -116,10 +118,42 @@ func (e *Engine) show(ctx context.Context, sink Sink, l *Lease) error {
 		return err
 	}
 	data, err := sink.Show(ctx, r, shown)
-	if err == nil && shown.Doubt == "" && string(data) == string(shown.Data) {
+	if err == nil && l.Blocked == nil && shown.Doubt == "" && string(data) == string(shown.Data) {
 		return nil
 	}
-	return e.showed(context.WithoutCancel(ctx), l, shown, data, err)
+	var tell []Job
+	if (l.Blocked == nil) == (AsRefused(err) != nil) {
+		tell = e.reportsBut(sink, r) // it is blocked now, or was until now: others say so
+	}
+	return e.showed(context.WithoutCancel(ctx), l, showing{shown, data, err, shows(sink), tell})
+}
+
+// showing is what came of showing a subject.
+type showing struct {
+	shown  Shown // as it was
+	data   json.RawMessage
+	failed error
+	what   string // is shown
+	tell   []Job
+}
+
+// shows is what people call what a sink writes, "" if they do not see it.
+func shows(s Sink) string {
+	if named, is := s.(interface{ Shows() string }); is {
+		return named.Shows()
+	}
+	return ""
+}
+
+// reportsBut are the jobs of the run's other sinks.
+func (e *Engine) reportsBut(self Sink, r *Run) []Job {
+	var jobs []Job
+	for _, s := range e.Sinks {
+		if subject := s.Subject(r); subject != "" && s.Name() != self.Name() {
+			jobs = append(jobs, r.reportJob(s.Name(), subject))
+		}
+	}
+	return jobs
 }
 
 // showed saves what a sink did, even half-way: an id it got must not be lost.
@@ -127,18 +161,22 @@ func (e *Engine) show(ctx context.Context, sink Sink, l *Lease) error {
 // A worker that was paused past its lease may have written over what its
 // successor had shown, and nothing out there refuses that. So whoever finds the
 // lease lost casts a doubt, and the subject is written once more.
-func (e *Engine) showed(ctx context.Context, l *Lease, shown Shown, data json.RawMessage, failed error) error {
-	c := Change{Finish: l}
-	if failed != nil {
+func (e *Engine) showed(ctx context.Context, l *Lease, s showing) error {
+	shown := s.shown
+	c := Change{Finish: l, Jobs: s.tell}
+	if s.failed != nil {
 		c = Change{Hold: l}
 	}
-	if data != nil {
-		shown.Data = data
+	if s.data != nil {
+		shown.Data = s.data
 		c.Shown = &shown
 	}
 	err := e.Store.Commit(ctx, c)
+	if err == nil && AsRefused(s.failed) != nil {
+		return stopped{s.failed, s.what, s.tell}
+	}
 	if !errors.Is(err, ErrLeaseLost) {
-		return errors.Join(failed, err)
+		return errors.Join(s.failed, err)
 	}
 	shown.Data, shown.Doubt = nil, fmt.Sprintf("%s.%d", l.Token, l.Fence)
 	again := l.Job

@@ -13,7 +13,7 @@ import (
 
 // Handler does a job. It returns nil when the job is done; the worker then
 // finishes it unless a Commit did. A Temporary error has it tried again later,
-// any other error buries it.
+// a *Refused one ever more slowly, any other error buries it.
 type Handler func(ctx context.Context, l *Lease) error
 
 // Worker leases jobs and runs their handlers until it is told to stop.
@@ -28,6 +28,8 @@ type Worker struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Observe func(l *Lease, took time.Duration, err error) // for metrics; may be nil
+
+	refusals refusals
 }
 
 const (
@@ -226,12 +228,17 @@ func (w *Worker) conclude(l *Lease, err error) {
 	const patience = 5 * time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	if err == nil && l.Blocked != nil && w.refusals.over(l.Blocked) {
+		w.Log.Info("accepted again", "job", l.ID, "run", string(l.Run), "code", l.Blocked.Code, "since", l.Blocked.Since)
+	}
 	var after error
 	switch {
 	case l.Done, errors.Is(err, ErrLeaseLost):
 		return
 	case err == nil:
 		after = w.Queue.Finish(ctx, l)
+	case AsRefused(err) != nil, l.Blocked != nil && IsTemporary(err):
+		after = w.block(ctx, l, err)
 	case IsTemporary(err) && l.Tries < maxTries && !(IsLagging(err) && l.Tries >= lagTries), errors.As(err, new(*panicError)) && l.Tries < maxPanics-1:
 		level := slog.LevelWarn
 		if errors.As(err, new(interface{ RetryAfter() time.Duration })) {

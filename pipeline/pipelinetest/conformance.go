@@ -88,6 +88,8 @@ func Conformance(t *testing.T, open func(t *testing.T) Subject) {
 		{"a request is accepted once", acceptedOnce},
 		{"a failed job is tried again later", retried},
 		{"a buried job can be brought back", buried},
+		{"a blocked job waits until it is lifted", blocked},
+		{"what lifts a job is not lost while it is tried", liftedWhileLeased},
 		{"a run whose time has come gets a job", runWakes},
 		{"a run that ended or sleeps gets none", runSleeps},
 		{"jobs of all shards arrive", allShards},

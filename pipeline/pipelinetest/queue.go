@@ -171,6 +171,69 @@ func (s *Store) Retry(_ context.Context, l *pipeline.Lease, at time.Time) error 
 	return nil
 }
 
+// Block puts a leased job back as one that is blocked.
+func (s *Store) Block(_ context.Context, l *pipeline.Lease, j pipeline.Job, tell ...pipeline.Job) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.ours(l)
+	if it == nil {
+		return fmt.Errorf("block %s: %w", l.ID, pipeline.ErrLeaseLost)
+	}
+	if it.again != nil && it.again.At.Before(j.At) {
+		j.At = it.again.At
+	}
+	s.put(copied(j))
+	for _, t := range tell {
+		s.enqueue(t)
+	}
+	l.Done = true
+	s.tell()
+	return nil
+}
+
+// BlockedJobs lists the jobs that are blocked.
+func (s *Store) BlockedJobs(_ context.Context, repo int64) ([]pipeline.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []pipeline.Job
+	for _, it := range s.jobs {
+		if it.Blocked != nil {
+			all = append(all, copied(it.Job))
+		}
+	}
+	return all, nil
+}
+
+// Lift makes blocked jobs due now.
+func (s *Store) Lift(_ context.Context, jobs ...pipeline.Job) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range jobs {
+		j = copied(j)
+		j.At, j.Again = time.Time{}, true
+		switch it := s.jobs[j.ID]; {
+		case it == nil || it.Blocked == nil:
+		case it.delayed:
+			j.Again = false
+			s.put(j)
+		default:
+			s.enqueue(j)
+		}
+	}
+	s.tell()
+	return nil
+}
+
+func copied(j pipeline.Job) pipeline.Job {
+	j.Payload = slices.Clone(j.Payload)
+	if j.Blocked != nil {
+		b := *j.Blocked
+		b.LiftedBy = slices.Clone(b.LiftedBy)
+		j.Blocked = &b
+	}
+	return j
+}
+
 // Bury moves a leased job to the dead letters.
 func (s *Store) Bury(_ context.Context, l *pipeline.Lease, reason string) error {
 	s.mu.Lock()

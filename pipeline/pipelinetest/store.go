@@ -338,10 +338,13 @@ func (s *Store) Stats(context.Context) (pipeline.Stats, error) {
 		if it.Pool == pipeline.Steps {
 			q = &steps
 		}
+		if it.Blocked != nil {
+			st.Blocked++
+		}
 		switch {
 		case it.delayed:
 			st.Delayed++
-			if !it.At.After(s.clock.Now().Add(pipeline.Soon)) {
+			if it.Blocked == nil && !it.At.After(s.clock.Now().Add(pipeline.Soon)) {
 				st.Soon++
 			}
 		case it.fence > 0:

@@ -173,7 +173,7 @@ func (s *Store) changeShard(c *pipeline.Change) (int, error) {
 
 func (s *Store) commitKeys(shard int, c *pipeline.Change) []string {
 	k := s.keys[shard]
-	keys := append(make([]string, 0, 18), k.queue...)
+	keys := append(make([]string, 0, 19), k.queue...)
 	run, history, openOf := k.prefix+"-", k.prefix+"-", k.prefix+"-"
 	if r := c.Run; r != nil {
 		run, history, openOf = k.run(r.ID), k.history(r.ID), k.openOf(r.Repo.ID)

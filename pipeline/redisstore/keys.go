@@ -70,7 +70,7 @@ func (s *Store) jobShard(j *pipeline.Job) (int, error) {
 // all of a shard into one slot, so that one script can change them together.
 type shardKeys struct {
 	prefix string
-	queue  []string // as queue.lua wants them: jobs, delayed, q:control, q:steps, dead
+	queue  []string // as queue.lua wants them: jobs, delayed, q:control, q:steps, dead, blocked
 	wake   string
 	open   string
 	runs   string
@@ -80,7 +80,7 @@ func newShardKeys(shard int) shardKeys {
 	p := fmt.Sprintf("sm:{%d}:", shard)
 	return shardKeys{
 		prefix: p,
-		queue:  []string{p + "jobs", p + "delayed", p + "q:control", p + "q:steps", p + "dead"},
+		queue:  []string{p + "jobs", p + "delayed", p + "q:control", p + "q:steps", p + "dead", p + "blocked"},
 		wake:   p + "wake",
 		open:   p + "open",
 		runs:   p + "runs",
@@ -94,6 +94,7 @@ func (k shardKeys) stream(p pipeline.Pool) string {
 	return k.queue[2]
 }
 func (k shardKeys) dead() string                     { return k.queue[4] }
+func (k shardKeys) blocked() string                  { return k.queue[5] }
 func (k shardKeys) run(id pipeline.RunID) string     { return k.prefix + "run:" + string(id) }
 func (k shardKeys) history(id pipeline.RunID) string { return k.run(id) + ":history" }
 func (k shardKeys) env(repo int64, name string) string {

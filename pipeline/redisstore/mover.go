@@ -121,7 +121,7 @@ func (s *Store) runMover() {
 func (s *Store) move(ctx context.Context, shard int) error {
 	k := s.keys[shard]
 	control, steps := s.pools[pipeline.Control], s.pools[pipeline.Steps]
-	result, err := s.eval(ctx, s.script.move, append(k.queue[:5:5], k.wake),
+	result, err := s.eval(ctx, s.script.move, append(k.queue[:6:6], k.wake),
 		moveLimit, wakeGrace.Milliseconds(), longestSleep.Milliseconds(), control.ttl.Load(), steps.ttl.Load()).Slice()
 	if redis.HasErrorPrefix(err, "NOGROUP") {
 		return s.createGroups(ctx)

@@ -24,6 +24,10 @@ var (
 	finishLua string
 	//go:embed scripts/retry.lua
 	retryLua string
+	//go:embed scripts/block.lua
+	blockLua string
+	//go:embed scripts/lift.lua
+	liftLua string
 	//go:embed scripts/bury.lua
 	buryLua string
 	//go:embed scripts/requeue.lua
@@ -45,7 +49,7 @@ var (
 )
 
 type scripts struct {
-	commit, enqueue, accept, take, renew, finish, retry, bury, requeue, release, move, lapse, forget, stats, budget, audit *redis.Script
+	commit, enqueue, accept, take, renew, finish, retry, block, lift, bury, requeue, release, move, lapse, forget, stats, budget, audit *redis.Script
 }
 
 func newScripts() scripts {
@@ -58,6 +62,8 @@ func newScripts() scripts {
 		renew:   queue(renewLua),
 		finish:  queue(finishLua),
 		retry:   queue(retryLua),
+		block:   queue(blockLua),
+		lift:    queue(liftLua),
 		bury:    queue(buryLua),
 		requeue: queue(requeueLua),
 		release: queue(releaseLua),

@@ -11,7 +11,7 @@ import (
 func (s *Store) Stats(ctx context.Context) (pipeline.Stats, error) {
 	var st pipeline.Stats
 	for shard, k := range s.keys {
-		n, err := s.eval(ctx, s.script.stats, append(k.queue[:5:5], k.wake), pipeline.Soon.Milliseconds()).Int64Slice()
+		n, err := s.eval(ctx, s.script.stats, append(k.queue[:6:6], k.wake), pipeline.Soon.Milliseconds()).Int64Slice()
 		if err != nil {
 			return pipeline.Stats{}, wire("stats", err)
 		}
@@ -24,6 +24,7 @@ func (s *Store) Stats(ctx context.Context) (pipeline.Stats, error) {
 		st.Soon += n[7]
 		st.Open += n[8]
 		st.Dead += n[9]
+		st.Blocked += n[10]
 	}
 	return st, nil
 }

@@ -2,8 +2,8 @@
 -- has come get a job that looks at them. That is the timer and also the sweep
 -- that repairs a run whose job was lost.
 --
--- KEYS[1..5] the queue, see queue.lua
--- KEYS[6]    wake
+-- KEYS[1..6] the queue, see queue.lua
+-- KEYS[7]    wake
 -- ARGV how many at most, ms after which a run is looked at again, the longest
 --      answer in ms, ttl in ms of the leases of q:control and of q:steps (0: do not look)
 -- Result: ms until the next thing is due, at most the longest answer; for
@@ -19,17 +19,17 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', int(now()), 'LI
     put(id, string.sub(at, 2, 2), 0, string.sub(at, 3))
   end
 end
-for _, run in ipairs(redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', int(now()), 'LIMIT', 0, limit)) do
+for _, run in ipairs(redis.call('ZRANGEBYSCORE', KEYS[7], '-inf', int(now()), 'LIMIT', 0, limit)) do
   local id = 'advance:' .. run
   enqueue(id, 'c', 0, '1', '{"id":"' .. id .. '","kind":"advance","pool":"control","run":"' .. run .. '"}')
-  redis.call('ZADD', KEYS[6], int(now() + grace), run)
+  redis.call('ZADD', KEYS[7], int(now() + grace), run)
 end
 
 local wait = longest
 local function by(ms)
   if ms < wait then wait = math.max(ms, 0) end
 end
-for _, key in ipairs({KEYS[2], KEYS[6]}) do
+for _, key in ipairs({KEYS[2], KEYS[7]}) do
   local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
   if first[2] then by(first[2] - now()) end
 end

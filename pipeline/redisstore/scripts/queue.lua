@@ -5,6 +5,7 @@
 -- KEYS[3] q:control  stream of ready and leased jobs, consumer group "w"
 -- KEYS[4] q:steps    likewise
 -- KEYS[5] dead       stream of buried jobs
+-- KEYS[6] blocked    hash, job id -> the job with what it is blocked by, until it leaves the queue or is put back otherwise
 --
 -- A pool is written "c" or "s". A value in jobs is one of
 --   <pool><entry>                        in the pool's stream, ready or leased
@@ -99,6 +100,7 @@ end
 local function drop(pool, entry, id)
   redis.call('XACK', stream(pool), 'w', entry)
   redis.call('XDEL', stream(pool), entry)
+  redis.call('HDEL', KEYS[6], id)
   local at = redis.call('HGET', KEYS[1], id)
   if at and string.sub(at, 1, #entry + 1) == pool .. entry then
     redis.call('HDEL', KEYS[1], id)
