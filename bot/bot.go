@@ -214,5 +214,11 @@ func (b *Bot) reply(ctx context.Context, repo pipeline.Repo, at pipeline.Origin,
 	if !ok {
 		return nil // nobody to tell: the clock, a push
 	}
-	return s.Reply(ctx, repo, at, to, key, a)
+	err := s.Reply(ctx, repo, at, to, key, a)
+	if r := pipeline.AsRefused(err); r != nil && (at.Surface == "slack" || r.Reason.Code == "conversation_locked") {
+		// Nobody waits for it where nothing may be said; what it did is in the reports.
+		b.Log.Warn("answer not given", "repo", repo.String(), "actor", to.Login, "code", r.Reason.Code, "err", err)
+		return nil
+	}
+	return err
 }

@@ -148,6 +148,8 @@ func (b *Bot) overtaken(ctx context.Context, m PullRequest, r *pipeline.Run, cod
 	}
 	now, err := b.GitHub.PullRequest(ctx, m.Repo, m.Number)
 	switch {
+	case pipeline.AsRefused(err) != nil:
+		return false, err
 	case pipeline.Code(err) == "unknown_pull_request" && !pipeline.IsTemporary(err):
 		return false, nil // it is gone
 	case err != nil:
@@ -218,7 +220,7 @@ func (b *Bot) startUnasked(ctx context.Context, key string, req pipeline.Request
 	}
 	waitedFor := req.Trigger == pipeline.ByPullRequest || req.Trigger == pipeline.ByMergeGroup || req.Trigger == pipeline.ByPush
 	switch {
-	case pipeline.Code(err) == "" && err != nil, pipeline.IsTemporary(err):
+	case pipeline.Code(err) == "" && err != nil, pipeline.IsTemporary(err), pipeline.AsRefused(err) != nil:
 		return err
 	case err != nil && !waitedFor:
 		b.Log.Warn("pipeline not started", "repo", req.Repo.String(), "pipeline", req.Pipeline.Name, "err", err)

@@ -149,19 +149,47 @@ func (m Installed) job() pipeline.Job {
 	return pipeline.Job{ID: "index" + id.String(), Kind: KindInstalled, Pool: pipeline.Control, Payload: payload, Again: true}
 }
 
-// installed keeps the index of services.
-func (b *Bot) installed(ctx context.Context, _ string, m Installed) error {
+// installed has tried again what was refused there, and keeps the index of services.
+func (b *Bot) installed(ctx context.Context, key string, m Installed) error {
+	if err := b.lift(ctx, key, m); err != nil {
+		return err
+	}
 	for _, repo := range m.Removed {
 		if err := b.Services.Remove(ctx, repo.ID); err != nil {
 			return err
 		}
 	}
+	var refused error
 	for _, repo := range m.Added {
-		if err := b.index(ctx, repo); err != nil {
+		err := b.index(ctx, repo)
+		if pipeline.AsRefused(err) != nil { // the others may be read
+			refused, err = err, nil
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return refused
+}
+
+// lift: where the App is installed, unsuspended or allowed more, GitHub may take
+// now what it refused. It is done once: what it has tried again may be this very job.
+func (b *Bot) lift(ctx context.Context, key string, m Installed) error {
+	const keep = 48 * time.Hour
+	if m.Gone || len(m.Added) == 0 && len(m.Removed) > 0 {
+		return nil
+	}
+	if _, err := b.Records.Get(ctx, nowhere, "lifted:"+key); !errors.Is(err, pipeline.ErrNotFound) {
+		return err
+	}
+	places := []string{pipeline.AtInstallation(m.Installation)}
+	for _, repo := range m.Added {
+		places = append(places, pipeline.AtRepo(repo.ID))
+	}
+	if err := b.Queue.Enqueue(ctx, pipeline.Lifted{Places: places}.Job()); err != nil {
+		return err
+	}
+	return b.Records.Put(ctx, nowhere, "lifted:"+key, []byte("1"), keep)
 }
 
 // index reads a repository's file and remembers its service, channels and schedules.

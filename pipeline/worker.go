@@ -239,7 +239,7 @@ func (w *Worker) conclude(l *Lease, err error) {
 		after = w.Queue.Finish(ctx, l)
 	case AsRefused(err) != nil, l.Blocked != nil && IsTemporary(err):
 		after = w.block(ctx, l, err)
-	case IsTemporary(err) && l.Tries < maxTries && !(IsLagging(err) && l.Tries >= lagTries), errors.As(err, new(*panicError)) && l.Tries < maxPanics-1:
+	case IsTemporary(err) && l.Tries < maxTries && (!IsLagging(err) || l.Tries < lagTries || l.Kind == "report"), errors.As(err, new(*panicError)) && l.Tries < maxPanics-1:
 		level := slog.LevelWarn
 		if errors.As(err, new(interface{ RetryAfter() time.Duration })) {
 			level = slog.LevelDebug // it waits for its turn

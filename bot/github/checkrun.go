@@ -34,6 +34,7 @@ const (
 )
 
 func (s *checkSink) Name() string                   { return "github-check" }
+func (s *checkSink) Shows() string                  { return "check" }
 func (s *checkSink) Subject(r *pipeline.Run) string { return string(r.ID) }
 
 func (s *checkSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
@@ -62,13 +63,13 @@ func (s *checkSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Sh
 			was, err = s.adopt(ctx, r)
 		}
 		if err != nil {
-			return s.gone(r, shown.Data, err)
+			return shown.Data, s.lost(ctx, r, err)
 		}
 	}
 	now, err := s.Client.bringCheck(ctx, commitOf(r), was, want, notes)
 	state, saveErr := save(now, nil)
 	if err != nil {
-		return s.gone(r, state, err)
+		return state, s.lost(ctx, r, err)
 	}
 	return state, saveErr
 }
@@ -99,15 +100,6 @@ func (c *Client) bringCheck(ctx context.Context, at commit, now shownCheck, want
 		now.ID, now.Digest, now.Annotated = id, d, now.Annotated+len(batch)
 	}
 	return now, nil
-}
-
-// gone ends the showing of a run whose commit GitHub does not have any more.
-func (s *checkSink) gone(r *pipeline.Run, shown json.RawMessage, err error) (json.RawMessage, error) {
-	if !unreachable(err) {
-		return shown, err
-	}
-	s.Client.cfg.Log.Warn("no commit to show a check on", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
-	return shown, nil
 }
 
 // checkRequest is the body of both requests. go-github's own types lack
@@ -189,9 +181,13 @@ func (c *Client) ownChecks(ctx context.Context, at commit, name string) ([]*gith
 // check is the check run as it should be, but for annotations.
 func (s *checkSink) check(ctx context.Context, r *pipeline.Run) (checkRequest, error) {
 	v := bot.Show(r)
+	unshown, err := s.unshown(ctx, s, r)
+	if err != nil {
+		return checkRequest{}, err
+	}
 	c := checkRequest{
 		Name: checkName(r), HeadSHA: shownOn(r), ExternalID: string(r.ID), DetailsURL: s.runURL(r),
-		Output:  s.output(r, v, s.tails(ctx, r, maxTails)),
+		Output:  s.output(r, v, s.tails(ctx, r, maxTails), unshown),
 		Actions: []*github.CheckRunAction{},
 	}
 	c.Status, c.Conclusion = checkState(r)
@@ -257,7 +253,7 @@ func checkState(r *pipeline.Run) (status, conclusion string) {
 	return "completed", "cancelled"
 }
 
-func (s *checkSink) output(r *pipeline.Run, v bot.View, tails []logTail) *github.CheckRunOutput {
+func (s *checkSink) output(r *pipeline.Run, v bot.View, tails []logTail, unshown []string) *github.CheckRunOutput {
 	var b strings.Builder
 	sha, ref := r.Brings()
 	fmt.Fprintf(&b, "%s **%s** of `%.7s`", v.Icon, inline(v.Title), sha)
@@ -267,6 +263,9 @@ func (s *checkSink) output(r *pipeline.Run, v bot.View, tails []logTail) *github
 	fmt.Fprintf(&b, ", run `%s`, asked for by %s.\n\n", r.ID, codeSpan(cmp.Or(r.Actor.Login, "shipmate")))
 	if v.Note != "" {
 		b.WriteString(inline(v.Note) + "\n\n")
+	}
+	for _, text := range unshown {
+		b.WriteString(text + "\n\n")
 	}
 	b.WriteString(stepList(v))
 	if extra := len(allNotes(r)) - allAnnotations; extra > 0 {

@@ -60,12 +60,12 @@ func (c *Client) write(ctx context.Context, p post) (int64, error) {
 		return id, c.edit(ctx, p, id)
 	}
 	made, _, err := c.as(p.repo, forTalking).Issues.CreateComment(ctx, p.repo.Owner, p.repo.Name, p.pr, &github.IssueComment{Body: &p.body})
-	return made.GetID(), fail(fmt.Sprintf("comment on %s#%d", p.repo, p.pr), err)
+	return made.GetID(), inPull(fail(fmt.Sprintf("comment on %s#%d", p.repo, p.pr), err), p.repo, p.pr)
 }
 
 func (c *Client) edit(ctx context.Context, p post, id int64) error {
 	_, _, err := c.as(p.repo, forTalking).Issues.EditComment(ctx, p.repo.Owner, p.repo.Name, id, &github.IssueComment{Body: &p.body})
-	return fail(fmt.Sprintf("edit comment %d on %s#%d", id, p.repo, p.pr), err)
+	return inPull(fail(fmt.Sprintf("edit comment %d on %s#%d", id, p.repo, p.pr), err), p.repo, p.pr)
 }
 
 // authored is a comment with the App that wrote it, which go-github leaves out.

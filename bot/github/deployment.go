@@ -21,7 +21,8 @@ type shownDeployment struct {
 	State string `json:"state,omitempty"` // of the last status
 }
 
-func (s *deploymentSink) Name() string { return "github-deployment" }
+func (s *deploymentSink) Name() string  { return "github-deployment" }
+func (s *deploymentSink) Shows() string { return "deployment" }
 
 // Subject: what was never admitted did not touch the environment.
 func (s *deploymentSink) Subject(r *pipeline.Run) string {
@@ -49,12 +50,8 @@ func (s *deploymentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeli
 		if err == nil && now.ID == 0 {
 			now.ID, err = s.create(ctx, r)
 		}
-		if unreachable(err) {
-			s.Client.cfg.Log.Warn("no commit to show a deployment of", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
-			return shown.Data, nil
-		}
 		if err != nil {
-			return shown.Data, err
+			return shown.Data, s.lost(ctx, r, err)
 		}
 	}
 	if now.State == state {

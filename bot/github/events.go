@@ -31,7 +31,7 @@ var events = map[string]func(*delivery) message{
 	"merge_group":               mergeGroup,
 	"installation":              installation,
 	"installation_repositories": installationRepositories,
-	"repository":                repositoryMoved,
+	"repository":                repositoryChanged,
 }
 
 // issueComment: people's new comments on pull requests, if a line may be a
@@ -154,6 +154,8 @@ func pullRequest(d *delivery) message {
 		if !d.changes.Get("base").Exists() {
 			return message{}
 		}
+	case "unlocked":
+		return d.lifted(pipeline.AtPull(d.repo.id, int(d.number)), pipeline.AtRepo(d.repo.id))
 	default:
 		return message{}
 	}

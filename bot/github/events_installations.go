@@ -16,7 +16,7 @@ func installation(d *delivery) message {
 	d.need(d.action != "" && d.installation > 0 && d.repo.id == 0)
 	m := bot.Installed{Installation: d.installation, Added: d.repos(d.repositories)}
 	switch d.action {
-	case "created", "unsuspend":
+	case "created", "unsuspend", "new_permissions_accepted":
 	case "deleted", "suspend":
 		m.Gone, m.Removed, m.Added = true, m.Added, nil
 	default:
@@ -50,10 +50,14 @@ func (d *delivery) repoListKey(m bot.Installed) string {
 	return fmt.Sprintf("%s:%x", b.String()[:100], sha256.Sum256([]byte(b.String())))
 }
 
-// repositoryMoved: names are only names, but people type them.
-func repositoryMoved(d *delivery) message {
+// repositoryChanged: names are only names, but people type them. One that is
+// not archived any more takes again what was kept back.
+func repositoryChanged(d *delivery) message {
 	d.is()
 	d.need(d.action != "" && d.repo.id > 0)
+	if d.action == "unarchived" {
+		return d.lifted(pipeline.AtRepo(d.repo.id))
+	}
 	if d.wrong || d.action != "renamed" && d.action != "transferred" {
 		return message{}
 	}

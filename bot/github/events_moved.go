@@ -102,8 +102,21 @@ func (d *delivery) tellReview(number int64) {
 	}
 }
 
+// lifted has reports tried that GitHub refused there until now.
+func (d *delivery) lifted(places ...string) message {
+	if d.wrong {
+		return message{}
+	}
+	return message{kind: kindLifted, body: pipeline.Lifted{Places: places}}
+}
+
+const kindLifted = "lifted" // for the log; the job is the engine's
+
 // job is the message on its way to its handler.
 func (m message) job(payload []byte) pipeline.Job {
+	if lifted, is := m.body.(pipeline.Lifted); is {
+		return lifted.Job()
+	}
 	if moved, is := m.body.(bot.Moved); is {
 		return moved.Job()
 	}

@@ -29,7 +29,7 @@ func (c *Client) Live(ctx context.Context, r *pipeline.Run) (pipeline.Live, erro
 		}
 		if err != nil {
 			c.cfg.Log.Warn("gates cannot be verified", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
-			return pipeline.Live{Unverified: reason(err)}, nil
+			return pipeline.Live{Unverified: reason(err), Again: pipeline.AsRefused(err) != nil}, nil
 		}
 	}
 	return l, nil

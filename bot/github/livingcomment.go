@@ -22,7 +22,8 @@ type shownComment struct {
 	Digest string `json:"digest"`
 }
 
-func (s *commentSink) Name() string { return "github-comment" }
+func (s *commentSink) Name() string  { return "github-comment" }
+func (s *commentSink) Shows() string { return "comment on the pull request" }
 
 func (s *commentSink) Subject(r *pipeline.Run) string {
 	if r.PR == 0 {
@@ -46,7 +47,11 @@ func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.
 	}
 	p := post{repo: r.Repo, pr: r.PR, marker: marker("pr"), id: was.ID}
 	list := newestOfEach(append(all, r))
-	p.body = p.marker + "\n" + s.render(list, s.allTails(ctx, list))
+	unshown, err := s.unshown(ctx, s, list...)
+	if err != nil {
+		return shown.Data, err
+	}
+	p.body = strings.Join(append([]string{p.marker + "\n" + s.render(list, s.allTails(ctx, list))}, unshown...), "\n")
 	now := shownComment{ID: was.ID, Digest: digest(p.body)}
 	if now.ID != 0 && now.Digest == was.Digest && shown.Doubt == "" {
 		return shown.Data, nil
@@ -62,12 +67,8 @@ func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.
 	if err == nil {
 		now.ID, err = s.Client.write(ctx, p)
 	}
-	if unreachable(err) {
-		s.Client.cfg.Log.Warn("no pull request to comment on", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
-		return shown.Data, nil
-	}
 	if err != nil {
-		return shown.Data, err
+		return shown.Data, s.lost(ctx, r, err)
 	}
 	return save(now, nil)
 }

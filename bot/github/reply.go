@@ -218,7 +218,7 @@ func isLogin(s string) bool {
 
 // notMissing: where the comment or the pull request is gone, nobody reads an answer.
 func notMissing(err error) error {
-	if unreachable(err) {
+	if unreachable(err) || !pipeline.IsTemporary(err) && pipeline.Code(err) == "not_installed" {
 		return nil
 	}
 	return err

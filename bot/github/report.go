@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 type ReportConfig struct {
 	Client  *Client
 	Runs    runs
+	Blocked blocked // nil: what cannot be written is not said in other places
 	Buttons buttons // nil: check runs have none
 	Logs    tailer  // nil: no logs are shown
 	BaseURL string  // of the dashboard; "": no links to it
@@ -37,6 +39,11 @@ const (
 // runs finds the other runs of a pull request.
 type runs interface {
 	Runs(ctx context.Context, q pipeline.RunQuery) ([]*pipeline.Run, error)
+}
+
+// blocked lists the reports that are refused at the moment.
+type blocked interface {
+	BlockedJobs(ctx context.Context, repo int64) ([]pipeline.Job, error)
 }
 
 // buttons makes the ids behind buttons.
@@ -176,14 +183,52 @@ func save(s any, err error) (json.RawMessage, error) {
 	return b, errors.Join(err, encodeErr)
 }
 
-// unreachable: the commit, the pull request or the installation is gone, so
-// there is nothing to show the run on.
+// unreachable: GitHub knows no such commit, pull request or comment.
 func unreachable(err error) bool {
-	if err == nil || pipeline.IsTemporary(err) {
-		return false
+	return !pipeline.IsTemporary(err) && errors.Is(err, errMissing)
+}
+
+// lagging is for how long after a run was made GitHub may not have everywhere
+// what it is about.
+const lagging = 30 * time.Second
+
+// lost is the error of a write to what GitHub says is not there, nil if that is
+// for ever. It says so too while a commit is on its way to all of its servers,
+// and of a repository that the App is not on any more.
+func (c ReportConfig) lost(ctx context.Context, r *pipeline.Run, err error) error {
+	switch {
+	case !unreachable(err):
+		return err
+	case c.Client.cfg.Now().Sub(r.Created) < lagging:
+		return pipeline.Temporary(&Patience{Wait: time.Second, Why: err.Error()})
 	}
-	return errors.Is(err, errMissing) || pipeline.Code(err) == "not_installed" ||
-		strings.Contains(err.Error(), "No commit found for SHA") || strings.Contains(err.Error(), "No ref found for")
+	c.Client.forgetInstallation(r.Repo)
+	if _, gone := c.Client.installationOf(ctx, r.Repo); gone != nil {
+		return gone
+	}
+	c.Client.cfg.Log.Warn("nothing to show a run on any more", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
+	return nil
+}
+
+// unshown says what cannot be written of the runs at the moment, in other places than self.
+func (c ReportConfig) unshown(ctx context.Context, self pipeline.Sink, runs ...*pipeline.Run) ([]string, error) {
+	if c.Blocked == nil || len(runs) == 0 {
+		return nil, nil
+	}
+	jobs, err := c.Blocked.BlockedJobs(ctx, runs[0].Repo.ID)
+	if err != nil {
+		return nil, pipeline.Temporary(fmt.Errorf("blocked reports of %s: %w", runs[0].Repo, err))
+	}
+	const most = 5
+	var out []string
+	for _, r := range runs {
+		for _, text := range pipeline.Unshown(r, jobs, self.Name()) {
+			if text = "⚠️ " + inline(cutRunes(text, 600)); len(out) < most && !slices.Contains(out, text) {
+				out = append(out, text)
+			}
+		}
+	}
+	return out, nil
 }
 
 // statusLine is how a run stands in one line of plain text.

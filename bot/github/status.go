@@ -17,6 +17,7 @@ type statusSink struct{ ReportConfig }
 type shownStatus struct {
 	Digest string `json:"digest"`
 	Count  int    `json:"count"`
+	Full   bool   `json:"full,omitempty"` // GitHub takes no more of them
 }
 
 // maxStatuses of one name on one commit; GitHub refuses the 1,001st for ever.
@@ -25,7 +26,8 @@ const maxStatuses = 800
 
 const maxDescription = 140 // runes, for statuses and deployments
 
-func (s *statusSink) Name() string { return "github-status" }
+func (s *statusSink) Name() string  { return "github-status" }
+func (s *statusSink) Shows() string { return "commit status" }
 
 // Subject is the status' name on the commit: statuses have no owner, so all
 // runs of that name share it, and the newest is shown.
@@ -42,16 +44,19 @@ func (s *statusSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.S
 	ctx = reporting(ctx, r)
 	want := s.status(r)
 	now := shownStatus{Digest: digest(want), Count: was.Count + 1}
-	if now.Digest == was.Digest && shown.Doubt == "" || was.Count >= maxStatuses && !r.State.Terminal() {
+	if was.Full || now.Digest == was.Digest && shown.Doubt == "" || was.Count >= maxStatuses && !r.State.Terminal() {
 		return shown.Data, nil
 	}
 	_, _, err = s.Client.as(r.Repo, forStatuses).Repositories.CreateStatus(ctx, r.Repo.Owner, r.Repo.Name, shownOn(r), want)
 	err = fail(fmt.Sprintf("status of %.7s in %s", shownOn(r), r.Repo), err)
-	if unreachable(err) {
-		s.Client.cfg.Log.Warn("no commit to show a status on", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
-		err = nil
-	}
-	if err != nil {
+	switch {
+	case pipeline.AsRefused(err) != nil && pipeline.Code(err) == "status_limit":
+		s.Client.cfg.Log.Warn("no more statuses of this name on the commit: the check run and the comment tell", "run", string(r.ID), "repo", r.Repo.String(), "err", err)
+		was.Full = true
+		return save(was, nil)
+	case unreachable(err):
+		return shown.Data, s.lost(ctx, r, err)
+	case err != nil:
 		return shown.Data, err
 	}
 	return save(now, nil)

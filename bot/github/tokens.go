@@ -149,13 +149,15 @@ func (c *Client) mint(ctx context.Context, repo pipeline.Repo, class class) (*gi
 		}
 		made, _, err = c.app.Apps.CreateInstallationToken(ctx, id, opts)
 	}
-	switch status(err) {
-	case http.StatusNotFound, http.StatusForbidden, http.StatusUnprocessableEntity:
-		if pipeline.IsTemporary(fail("", err)) {
-			break
+	if m, code := judge(status(err), messageOf(err)); err != nil && m != transient {
+		if code == "" || code == "github_refused" { // it is not there, or asks for more than the App has
+			code = "no_access"
 		}
-		return nil, &pipeline.Error{Code: "no_access", Err: fail("token for "+string(class), err),
-			Message: fmt.Sprintf("The GitHub App may not %s in %s. An owner has to install it there, and accept its permissions.", class.verb(), repo)}
+		r := refuse(code, repo, fail("token for "+string(class), err))
+		if code == "no_access" {
+			r.Reason.Message = fmt.Sprintf("The GitHub App may not %s in %s. An owner has to install it there, and accept its permissions.", class.verb(), repo)
+		}
+		return nil, r
 	}
 	if err != nil {
 		return nil, fail(fmt.Sprintf("token to %s in %s", class.verb(), repo), err)
@@ -198,11 +200,14 @@ func (c *Client) installationOf(ctx context.Context, repo pipeline.Repo) (int64,
 	}
 	in, _, err := c.app.Apps.FindRepositoryInstallation(ctx, repo.Owner, repo.Name)
 	if err = fail("find installation of "+repo.String(), err); errors.Is(err, errMissing) {
-		return 0, &pipeline.Error{Code: "not_installed", Err: errors.New(err.Error()), // not errMissing: what was asked for may exist
-			Message: fmt.Sprintf("The GitHub App is not installed on %s. An owner has to install it there.", repo)}
+		return 0, refuse("not_installed", repo, errors.New(err.Error())) // not errMissing: what was asked for may exist
 	}
 	if err != nil {
 		return 0, err
+	}
+	if in.SuspendedAt != nil {
+		repo.Installation = in.GetID()
+		return 0, refuse("app_suspended", repo, errors.New("find installation: it is suspended"))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

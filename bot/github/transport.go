@@ -3,6 +3,7 @@ package github
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -62,7 +63,7 @@ func (a *authorized) send(r *http.Request) (*http.Response, error) {
 		drain(resp)
 		return nil, early
 	}
-	return resp, nil
+	return a.accepted(t, resp)
 }
 
 // pass sends a request on, or answers a read from what is known.
@@ -76,6 +77,28 @@ func (a *authorized) pass(r *http.Request, next http.RoundTripper) (*http.Respon
 	}
 	key := strconv.FormatInt(a.repo.ID, 10) + " " + string(a.class) + " " + r.Header.Get("Accept") + " " + r.URL.String()
 	return seen.once(key, func() (*http.Response, error) { return a.c.cache.roundTrip(key, r, next) })
+}
+
+// accepted turns an answer that refuses into an error, because here it is
+// known which repository it is about. A token that may not be known everywhere
+// yet was looked at before.
+func (a *authorized) accepted(t *token, resp *http.Response) (*http.Response, error) {
+	if resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusUnavailableForLegalReasons {
+		return resp, nil
+	}
+	var body struct {
+		Message string `json:"message"`
+	}
+	_ = json.Unmarshal(peek(resp), &body) // what is no JSON says nothing
+	_, code := judge(resp.StatusCode, body.Message)
+	if code == "" {
+		return resp, nil
+	}
+	drain(resp)
+	a.c.forget(a.repo, a.class) // a new one may do what was allowed meanwhile
+	repo := a.repo
+	repo.Installation = t.installation
+	return nil, refuse(code, repo, fmt.Errorf("GitHub answered %d: %s", resp.StatusCode, withoutTokens(body.Message)))
 }
 
 // limited keeps to GitHub's limits for one installation, 0 being the App itself.

@@ -25,6 +25,13 @@ const (
 // message draws a run. Buttons are those of questions that are still open.
 func (s *Sink) message(ctx context.Context, r *pipeline.Run) (message, error) {
 	v := bot.Show(r)
+	if s.Blocked != nil {
+		jobs, err := s.Blocked.BlockedJobs(ctx, r.Repo.ID)
+		if err != nil {
+			return message{}, pipeline.Temporary(err)
+		}
+		v.Warnings = append(v.Warnings, pipeline.Unshown(r, jobs, s.Name())...)
+	}
 	title := short(v.Icon+" "+oneLine(v.Title), maxHeader)
 	blocks := []slackgo.Block{
 		slackgo.NewHeaderBlock(plainText(title)),

@@ -56,6 +56,13 @@ func (c *Client) Channel(ctx context.Context, name string) (string, error) {
 	return id, nil
 }
 
+// forgetChannels has the list read anew: a channel was made, renamed or brought back.
+func (c *Client) forgetChannels() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.channels.listed = time.Time{}
+}
+
 func (c *Client) listChannels(ctx context.Context) (map[string]string, error) {
 	ids := map[string]string{}
 	for cursor := ""; ; {

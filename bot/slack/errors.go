@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
-	"slices"
+	"strings"
 	"time"
 
 	slackgo "github.com/slack-go/slack"
@@ -30,24 +29,69 @@ func later(err error, after time.Duration) error {
 	return pipeline.Temporary(waitError{err, after})
 }
 
-// passing are the error codes of Slack that go away by themselves.
-var passing = []string{"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
+// meaning is what an error code of Slack's comes to for what was asked.
+type meaning int
 
-// explain turns an error of Slack into one of ours: Temporary, or an
-// *pipeline.Error that says what the operator has to do.
+const (
+	passing meaning = iota // it goes away by itself
+	gone                   // there is no such message, person or form any more
+	refused                // not now; somebody may do something about it
+)
+
+// judge reads an error code. What is not known is refused: a new code of
+// Slack's must not lose a report.
+func judge(code string) meaning {
+	switch code {
+	case "ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org":
+		return passing
+	case "message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed", "user_not_found", "users_not_found", "user_disabled",
+		"user_not_in_channel", "cannot_dm_bot", "view_not_found", "not_found", "hash_conflict", "expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id":
+		return gone
+	}
+	return refused
+}
+
+// The places on Slack where something may happen that lifts a refusal.
+const (
+	atSlack = "slack"       // the app in its workspace
+	atNames = "slack/names" // what channels there are, and how they are called
+)
+
+func atChannel(id string) string { return "slack/channel/" + id }
+
+// refusedAt is an error of a report with the channel it was for. Whatever Slack
+// says no with, the report waits until it is lifted there.
+func refusedAt(err error, places ...string) error {
+	var reason *pipeline.Error
+	if pipeline.IsTemporary(err) || !errors.As(err, &reason) || !strings.HasPrefix(reason.Code, "slack_") {
+		return err
+	}
+	if r := pipeline.AsRefused(err); r != nil {
+		places = append(places, r.LiftedBy...)
+	}
+	return &pipeline.Refused{Reason: reason, LiftedBy: places}
+}
+
+// explain turns an error of Slack into one of ours: Temporary, or one that says
+// what the operator has to do, *pipeline.Refused where that may help.
 func explain(method string, err error) error {
 	var limited *slackgo.RateLimitedError
 	var status slackgo.StatusCodeError
-	var refused slackgo.SlackErrorResponse
+	var answered slackgo.SlackErrorResponse
 	switch {
 	case errors.As(err, &limited):
 		return later(fmt.Errorf("%s: %w", method, err), limited.RetryAfter)
-	case errors.As(err, &status) && (status.Code >= 500 || status.Code == http.StatusTooManyRequests):
+	case errors.As(err, &status): // Slack itself answers with 200; this is something on the way to it
 		return pipeline.Temporary(fmt.Errorf("%s: %w", method, err))
-	case errors.As(err, &refused) && slices.Contains(passing, refused.Err):
-		return pipeline.Temporary(fmt.Errorf("%s: %w", method, err))
-	case errors.As(err, &refused):
-		return &pipeline.Error{Code: "slack_" + refused.Err, Message: advice(refused), Err: fmt.Errorf("%s: %w", method, err)}
+	case errors.As(err, &answered):
+		reason := &pipeline.Error{Code: "slack_" + answered.Err, Message: advice(answered), Err: fmt.Errorf("%s: %w", method, err)}
+		switch judge(answered.Err) {
+		case passing:
+			return pipeline.Temporary(fmt.Errorf("%s: %w", method, err))
+		case refused:
+			return &pipeline.Refused{Reason: reason, LiftedBy: []string{atSlack}}
+		}
+		return reason
 	case unreachable(err):
 		return pipeline.Temporary(fmt.Errorf("%s: %w", method, err))
 	}
@@ -77,6 +121,8 @@ func advice(e slackgo.SlackErrorResponse) string {
 		return "The Slack app is not in the channel and cannot join it. Invite it with /invite."
 	case "is_archived":
 		return "The Slack channel is archived. Name another one in .shipmate.yaml, or bring it back."
+	case "restricted_action", "restricted_action_read_only_channel", "restricted_action_thread_only_channel", "restricted_action_non_threadable_channel", "posting_to_general_channel_denied":
+		return "The workspace does not let the Slack app post in the channel. An administrator has to allow it, or name another channel in .shipmate.yaml."
 	case "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired":
 		return "Slack does not accept the bot token any more. Install the app again and set SHIPMATE_SLACK_BOT_TOKEN."
 	}

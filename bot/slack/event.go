@@ -45,6 +45,9 @@ type event struct {
 
 // event handles a mention or a direct message.
 func (q *Requests) event(ctx context.Context, a arrival, body []byte) answer {
+	if lifts, at := readLift(body); lifts {
+		return q.lift(ctx, a, at)
+	}
 	var e envelope
 	if json.Unmarshal(body, &e) != nil {
 		return answer{status: http.StatusBadRequest}

@@ -50,7 +50,8 @@ func Manifest(s Setup) []byte {
 		}
 	}
 	interactivity := map[string]any{"is_enabled": true}
-	events := map[string]any{"bot_events": []string{"app_home_opened", "app_mention", "message.im"}}
+	events := map[string]any{"bot_events": []string{"app_home_opened", "app_mention", "channel_created", "channel_rename",
+		"channel_unarchive", "group_rename", "group_unarchive", "member_joined_channel", "message.im"}}
 	if !s.Socket {
 		interactivity["request_url"] = base + "/slack/interactions"
 		events["request_url"] = base + "/slack/events"

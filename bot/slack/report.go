@@ -27,6 +27,11 @@ type Sink struct {
 	Log     *slog.Logger
 	// Approvers finds who is called by name when an approval is asked for; nil: nobody.
 	Approvers approvers
+	Blocked   blocked // what else cannot be written of a run; nil: it is not said
+}
+
+type blocked interface {
+	BlockedJobs(ctx context.Context, repo int64) ([]pipeline.Job, error)
 }
 
 type approvers interface {
@@ -35,6 +40,9 @@ type approvers interface {
 
 // Name is stable: what was shown is stored under it.
 func (*Sink) Name() string { return "slack.thread" }
+
+// Shows is what people call it.
+func (*Sink) Shows() string { return "Slack thread" }
 
 // Subject is the run, if there is a channel for it.
 func (*Sink) Subject(r *pipeline.Run) string {
@@ -90,6 +98,11 @@ func (s *Sink) Show(ctx context.Context, r *pipeline.Run, before pipeline.Shown)
 		sh.Digest = ""
 	}
 	err := s.show(ctx, r, &sh)
+	if sh.Channel != "" {
+		err = refusedAt(err, atChannel(sh.Channel))
+	} else {
+		err = refusedAt(err, atNames) // of a name that no channel has now
+	}
 	after, bad := json.Marshal(sh)
 	if bad != nil {
 		return nil, bad

@@ -162,12 +162,16 @@ func (q *Requests) accept(ctx context.Context, a arrival, kind string, repo int6
 	if err != nil {
 		return err
 	}
+	job := pipeline.Job{ID: keys[0], Kind: kind, Pool: pipeline.Control, Repo: repo, Payload: payload}
+	return q.acceptJob(ctx, a, job, keys...)
+}
+
+func (q *Requests) acceptJob(ctx context.Context, a arrival, job pipeline.Job, keys ...string) error {
 	if a.signature != "" {
 		keys = append(keys, "slack:signature:"+a.signature)
 	}
 	ctx, cancel := context.WithTimeout(ctx, acceptTimeout)
 	defer cancel()
-	job := pipeline.Job{ID: keys[0], Kind: kind, Pool: pipeline.Control, Repo: repo, Payload: payload}
 	added, err := q.queue.Accept(ctx, job, keepKeys, keys...)
 	switch {
 	case err != nil:

@@ -66,7 +66,7 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 			Queue:   store, Told: store, AppID: cfg.GitHub.AppID, Slug: cfg.GitHub.Slug, Log: log,
 			Observe: func(event, outcome string, took time.Duration) { metrics.Acked("github", event+" "+outcome, took) },
 		}),
-		sinks:         github.Sinks(github.ReportConfig{Client: client, Buttons: buttons, Runs: store, Logs: logs, Report: github.Report(cfg.GitHub.Report)}),
+		sinks:         github.Sinks(github.ReportConfig{Client: client, Buttons: buttons, Runs: store, Blocked: store, Logs: logs, Report: github.Report(cfg.GitHub.Report)}),
 		surface:       replies,
 		handlers:      replies.Handlers(),
 		configChecks:  github.ConfigChecks{Client: client, Report: github.Report(cfg.GitHub.Report)},

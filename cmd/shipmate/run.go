@@ -187,6 +187,8 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		all.run(func() error { defer worked(); worker.Run(ctx, drain); return nil })
 		all.run(func() error { engine.Watch(working, store.Signals(working)); return nil })
 		all.run(func() error { return crew.IndexAll(ctx, gh.installations) })
+		// What was refused may be accepted since: settings are others, and events were missed.
+		all.run(func() error { return store.Enqueue(ctx, pipeline.Lifted{}.Job()) })
 		attic := attic{bucket: bucket, logs: logs, artifacts: artifacts, runs: store}
 		all.run(func() error { return tidy(ctx, tidying{scripts.needs.Shell, gh.source, store, attic}, log) })
 	}

@@ -67,7 +67,7 @@ func openSlack(cfg Config, n slackNeeds) slackSide {
 		Secrets: []string{cfg.Slack.SigningSecret.Reveal(), cfg.Slack.PreviousSecret.Reveal()},
 		Queue:   n.store, Services: directory{n.services, n.store}, Threads: threads, Log: n.log,
 	})
-	thread := &slack.Sink{Client: n.client, Buttons: n.buttons, Threads: threads, Budget: n.store, Log: n.log, Approvers: bot.Approvers{GitHub: n.github, Linked: n.identities}}
+	thread := &slack.Sink{Client: n.client, Buttons: n.buttons, Threads: threads, Budget: n.store, Log: n.log, Approvers: bot.Approvers{GitHub: n.github, Linked: n.identities}, Blocked: n.store}
 	homes := &bot.Homes{Store: n.store, Records: n.store, Queue: n.store, GitHub: n.github, Services: n.services, Identities: n.identities,
 		Pages: &slack.Pages{Client: n.client, Buttons: n.buttons, Budget: n.store}, Now: time.Now, Log: n.log}
 	failures := &bot.Failures{Store: n.store, Records: n.store, Queue: n.store, GitHub: n.github, Linked: n.identities, Logs: n.logs,

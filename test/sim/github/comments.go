@@ -151,6 +151,9 @@ func (s *Server) createComment(c *call) (*reply, error) {
 	if err := s.happens(c.repo); err != nil {
 		return nil, err
 	}
+	if err := s.unlocked(p, c.actor(), "comment"); err != nil {
+		return nil, err
+	}
 	cm, err := s.addComment(p, c.actor(), body)
 	if err != nil {
 		return nil, err
@@ -173,6 +176,9 @@ func (s *Server) updateComment(c *call) (*reply, error) {
 	}
 	body, err := c.commentBody()
 	if err != nil {
+		return nil, err
+	}
+	if err := s.unlocked(cm.pull, c.actor(), "comment"); err != nil {
 		return nil, err
 	}
 	if err := s.editComment(cm, c.actor(), body); err != nil {

@@ -72,6 +72,7 @@ type repository struct {
 	name          string
 	description   string
 	private       bool
+	archived      bool
 	parent        *repository
 	large         map[string]string // objects of Git LFS
 	defaultBranch string

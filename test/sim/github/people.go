@@ -159,6 +159,9 @@ func (p Person) Fork(repo string) (fullName string, err error) {
 // Comment comments on a pull request.
 func (p Person) Comment(repo string, number int, body string) (out IssueComment, err error) {
 	err = p.onPull(repo, number, "read", func(pr *pull, me *account) error {
+		if err := p.s.unlocked(pr, me, "comment"); err != nil {
+			return err
+		}
 		cm, err := p.s.addComment(pr, me, body)
 		if err != nil {
 			return err

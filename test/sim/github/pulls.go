@@ -21,6 +21,7 @@ type pull struct {
 	author      *account
 	state       string // open, closed
 	draft       bool
+	locked      bool // its conversation
 	mergedBy    *account
 	mergedAt    *time.Time
 	mergeCommit string

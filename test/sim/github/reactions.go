@@ -74,6 +74,9 @@ func (s *Server) createReaction(c *call) (*reply, error) {
 	if (&Reactions{}).counter(*in.Content) == nil {
 		return nil, wrong("Reaction", "content")
 	}
+	if err := s.unlocked(cm.pull, c.actor(), "reaction"); err != nil {
+		return nil, err
+	}
 	re, isNew := s.react(cm, c.actor(), *in.Content)
 	if !isNew {
 		return ok(s.reactionInfo(re)), nil

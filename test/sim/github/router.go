@@ -228,9 +228,12 @@ func (s *Server) admit(c *call, rt route) error {
 			return err
 		}
 	}
-	if c.who.token != nil && !c.who.token.may(rt.needs) {
+	if c.who.token != nil && (!c.who.token.may(rt.needs) || s.withheld(c.who.token, rt.needs)) {
 		c.header.Set("X-Accepted-GitHub-Permissions", strings.Join(rt.needs, "; "))
 		return forbidden("Resource not accessible by integration")
+	}
+	if c.repo != nil && c.repo.archived && c.r.Method != http.MethodGet {
+		return forbidden("Repository was archived so is read-only.")
 	}
 	return nil
 }

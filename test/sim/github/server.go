@@ -65,6 +65,7 @@ type Server struct {
 	watchers map[chan Change]bool
 	faults   []*Fault
 	limits   limiter
+	withhold time.Duration // until a new token may do what it is for
 	requests []Request
 	hooks    *deliverer
 	lag      time.Duration     // see SetLag
@@ -129,7 +130,7 @@ func (s *Server) defaults() {
 	if c.Events == nil {
 		c.Events = []string{
 			"check_run", "check_suite", "deployment", "deployment_status", "issue_comment",
-			"merge_group", "pull_request", "pull_request_review", "push", "status",
+			"merge_group", "pull_request", "pull_request_review", "push", "repository", "status",
 		}
 	}
 }

@@ -199,6 +199,7 @@ func (s *Server) repository(r *repository) Repository {
 		HasProjects:       true,
 		HasDownloads:      true,
 		HasWiki:           true,
+		Archived:          r.archived,
 		OpenIssuesCount:   open,
 		OpenIssues:        open,
 		AllowForking:      true,

@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"context"
 	"fmt"
 	"slices"
 )
@@ -66,6 +67,60 @@ func (s *Server) Leave(channel, user string) error {
 // Archive closes a channel for new messages.
 func (s *Server) Archive(channel string) error {
 	return s.changeChannel(channel, BotUser, func(c *Channel, _ string) { c.Archived = true })
+}
+
+// Unarchive ends Archive, and sends the app the event that follows.
+func (s *Server) Unarchive(ctx context.Context, channel, by string) (Delivery, error) {
+	err := s.changeChannel(channel, BotUser, func(c *Channel, _ string) { c.Archived = false })
+	if err != nil {
+		return Delivery{}, err
+	}
+	return s.channelEvent(ctx, channel, by, "unarchive", false), nil
+}
+
+// Rename gives a channel another name.
+func (s *Server) Rename(ctx context.Context, channel, name, by string) (Delivery, error) {
+	err := s.changeChannel(channel, BotUser, func(c *Channel, _ string) { c.Name = name })
+	if err != nil {
+		return Delivery{}, err
+	}
+	return s.channelEvent(ctx, name, by, "rename", true), nil
+}
+
+// Invite puts the app into a channel, and tells it.
+func (s *Server) Invite(ctx context.Context, channel, by string) (Delivery, error) {
+	if err := s.Join(channel, BotUser); err != nil {
+		return Delivery{}, err
+	}
+	s.mu.Lock()
+	c, u := s.world.channel(channel), s.world.user("", by)
+	event := Block{"type": "member_joined_channel", "user": BotUser, "channel": c.ID, "channel_type": c.ID[:1], "team": c.Team, "event_ts": s.world.ts(s.now())}
+	if u != nil {
+		event["inviter"] = u.ID
+	}
+	team := c.Team
+	s.mu.Unlock()
+	return s.SendEvent(ctx, team, event), nil
+}
+
+// channelEvent is channel_<what>, or group_<what> of a private channel. Some
+// have the channel as an object, others its id.
+func (s *Server) channelEvent(ctx context.Context, channel, by, what string, whole bool) Delivery {
+	s.mu.Lock()
+	c := s.world.channel(channel)
+	kind := "channel_"
+	if c.Private {
+		kind = "group_"
+	}
+	event := Block{"type": kind + what, "channel": c.ID, "event_ts": s.world.ts(s.now())}
+	if whole {
+		event["channel"] = Block{"id": c.ID, "name": c.Name, "name_normalized": c.Name, "created": s.now().Unix()}
+	} else if u := s.world.user(c.Team, by); u != nil {
+		event["user"] = u.ID
+	}
+	team := c.Team
+	s.mu.Unlock()
+	return s.SendEvent(ctx, team, event)
 }
 
 func (s *Server) changeChannel(channel, user string, apply func(*Channel, string)) error {
