@@ -71,6 +71,8 @@ func (b *Bot) tick(ctx context.Context, key string, t Tick) error {
 		return nil
 	case code == "bad_config": // it will be good again
 		return b.enqueueTick(ctx, t, later(t.At, b.Now()))
+	case pipeline.AsRefused(err) != nil:
+		return b.skipTick(ctx, t, err)
 	case err != nil:
 		return err
 	}
@@ -80,9 +82,18 @@ func (b *Bot) tick(ctx context.Context, key string, t Tick) error {
 	}
 	if late := b.Now().Sub(t.At); late > lateTick {
 		b.Log.Warn("schedule missed", "repo", t.Repo.String(), "pipeline", t.Pipeline, "cron", t.Schedule.Cron, "due", t.At)
-	} else if err := b.startScheduled(ctx, fmt.Sprintf("%s:%d", key, t.At.Unix()), t, p, cfg); err != nil {
+	} else if err := b.startScheduled(ctx, fmt.Sprintf("%s:%d", key, t.At.Unix()), t, p, cfg); pipeline.AsRefused(err) != nil {
+		return b.skipTick(ctx, t, err)
+	} else if err != nil {
 		return err
 	}
+	return b.enqueueTick(ctx, t, later(t.At, b.Now()))
+}
+
+// skipTick leaves out a time at which GitHub refuses to be read. The next one
+// comes all the same.
+func (b *Bot) skipTick(ctx context.Context, t Tick, err error) error {
+	b.Log.Warn("schedule missed", "repo", t.Repo.String(), "pipeline", t.Pipeline, "cron", t.Schedule.Cron, "due", t.At, "err", err)
 	return b.enqueueTick(ctx, t, later(t.At, b.Now()))
 }
 

@@ -17,7 +17,7 @@ func installation(d *delivery) message {
 	m := bot.Installed{Installation: d.installation, Added: d.repos(d.repositories)}
 	switch d.action {
 	case "created", "unsuspend", "new_permissions_accepted":
-	case "deleted", "suspend":
+	case "deleted": // one that is suspended is still there: who asks is told
 		m.Gone, m.Removed, m.Added = true, m.Added, nil
 	default:
 		return message{}

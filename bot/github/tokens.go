@@ -153,7 +153,7 @@ func (c *Client) mint(ctx context.Context, repo pipeline.Repo, class class) (*gi
 		if code == "" || code == "github_refused" { // it is not there, or asks for more than the App has
 			code = "no_access"
 		}
-		r := refuse(code, repo, fail("token for "+string(class), err))
+		r := refuse(code, repo, fmt.Errorf("token for %s: %s", class, withoutTokens(err.Error())))
 		if code == "no_access" {
 			r.Reason.Message = fmt.Sprintf("The GitHub App may not %s in %s. An owner has to install it there, and accept its permissions.", class.verb(), repo)
 		}
