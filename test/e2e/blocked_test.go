@@ -334,7 +334,7 @@ func TestAPrivateChannelWithoutTheApp(t *testing.T) {
 	config, goOn := held(t)
 	goOn()
 	s := open(t, world.Config{})
-	id := s.w.Slack.CreateChannel(slack.Channel{ Name: "secret", Private: true, Members: []string{"mona"}})
+	id := s.w.Slack.CreateChannel(slack.Channel{Name: "secret", Private: true, Members: []string{"mona"}})
 	s.shop(strings.ReplaceAll(config, "#deploys", "#secret"))
 	s.say("/deploy staging")
 	s.wait("the comment says so", func() bool {
