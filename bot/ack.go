@@ -46,7 +46,9 @@ func (b *Bot) ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) *
 			return
 		case <-t.C:
 		}
-		if err := s.Ack(ctx, repo, at); err != nil {
+		if err := s.Ack(ctx, repo, at); pipeline.AsRefused(err) != nil {
+			b.Log.Debug("ack", "repo", repo.String(), "err", err) // the answer meets the same, and says so
+		} else if err != nil {
 			b.Log.Warn("ack", "repo", repo.String(), "err", err)
 		}
 	}()
