@@ -51,6 +51,9 @@ type Forge interface {
 	// ConfigFile reads the file at a commit, "" being the head of the default
 	// branch. That it is not there or has errors is no error.
 	ConfigFile(ctx context.Context, repo pipeline.Repo, sha string) (ConfigFile, error)
+	// Locate returns a stored repository under the name and the installation that
+	// its id has now. Where the App cannot reach it any more: not_installed.
+	Locate(ctx context.Context, repo pipeline.Repo) (pipeline.Repo, error)
 	// MergeBase is where a commit left a branch, "" if it never did.
 	MergeBase(ctx context.Context, repo pipeline.Repo, branch, sha string) (string, error)
 	// CommentUnchanged reports whether the comment still stands as it was written.

@@ -169,11 +169,13 @@ func (s *scene) made(r pipeline.Run) *pipeline.Run {
 type forge struct {
 	files  map[int64]string // .shipmate.yaml by repository
 	rights map[int64]pipeline.Permission
-	wrote  []int64 // whose work is deployed
-	same   bool    // all commits hold the same files
-	tip    string  // of the default branch; "": head
-	notYet bool    // the head of the pull request was not it when the comment was written
-	into   string  // the base branch of the pull request; "": main
+	wrote  []int64                 // whose work is deployed
+	same   bool                    // all commits hold the same files
+	tip    string                  // of the default branch; "": head
+	notYet bool                    // the head of the pull request was not it when the comment was written
+	moved  map[int64]pipeline.Repo // repositories that are called otherwise now
+	gone   bool                    // repositories without a file are not there at all
+	into   string                  // the base branch of the pull request; "": main
 
 	changed func() ([]string, error) // nil: nothing is changed
 	unread  error                    // of reading a file
@@ -196,6 +198,16 @@ func (f *forge) CommentUnchanged(_ context.Context, _ pipeline.Repo, _ int64, bo
 		f.looked()
 	}
 	return f.body == body, nil
+}
+
+func (f *forge) Locate(_ context.Context, repo pipeline.Repo) (pipeline.Repo, error) {
+	if now, ok := f.moved[repo.ID]; ok {
+		return now, nil
+	}
+	if _, ok := f.files[repo.ID]; !ok && f.gone {
+		return repo, pipeline.Refuse("not_installed", "The GitHub App is not installed on %s.", repo)
+	}
+	return repo, nil
 }
 
 func (f *forge) Config(_ context.Context, repo pipeline.Repo) (*pipeline.Config, error) {

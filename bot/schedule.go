@@ -65,10 +65,22 @@ func (b *Bot) schedule(ctx context.Context, repo pipeline.Repo, cfg *pipeline.Co
 // tick starts what is due and waits for the next time, for as long as the file
 // on the default branch says so.
 func (b *Bot) tick(ctx context.Context, key string, t Tick) error {
+	now, err := b.GitHub.Locate(ctx, t.Repo)
+	switch {
+	case pipeline.Code(err) == "not_installed":
+		return b.lost(ctx, key, t, err)
+	case pipeline.AsRefused(err) != nil:
+		return b.skipTick(ctx, t, err)
+	case err != nil:
+		return err
+	}
+	t.Repo = now
 	cfg, err := b.GitHub.Config(ctx, t.Repo)
 	switch code := pipeline.Code(err); {
-	case code == "no_config", code == "not_installed":
+	case code == "no_config":
 		return nil
+	case code == "not_installed":
+		return b.lost(ctx, key, t, err)
 	case code == "bad_config": // it will be good again
 		return b.enqueueTick(ctx, t, later(t.At, b.Now()))
 	case pipeline.AsRefused(err) != nil:
@@ -95,6 +107,20 @@ func (b *Bot) tick(ctx context.Context, key string, t Tick) error {
 func (b *Bot) skipTick(ctx context.Context, t Tick, err error) error {
 	b.Log.Warn("schedule missed", "repo", t.Repo.String(), "pipeline", t.Pipeline, "cron", t.Schedule.Cron, "due", t.At, "err", err)
 	return b.enqueueTick(ctx, t, later(t.At, b.Now()))
+}
+
+// lost ends a schedule of a repository that cannot be reached any more, and
+// says so. It ticks again as soon as the App is installed there.
+func (b *Bot) lost(ctx context.Context, key string, t Tick, why error) error {
+	b.Log.Warn("schedule ended", "repo", t.Repo.String(), "pipeline", t.Pipeline, "cron", t.Schedule.Cron, "err", pipeline.Message(why))
+	if b.Announce == nil {
+		return nil
+	}
+	payload, err := json.Marshal(Announcement{Text: fmt.Sprintf("**%s**: the schedule of %s has ended. %s", t.Repo, t.Pipeline, pipeline.Message(why))})
+	if err != nil {
+		return err
+	}
+	return b.Queue.Enqueue(ctx, pipeline.Job{ID: "announce:" + key, Kind: KindAnnounce, Pool: pipeline.Control, Repo: t.Repo.ID, Payload: payload})
 }
 
 // later: a clock that is behind Redis' must not find the same tick again.

@@ -1,6 +1,7 @@
 package bot_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -185,4 +186,41 @@ func TestAScheduleWhereClocksAreChanged(t *testing.T) {
 			t.Errorf("%s from %s: %s, want %s", night.cron, night.from, got, night.runs)
 		}
 	}
+}
+
+// A stored schedule carries the name of its day; the repository may have
+// another one now, or be where the App is not.
+func TestAScheduleOfARepositoryThatMoved(t *testing.T) {
+	tick := func(s *scene) {
+		s.handle(bot.KindTick, bot.Tick{Repo: shop, Pipeline: "nightly", Schedule: pipeline.ScheduleTrigger{Cron: "0 9 * * *", Timezone: "UTC"}, At: s.clock.Now()})
+	}
+	file := shopFile + `
+  nightly:
+    on: {schedule: [{cron: "0 9 * * *"}]}
+    steps:
+      - {name: build, run: make}
+`
+	t.Run("renamed", func(t *testing.T) {
+		s := newScene(t)
+		store := pipeline.Repo{ID: shop.ID, Owner: "acme", Name: "store"}
+		s.forge.files[shop.ID], s.forge.moved = file, map[int64]pipeline.Repo{shop.ID: store}
+		tick(s)
+		runs, err := s.store.Runs(t.Context(), pipeline.RunQuery{Repo: shop.ID, Limit: 10})
+		if err != nil || len(runs) != 1 || runs[0].Repo != store {
+			t.Errorf("%+v, %v", runs, err)
+		}
+	})
+	t.Run("transferred to where the App is not", func(t *testing.T) {
+		s := newScene(t)
+		var said []string
+		s.bot.Announce = func(_ context.Context, text string) error { said = append(said, text); return nil }
+		delete(s.forge.files, shop.ID)
+		s.forge.gone = true
+		tick(s)
+		s.due(bot.KindAnnounce)
+		want := "**acme/shop**: the schedule of nightly has ended. The GitHub App is not installed on acme/shop."
+		if !slices.Equal(said, []string{want}) {
+			t.Errorf("%q", said)
+		}
+	})
 }

@@ -196,7 +196,7 @@ func (b *Bot) lift(ctx context.Context, key string, m Installed) error {
 func (b *Bot) index(ctx context.Context, repo pipeline.Repo) error {
 	cfg, err := b.GitHub.Config(ctx, repo)
 	switch code := pipeline.Code(err); {
-	case code == "no_config":
+	case code == "no_config", code == "not_installed":
 		return b.Services.Remove(ctx, repo.ID)
 	case code == "bad_config":
 		return b.auditConfig(ctx, repo, "", err) // what was known before stays; the check on the commit says what is wrong

@@ -59,6 +59,8 @@ type Client struct {
 	cache *etagCache
 	told  *told
 
+	places places
+
 	mu            sync.Mutex
 	tokens        map[tokenKey]*token
 	installations map[string]found     // by owner/name, lower case

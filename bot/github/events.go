@@ -17,6 +17,8 @@ type message struct {
 	key  string // the effect it has: equal for deliveries that must count once; "": each counts
 	repo int64
 	body any
+
+	moved int64 // the repository that has another name or owner now
 }
 
 // events are the webhooks that mean something to us, by their GitHub name.

@@ -65,5 +65,7 @@ func repositoryChanged(d *delivery) message {
 		kind: bot.KindInstalled,
 		key:  key(d.action, d.repo.id) + ":" + d.repo.owner + "/" + d.repo.name + ":" + strconv.FormatInt(d.now.Unix()/60, 10),
 		body: bot.Installed{Installation: d.installation, Added: []pipeline.Repo{d.pipelineRepo()}},
+
+		moved: d.repo.id,
 	}
 }

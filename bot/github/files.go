@@ -249,12 +249,9 @@ func (c *Client) defaultBranch(ctx context.Context, repo pipeline.Repo) (name st
 }
 
 func (c *Client) askDefaultBranch(ctx context.Context, repo pipeline.Repo) (string, error) {
-	got, _, err := c.as(repo, forReading).Repositories.Get(ctx, repo.Owner, repo.Name)
+	got, err := c.repositoryNow(ctx, repo)
 	if err != nil {
-		return "", fail("read repository "+repo.String(), err)
-	}
-	if repo.ID != 0 && got.GetID() != repo.ID { // the name belongs to another one now
-		return "", fmt.Errorf("read repository %s: it has the id %d, not %d: %w", repo, got.GetID(), repo.ID, errMissing)
+		return "", err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -72,8 +72,12 @@ const tokenMargin = 5 * time.Minute
 
 // token returns a token for the repository, cached or new.
 func (c *Client) token(ctx context.Context, repo pipeline.Repo, class class) (*token, error) {
+	repo = c.lastSeen(repo)
 	if repo.Installation == 0 {
 		id, err := c.installationOf(ctx, repo)
+		if pipeline.Code(err) == "not_installed" && repo.ID != 0 {
+			id, err = c.installationNow(ctx, repo)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -87,10 +91,38 @@ func (c *Client) token(ctx context.Context, repo pipeline.Repo, class class) (*t
 	}
 	made, err := c.mint(ctx, repo, class)
 	if err != nil {
-		return nil, err
+		return c.tokenElsewhere(ctx, repo, class, err)
 	}
 	t.value, t.made, t.expires = pipeline.NewSecret(made.GetToken()), c.cfg.Now(), made.GetExpiresAt().Time
 	return &token{value: t.value, made: t.made, renewed: t.renewed, installation: repo.Installation}, nil
+}
+
+// tokenElsewhere is for a repository that may belong to another installation
+// now: it was transferred, or the App was taken off and installed again.
+func (c *Client) tokenElsewhere(ctx context.Context, repo pipeline.Repo, class class, refused error) (*token, error) {
+	if pipeline.Code(refused) != "no_access" || repo.ID == 0 {
+		return nil, refused
+	}
+	c.places.forget(repo.ID)
+	c.forgetInstallation(repo)
+	id, err := c.installationNow(ctx, repo)
+	switch {
+	case err != nil:
+		return nil, err
+	case id == repo.Installation:
+		return nil, refused // it is there, and the App may not do this
+	}
+	repo.Installation = id
+	c.places.put(place{repo: repo}) // its name is asked for
+	made, err := c.mint(ctx, repo, class)
+	if err != nil {
+		return nil, err
+	}
+	t := c.slot(tokenKey{installation: id, repo: repo.ID, class: class})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.value, t.expires = pipeline.NewSecret(made.GetToken()), made.GetExpiresAt().Time
+	return &token{value: t.value, installation: id}, nil
 }
 
 func nameIfUnknown(repo pipeline.Repo) string {
@@ -140,7 +172,7 @@ func (c *Client) mint(ctx context.Context, repo pipeline.Repo, class class) (*gi
 		return nil, fmt.Errorf("token for %s: no repository", class)
 	}
 	made, _, err := c.app.Apps.CreateInstallationToken(ctx, repo.Installation, opts)
-	if status(err) == http.StatusNotFound && repo.Name != "" {
+	if status(err) == http.StatusNotFound && repo.Name != "" && repo.ID == 0 {
 		// Installed again since: the installation has another number now.
 		c.forgetInstallation(repo)
 		id, findErr := c.installationOf(ctx, repo)
@@ -161,6 +193,9 @@ func (c *Client) mint(ctx context.Context, repo pipeline.Repo, class class) (*gi
 	}
 	if err != nil {
 		return nil, fail(fmt.Sprintf("token to %s in %s", class.verb(), repo), err)
+	}
+	for _, r := range made.Repositories {
+		c.saw(r, repo.Installation)
 	}
 	return made, nil
 }

@@ -22,14 +22,31 @@ type authorized struct {
 	class class
 }
 
+// RoundTrip sends a request to the repository under the name it has now. An
+// answer that may mean that it has moved, or that the token was revoked before
+// its time, is worth one more try.
 func (a *authorized) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := a.send(r)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized || r.Body != nil && r.GetBody == nil {
+	named := a.c.namesRepo(r, a.repo)
+	at := place{repo: a.c.lastSeen(a.repo)}
+	if named {
+		var err error
+		if at, err = a.c.placeOf(r.Context(), a.repo, keepPlace); err != nil {
+			return nil, err
+		}
+	}
+	resp, err := a.send(r, at.repo, named)
+	if err != nil || r.Body != nil && r.GetBody == nil {
 		return resp, err
 	}
-	// The token was revoked before its time. One new one is worth a try.
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized:
+		a.c.forget(a.repo, a.class)
+	case named && a.movedSince(r.Context(), at, resp.StatusCode):
+		at.repo = a.c.lastSeen(a.repo)
+	default:
+		return resp, nil
+	}
 	drain(resp)
-	a.c.forget(a.repo, a.class)
 	if r.GetBody != nil {
 		body, err := r.GetBody()
 		if err != nil {
@@ -38,18 +55,38 @@ func (a *authorized) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		r.Body = body
 	}
-	return a.send(r)
+	return a.send(r, at.repo, named)
 }
 
-func (a *authorized) send(r *http.Request) (*http.Response, error) {
+// movedSince reports whether an answer is one that a repository gives which
+// was renamed or transferred, and it was.
+func (a *authorized) movedSince(ctx context.Context, at place, status int) bool {
+	const justNow = 3 * time.Second
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		a.c.places.forget(a.repo.ID)
+	case http.StatusNotFound, http.StatusForbidden:
+	default:
+		return false
+	}
+	now, err := a.c.placeOf(ctx, at.repo, justNow)
+	return err == nil && now.repo != at.repo
+}
+
+func (a *authorized) send(r *http.Request, at pipeline.Repo, named bool) (*http.Response, error) {
 	if r.URL.Host != a.c.api.Host || r.URL.Scheme != a.c.api.Scheme {
 		return nil, fmt.Errorf("refused to send a token to %s", r.URL.Host)
 	}
-	t, err := a.c.token(r.Context(), a.repo, a.class)
+	t, err := a.c.token(r.Context(), at, a.class)
 	if err != nil {
 		return nil, err
 	}
 	r = r.Clone(r.Context())
+	if named {
+		if r, err = a.c.renamed(r, a.repo, at); err != nil {
+			return nil, err
+		}
+	}
 	r.Header.Set("Authorization", "Bearer "+t.value.Reveal())
 	resp, err := a.pass(r, &limited{c: a.c, installation: t.installation})
 	if err != nil || resp.StatusCode < 400 {

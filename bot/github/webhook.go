@@ -27,7 +27,8 @@ type WebhookConfig struct {
 	Queue   acceptor
 	Told    remembers // keeps what deliveries tell, for the Client; nil: nothing is kept
 	AppID   int64
-	Slug    string // of the App: its mention is "@slug", its comments are ignored
+	Slug    string           // of the App: its mention is "@slug", its comments are ignored
+	Moved   func(repo int64) // told that a repository has another name or owner; may be nil
 	Now     func() time.Time
 	Log     *slog.Logger
 	// Observe is told of every delivery, for metrics: the event's name if it is
@@ -253,6 +254,9 @@ func (h *webhook) take(r *http.Request, event string, body []byte) answer {
 	}
 	if m.kind == "" {
 		return ignored
+	}
+	if m.moved != 0 && h.Moved != nil {
+		h.Moved(m.moved)
 	}
 	return h.accept(r, m)
 }

@@ -27,6 +27,10 @@ func (noGitHub) MergeBase(context.Context, pipeline.Repo, string, string) (strin
 	return "", errNoGitHub
 }
 
+func (noGitHub) Locate(context.Context, pipeline.Repo) (pipeline.Repo, error) {
+	return pipeline.Repo{}, errNoGitHub
+}
+
 func (noGitHub) Commit(context.Context, pipeline.Repo, string) (pipeline.Commit, error) {
 	return pipeline.Commit{}, errNoGitHub
 }

@@ -55,7 +55,7 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 	if err != nil {
 		return githubSide{}, &usageError{fmt.Errorf("SHIPMATE_GITHUB_APP_ID and SHIPMATE_GITHUB_PRIVATE_KEY: %w", err)}
 	}
-	sources := &gitsource.Git{Cache: filepath.Join(cfg.DataDir, "sources"), CloneURL: client.CloneURL, Token: client.Token,
+	sources := &gitsource.Git{Cache: filepath.Join(cfg.DataDir, "sources"), CloneURL: client.CloneURL, Token: client.Token, Locate: client.LocateForGit,
 		LFS: metrics.Transport("lfs", transport()), Submodule: cfg.Submodules.finder(client.Repository)}
 	replies := &github.Replies{Client: client, Records: store, Queue: store, Limits: store}
 	return githubSide{
@@ -63,7 +63,7 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 		forge: client,
 		webhook: github.NewWebhook(github.WebhookConfig{
 			Secrets: []string{cfg.GitHub.WebhookSecret.Reveal(), cfg.GitHub.PreviousSecret.Reveal()},
-			Queue:   store, Told: store, AppID: cfg.GitHub.AppID, Slug: cfg.GitHub.Slug, Log: log,
+			Queue:   store, Told: store, AppID: cfg.GitHub.AppID, Slug: cfg.GitHub.Slug, Moved: client.Moved, Log: log,
 			Observe: func(event, outcome string, took time.Duration) { metrics.Acked("github", event+" "+outcome, took) },
 		}),
 		sinks:         github.Sinks(github.ReportConfig{Client: client, Buttons: buttons, Runs: store, Blocked: store, Logs: logs, Report: github.Report(cfg.GitHub.Report)}),

@@ -40,6 +40,7 @@ type Git struct {
 	Cache    string                                                                 // folder of the caches
 	CloneURL func(repo pipeline.Repo) string                                        // https://...; plain http is used only if the URL says so
 	Token    func(ctx context.Context, repo pipeline.Repo) (pipeline.Secret, error) // nil: public repositories
+	Locate   func(ctx context.Context, repo pipeline.Repo) (pipeline.Repo, error)   // under its name of this moment; nil: as it is
 	Env      []string                                                               // further variables of git itself: proxies, GIT_SSL_CAINFO
 	Timeout  time.Duration                                                          // of one fetch; default 5 minutes
 	LFS      http.RoundTripper                                                      // for files in Git LFS; default http.DefaultTransport
@@ -117,10 +118,6 @@ func (g *Git) readTree(ctx context.Context, dir, sha string) error {
 
 // fetch brings one commit into the cache, unless somebody else just has.
 func (g *Git) fetch(ctx context.Context, repo pipeline.Repo, cache, sha string) error {
-	from, protocol, err := g.remote(repo)
-	if err != nil {
-		return err
-	}
 	lock, err := lockCache(cache)
 	if err != nil {
 		return fmt.Errorf("fetch %s: %w", repo, err)
@@ -128,6 +125,15 @@ func (g *Git) fetch(ctx context.Context, repo pipeline.Repo, cache, sha string) 
 	defer lock.Close()
 	if _, err := os.Stat(filepath.Join(cache, "refs", "shipmate", sha)); err == nil {
 		return nil
+	}
+	if g.Locate != nil {
+		if repo, err = g.Locate(ctx, repo); err != nil {
+			return fmt.Errorf("find %s: %w", repo, err)
+		}
+	}
+	from, protocol, err := g.remote(repo)
+	if err != nil {
+		return err
 	}
 	if err := tidy(cache); err != nil {
 		return fmt.Errorf("fetch %s: %w", repo, err)
@@ -156,7 +162,11 @@ func (g *Git) fetch(ctx context.Context, repo pipeline.Repo, cache, sha string) 
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
-	return explain(repo, sha, limited.Err(), fmt.Errorf("git fetch: %w: %s", err, redact(string(out), hidden)))
+	err = explain(repo, sha, limited.Err(), fmt.Errorf("git fetch: %w: %s", err, redact(string(out), hidden)))
+	if pipeline.Code(err) == "repository_moved" && g.Locate != nil {
+		err = pipeline.Temporary(err) // renamed a moment ago; the next try finds it
+	}
+	return err
 }
 
 // remote is the clone URL, once it is known to be one we speak.

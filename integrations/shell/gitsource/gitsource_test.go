@@ -421,3 +421,24 @@ func TestAWholeCheckoutNeedsNoCache(t *testing.T) {
 		t.Errorf("log: %s", got)
 	}
 }
+
+// A stored repository carries the name of its day: git is sent to the one that
+// its id has now.
+func TestARenamedRepositoryIsFetchedUnderItsName(t *testing.T) {
+	root, first, _ := upstream(t)
+	url, _ := serve(t, root)
+	g := overHTTP(t, url, token)
+	stored := pipeline.Repo{ID: repo.ID, Owner: "octo", Name: "old"}
+	if err := g.Checkout(t.Context(), stored, first, t.TempDir()); pipeline.Code(err) != "no_access" {
+		t.Fatalf("under the old name: %v", err)
+	}
+	g.Locate = func(_ context.Context, r pipeline.Repo) (pipeline.Repo, error) {
+		if r.ID != repo.ID {
+			t.Errorf("asked where %d is", r.ID)
+		}
+		return repo, nil
+	}
+	if err := g.Checkout(t.Context(), stored, first, t.TempDir()); err != nil {
+		t.Error(err)
+	}
+}

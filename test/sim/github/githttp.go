@@ -28,8 +28,12 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	m := gitPath.FindStringSubmatch(r.URL.Path)
-	repo, status := s.openGit(r, m[1]+"/"+m[2])
+	repo, to, status := s.openGit(r, m[1]+"/"+m[2])
 	s.recordGit(r, status)
+	if to != "" {
+		http.Redirect(w, r, s.URL()+"/"+to+".git/"+m[4]+"?"+r.URL.RawQuery, status)
+		return
+	}
 	if status != http.StatusOK {
 		w.Header().Set("WWW-Authenticate", `Basic realm="GitHub"`)
 		http.Error(w, map[int]string{
@@ -63,28 +67,33 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	backend.ServeHTTP(w, inner)
 }
 
-// openGit finds the repository, or the status to answer.
-func (s *Server) openGit(r *http.Request, fullName string) (*gitRepo, int) {
+// openGit finds the repository, or the status to answer; moved is the name to
+// which a request for an old name is sent, if the caller may know it.
+func (s *Server) openGit(r *http.Request, fullName string) (found *gitRepo, moved string, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	who, err := s.identify(r)
 	if err != nil || who.app || who.token != nil && s.lags(who.token.made) {
-		return nil, http.StatusUnauthorized
+		return nil, "", http.StatusUnauthorized
 	}
 	repo, err := s.db.repo(fullName)
 	if err != nil {
-		repo = s.db.repoByID(s.db.moved[strings.ToLower(fullName)])
+		if repo = s.db.repoByID(s.db.moved[strings.ToLower(fullName)]); repo != nil {
+			moved = repo.fullName()
+		}
 	}
 	write := strings.HasSuffix(r.URL.Path, "receive-pack") || r.URL.Query().Get("service") == "git-receive-pack"
 	switch {
 	case who.token == nil && (repo == nil || repo.private || write):
-		return nil, http.StatusUnauthorized
+		return nil, "", http.StatusUnauthorized
 	case repo == nil || repo.private && !who.token.sees(repo):
-		return nil, http.StatusNotFound
+		return nil, "", http.StatusNotFound
 	case repo.private && !who.token.may([]string{"contents=read"}) || write:
-		return nil, http.StatusForbidden
+		return nil, "", http.StatusForbidden
+	case moved != "":
+		return nil, moved, http.StatusMovedPermanently
 	}
-	return s.shown(repo).git, http.StatusOK
+	return s.shown(repo).git, "", http.StatusOK
 }
 
 func (s *Server) recordGit(r *http.Request, status int) {

@@ -131,6 +131,8 @@ func (s *Server) RenameRepo(from, to string) error {
 	if err != nil {
 		return err
 	}
+	was := r.owner
+	changes := map[string]any{"repository": map[string]any{"name": map[string]string{"from": r.name}}}
 	s.db.moved[strings.ToLower(r.fullName())] = r.id
 	if owner != r.owner { // a transfer leaves the installation behind
 		if inst := s.db.installationOf(r); inst != nil {
@@ -139,6 +141,16 @@ func (s *Server) RenameRepo(from, to string) error {
 		}
 	}
 	r.owner, r.name = owner, name
+	delete(s.db.moved, strings.ToLower(r.fullName()))
+	action := "renamed"
+	if owner != was {
+		kind := "user"
+		if was.kind == "Organization" {
+			kind = "organization"
+		}
+		action, changes = "transferred", map[string]any{"owner": map[string]any{"from": map[string]any{kind: s.user(was)}}}
+	}
+	s.send(s.db.installationOf(r), r, "repository", action, map[string]any{"changes": changes, "sender": s.user(was)})
 	s.notify(Change{Kind: "repository", Repo: r.fullName(), ID: r.id})
 	return nil
 }
