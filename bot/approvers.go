@@ -3,9 +3,7 @@ package bot
 import (
 	"context"
 	"slices"
-	"strings"
 
-	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -19,15 +17,15 @@ type Linked interface {
 
 // Approvers finds those who are asked by an approval and can be called on Slack.
 type Approvers struct {
-	GitHub teams
+	GitHub people
 	Linked Linked
 }
 
-type teams interface {
+type people interface {
 	standings
-	// TeamMembers lists the members of a team of the repository's owner, and no
+	// Named lists whom rules mean: people, and the members of teams that have no
 	// more than so many.
-	TeamMembers(ctx context.Context, repo pipeline.Repo, slug string, most int) ([]pipeline.Actor, error)
+	Named(ctx context.Context, repo pipeline.Repo, asked pipeline.Roster, most int) ([]pipeline.Actor, error)
 }
 
 // maxTeam: the members of a larger team are not called by name.
@@ -36,7 +34,7 @@ const maxTeam = 5
 // Of lists those the policy names, alone or as a small team, who are linked,
 // may answer, and have not.
 func (a Approvers) Of(ctx context.Context, r *pipeline.Run, gate string) ([]pipeline.Actor, error) {
-	named, err := a.named(ctx, r, r.ApprovalPolicy(gate).By)
+	named, err := a.GitHub.Named(ctx, r.Repo, r.Roster(r.ApprovalPolicy(gate).By), maxTeam)
 	if err != nil {
 		return nil, err
 	}
@@ -57,25 +55,6 @@ func (a Approvers) Of(ctx context.Context, r *pipeline.Run, gate string) ([]pipe
 			if may {
 				out = append(out, who)
 			}
-		}
-	}
-	return out, nil
-}
-
-func (a Approvers) named(ctx context.Context, r *pipeline.Run, by []string) ([]pipeline.Actor, error) {
-	var out []pipeline.Actor
-	for _, entry := range by {
-		if login, ok := strings.CutPrefix(entry, "user:"); ok {
-			out = append(out, pipeline.Actor{Login: login})
-		}
-	}
-	for _, slug := range commands.Teams(by) {
-		members, err := a.GitHub.TeamMembers(ctx, r.Repo, slug, maxTeam+1)
-		if err != nil {
-			return nil, err
-		}
-		if len(members) <= maxTeam {
-			out = append(out, members...)
 		}
 	}
 	return out, nil

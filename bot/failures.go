@@ -148,7 +148,7 @@ func (f *Failures) gather(ctx context.Context, who pipeline.Actor, ids []string)
 		if err != nil {
 			return nil, pipeline.Temporary(err)
 		}
-		standing, err := f.GitHub.Standing(ctx, r.Repo, who, nil)
+		standing, err := f.GitHub.Standing(ctx, r.Repo, who, pipeline.Roster{})
 		if pipeline.IsTemporary(err) {
 			return nil, err
 		}

@@ -226,14 +226,29 @@ type team struct {
 	members map[string][]pipeline.Actor
 }
 
-func (t team) TeamMembers(_ context.Context, _ pipeline.Repo, slug string, most int) ([]pipeline.Actor, error) {
-	all := t.members[slug]
-	return all[:min(most, len(all))], nil
+func (t team) Named(_ context.Context, _ pipeline.Repo, asked pipeline.Roster, most int) (out []pipeline.Actor, _ error) {
+	for _, entry := range asked.Entries {
+		kind, name, _ := strings.Cut(entry, ":")
+		if kind == "user" {
+			for _, who := range []pipeline.Actor{mona, octavia, eve} {
+				if strings.EqualFold(who.Login, name) {
+					out = append(out, who)
+				}
+			}
+		} else if all := t.members[name]; len(all) <= most {
+			out = append(out, all...)
+		}
+	}
+	return out, nil
 }
 
-func (t team) Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, slugs []string) (pipeline.Standing, error) {
-	s, err := t.forge.Standing(ctx, repo, who, slugs)
-	for _, slug := range slugs {
+func (t team) Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, asked pipeline.Roster) (pipeline.Standing, error) {
+	s, err := t.forge.Standing(ctx, repo, who, asked)
+	for _, entry := range asked.Entries {
+		kind, slug, _ := strings.Cut(entry, ":")
+		if kind == "user" && strings.EqualFold(slug, who.Login) {
+			s.Users = append(s.Users, slug)
+		}
 		if slices.ContainsFunc(t.members[slug], func(m pipeline.Actor) bool { return m.ID == who.ID }) {
 			s.Teams = append(s.Teams, slug)
 		}

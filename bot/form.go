@@ -146,7 +146,7 @@ func (f *Forms) choices(ctx context.Context, form Form) (Choices, error) {
 	if err != nil {
 		return c, err
 	}
-	standing, err := f.GitHub.Standing(ctx, repo, who, nil)
+	standing, err := f.GitHub.Standing(ctx, repo, who, pipeline.Roster{})
 	if err == nil && standing.Permission < pipeline.Read {
 		err = pipeline.Refuse("not_allowed", "%s cannot be read by %s.", repo, who.Login)
 	}

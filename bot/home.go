@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -63,7 +62,7 @@ type homeStore interface {
 
 type homeForge interface {
 	Config(ctx context.Context, repo pipeline.Repo) (*pipeline.Config, error)
-	Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, teams []string) (pipeline.Standing, error)
+	Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, asked pipeline.Roster) (pipeline.Standing, error)
 	ReadOnce(ctx context.Context) context.Context
 }
 
@@ -108,7 +107,7 @@ func (h *Homes) compose(ctx context.Context, who pipeline.Actor) (Home, error) {
 }
 
 func (h *Homes) mayRead(ctx context.Context, repo pipeline.Repo, who pipeline.Actor) (bool, error) {
-	s, err := h.GitHub.Standing(ctx, repo, who, nil)
+	s, err := h.GitHub.Standing(ctx, repo, who, pipeline.Roster{})
 	if err != nil && !pipeline.IsTemporary(err) {
 		h.Log.Warn("home page without a repository", "repo", repo.String(), "actor", who.Login, "err", err)
 		return false, nil
@@ -185,12 +184,12 @@ func (h *Homes) mayAnswer(ctx context.Context, r *pipeline.Run, gate string, who
 }
 
 type standings interface {
-	Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, teams []string) (pipeline.Standing, error)
+	Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, asked pipeline.Roster) (pipeline.Standing, error)
 }
 
 func mayApprove(ctx context.Context, github standings, r *pipeline.Run, gate string, who pipeline.Actor) (bool, error) {
 	policy := r.ApprovalPolicy(gate)
-	standing, err := github.Standing(ctx, r.Repo, who, commands.Teams(policy.By))
+	standing, err := github.Standing(ctx, r.Repo, who, r.Roster(policy.By))
 	if err != nil {
 		if pipeline.IsTemporary(err) {
 			return false, err

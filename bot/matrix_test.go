@@ -145,14 +145,14 @@ func (f *matrixForge) breaks(what string) error {
 	return f.broken(what)
 }
 
-func (f *matrixForge) who(id int64, teams []string) pipeline.Standing {
+func (f *matrixForge) who(id int64, entries []string) pipeline.Standing {
 	for _, r := range roles {
 		if r.actor().ID != id || r.nobody || f.amnesia {
 			continue
 		}
 		s := pipeline.Standing{Login: r.name, Permission: r.right}
 		for _, t := range r.teams {
-			if slices.Contains(teams, t) {
+			if slices.Contains(entries, "team:"+t) {
 				s.Teams = append(s.Teams, t)
 			}
 		}
@@ -161,8 +161,8 @@ func (f *matrixForge) who(id int64, teams []string) pipeline.Standing {
 	return pipeline.Standing{}
 }
 
-func (f *matrixForge) Standing(_ context.Context, _ pipeline.Repo, who pipeline.Actor, teams []string) (pipeline.Standing, error) {
-	return f.who(who.ID, teams), f.breaks("standing")
+func (f *matrixForge) Standing(_ context.Context, _ pipeline.Repo, who pipeline.Actor, asked pipeline.Roster) (pipeline.Standing, error) {
+	return f.who(who.ID, asked.Entries), f.breaks("standing")
 }
 
 func (f *matrixForge) Live(_ context.Context, r *pipeline.Run) (pipeline.Live, error) {
@@ -173,16 +173,16 @@ func (f *matrixForge) Live(_ context.Context, r *pipeline.Run) (pipeline.Live, e
 	if r.PR != 0 {
 		live.PullRequest = f.pull()
 	}
-	var teams []string
+	var entries []string
 	if r.Environment != nil {
-		teams = append(teams, commands.Teams(r.Environment.Deployers)...)
+		entries = append(entries, r.Environment.Deployers...)
 		if r.Environment.Approvals != nil {
-			teams = append(teams, commands.Teams(r.Environment.Approvals.By)...)
+			entries = append(entries, r.Environment.Approvals.By...)
 		}
 	}
-	live.People[r.Actor.ID] = f.who(r.Actor.ID, teams)
+	live.People[r.Actor.ID] = f.who(r.Actor.ID, entries)
 	for _, a := range r.Approvals {
-		live.People[a.By.ID] = f.who(a.By.ID, teams)
+		live.People[a.By.ID] = f.who(a.By.ID, entries)
 	}
 	return live, f.breaks("live")
 }

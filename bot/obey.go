@@ -171,12 +171,14 @@ func (b *Bot) do(ctx context.Context, c *commands.Call) (commands.Reply, error) 
 		return askedByNobody(ctx, c)
 	}
 	if h.Needs > pipeline.NoAccess {
-		who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, nil)
+		who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, pipeline.Roster{})
 		if err != nil {
 			return commands.Reply{}, err
 		}
-		if who.Permission < h.Needs && !b.listed(ctx, c) {
-			return commands.Reply{}, pipeline.Refuse("not_allowed", "%s needs %s access to %s; you have %s.", commands.Code(h.Name), h.Needs, c.Repo, who.Permission)
+		if who.Permission < h.Needs {
+			if err := b.mayByList(ctx, c, who); err != nil {
+				return commands.Reply{}, err
+			}
 		}
 	}
 	if err := b.inTime(ctx, c); err != nil {
@@ -201,15 +203,26 @@ func (b *Bot) inTime(ctx context.Context, c *commands.Call) error {
 	return late
 }
 
-// listed: deployers of an environment may do to it, and to its runs, what takes
-// write access elsewhere.
-func (b *Bot) listed(ctx context.Context, c *commands.Call) bool {
+// mayByList: deployers of an environment may do to it, and to its runs, what
+// takes write access elsewhere.
+func (b *Bot) mayByList(ctx context.Context, c *commands.Call, who pipeline.Standing) error {
+	h := c.Line.Command.Help()
+	refused := pipeline.Refuse("not_allowed", "%s needs %s access to %s; you have %s.", commands.Code(h.Name), h.Needs, c.Repo, who.Permission)
 	env, ok := b.concerned(ctx, c)
-	if !ok || len(env.Deployers) == 0 || c.Line.Command.Help().Needs > pipeline.Write {
-		return false
+	if !ok || len(env.Deployers) == 0 || h.Needs > pipeline.Write {
+		return refused
 	}
-	who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, commands.Teams(env.Deployers))
-	return err == nil && who.In(env.Deployers)
+	who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, c.Config.Roster(env.Deployers))
+	if err != nil {
+		return refused
+	}
+	if taken := who.NameTaken(env.Deployers); taken != "" && !who.In(env.Deployers) {
+		return pipeline.Refuse("name_taken", "You may not do this: %s", taken)
+	}
+	if !who.In(env.Deployers) {
+		return refused
+	}
+	return nil
 }
 
 // concerned is the environment a line is about: the one it names, or that of

@@ -238,7 +238,7 @@ func (b *Bot) parse(text string, known spoken) (commands.Line, error) {
 		return b.Commands.Parse(text)
 	}
 	line, err := b.Commands.Parse(text)
-	if err == nil && line.Arg("command") != "" { // "/help deploy", and a service is called deploy
+	if _, about := b.Commands.Find(line.Arg("command")); err == nil && about { // "/help deploy", and a service is called deploy
 		return line, nil
 	}
 	if err == nil && line.Has("service") {

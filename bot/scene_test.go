@@ -238,7 +238,7 @@ func (f *forge) MergeBase(context.Context, pipeline.Repo, string, string) (strin
 	return head, nil
 }
 
-func (f *forge) Standing(_ context.Context, _ pipeline.Repo, who pipeline.Actor, _ []string) (pipeline.Standing, error) {
+func (f *forge) Standing(_ context.Context, _ pipeline.Repo, who pipeline.Actor, _ pipeline.Roster) (pipeline.Standing, error) {
 	return pipeline.Standing{Login: who.Login, Permission: f.rights[who.ID]}, nil
 }
 

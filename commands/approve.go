@@ -87,12 +87,16 @@ func (b bench) judge(ctx context.Context, c *Call, a pipeline.Approval) (*pipeli
 		return nil, err
 	}
 	policy := r.ApprovalPolicy(gate)
-	who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, Teams(policy.By))
+	who, err := b.GitHub.Standing(ctx, c.Repo, c.Actor, r.Roster(policy.By))
 	if err != nil {
 		return nil, err
 	}
 	if why := pipeline.MayApprove(policy, who, c.Actor.ID, r.Actor, r.Excluded); why != "" {
-		return nil, pipeline.Refuse("may_not_approve", "You may not approve this: %s.", why)
+		code := "may_not_approve"
+		if !who.In(policy.By) && who.NameTaken(policy.By) != "" {
+			code = "name_taken"
+		}
+		return nil, pipeline.Refuse(code, "You may not approve this: %s.", why)
 	}
 	a.Key = c.Key
 	a.Gate, a.By, a.Via, a.Reason = gate, c.Actor, c.Origin.Surface, prose(c.Line.Flag("reason"))
@@ -165,15 +169,4 @@ func question(ctx context.Context, store Store, c *Call) (*pipeline.Run, error) 
 // planning: a yes to what is not known yet would say nothing.
 func planning(r *pipeline.Run) error {
 	return pipeline.Refuse("planning", "What run %s would do is still being planned. You are asked when that is done.", r.ID)
-}
-
-// Teams are the slugs in a list of "team:slug" and "user:login".
-func Teams(list []string) []string {
-	var out []string
-	for _, entry := range list {
-		if slug, ok := strings.CutPrefix(entry, "team:"); ok {
-			out = append(out, slug)
-		}
-	}
-	return out
 }

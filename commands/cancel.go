@@ -64,7 +64,7 @@ func (x Cancel) may(ctx context.Context, c *Call, r *pipeline.Run) error {
 	if r.Environment != nil {
 		deployers = r.Environment.Deployers
 	}
-	who, err := x.GitHub.Standing(ctx, c.Repo, c.Actor, Teams(deployers))
+	who, err := x.GitHub.Standing(ctx, c.Repo, c.Actor, r.Roster(deployers))
 	switch {
 	case err != nil:
 		return err

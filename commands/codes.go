@@ -56,6 +56,7 @@ func Reasons() []Reason {
 		{"unknown_route", "There is no such page."},
 		{"say_on_slack", "This is said on Slack."},
 		{"may_not_approve", "This person's answer does not count: the requester, an author, somebody not named, or without access."},
+		{"name_taken", "A rule names somebody, or a repository, by a name that another one has now; the sentence says which id is meant."},
 		{"no_access", "GitHub refuses the App something; its permissions or the installation have changed."},
 		{"no_actor", "The API's token acts as nobody, so it may only ask."},
 		{"not_allowed", "The permission is missing; the sentence says which, and what there is."},

@@ -44,7 +44,7 @@ type Store interface {
 type GitHub interface {
 	Commit(ctx context.Context, repo pipeline.Repo, ref string) (pipeline.Commit, error)
 	PullRequest(ctx context.Context, repo pipeline.Repo, number int) (pipeline.PullRequest, error)
-	Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, teams []string) (pipeline.Standing, error)
+	Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, asked pipeline.Roster) (pipeline.Standing, error)
 	WasHead(ctx context.Context, repo pipeline.Repo, pr int, sha string, before time.Time) (bool, error)
 	// CameAfter reports whether it is known that a branch was elsewhere at a time.
 	CameAfter(ctx context.Context, repo pipeline.Repo, head Head, at time.Time) (bool, error)

@@ -216,7 +216,7 @@ type locked struct {
 // target finds the environment, or all, and asks whether the person may.
 func target(ctx context.Context, gh GitHub, c *Call) (locked, error) {
 	if strings.EqualFold(c.Line.Arg("env"), pipeline.Everywhere) {
-		who, err := gh.Standing(ctx, c.Repo, c.Actor, nil)
+		who, err := gh.Standing(ctx, c.Repo, c.Actor, pipeline.Roster{})
 		if err == nil && who.Permission < pipeline.Admin {
 			err = pipeline.Refuse("not_allowed", "All environments at once are locked and unlocked by people with admin access to %s; you have %s.", c.Repo, who.Permission)
 		}
@@ -226,7 +226,7 @@ func target(ctx context.Context, gh GitHub, c *Call) (locked, error) {
 	if err != nil {
 		return locked{}, err
 	}
-	who, err := gh.Standing(ctx, c.Repo, c.Actor, Teams(env.Deployers))
+	who, err := gh.Standing(ctx, c.Repo, c.Actor, c.Config.Roster(env.Deployers))
 	if err == nil && !pipeline.MayDeploy(env, who) && who.Permission < pipeline.Maintain {
 		err = notDeployer(env, who)
 	}
@@ -235,6 +235,9 @@ func target(ctx context.Context, gh GitHub, c *Call) (locked, error) {
 
 // notDeployer says who may do something to an environment.
 func notDeployer(env *pipeline.Environment, who pipeline.Standing) error {
+	if taken := who.NameTaken(env.Deployers); taken != "" {
+		return pipeline.Refuse("name_taken", "Only deployers of %s may do this: %s", env.Name, taken)
+	}
 	return pipeline.Refuse("not_allowed", "Only deployers of %s may do this%s; you have %s.", env.Name, listed(env.Deployers), who.Permission)
 }
 

@@ -58,11 +58,11 @@ func (v Resolve) may(ctx context.Context, c *Call, r *pipeline.Run) error {
 	if r.Environment == nil {
 		return nil
 	}
-	env := r.Environment
+	env, at := r.Environment, r.ConfigSHA
 	if now, ok := c.Config.Environment(env.Name); ok {
-		env = now
+		env, at = now, c.Config.SHA
 	}
-	who, err := v.GitHub.Standing(ctx, c.Repo, c.Actor, Teams(env.Deployers))
+	who, err := v.GitHub.Standing(ctx, c.Repo, c.Actor, pipeline.Roster{ConfigSHA: at, Entries: env.Deployers})
 	if err != nil || pipeline.MayDeploy(env, who) || who.Permission >= pipeline.Maintain {
 		return err
 	}

@@ -24,14 +24,7 @@ func (WhoAmI) Help() Help {
 }
 
 func (w WhoAmI) Do(ctx context.Context, c *Call) (Reply, error) {
-	var teams []string
-	for _, env := range c.Config.Environments {
-		teams = append(teams, Teams(env.Deployers)...)
-		if env.Approvals != nil {
-			teams = append(teams, Teams(env.Approvals.By)...)
-		}
-	}
-	who, err := w.GitHub.Standing(ctx, c.Repo, c.Actor, teams)
+	who, err := w.GitHub.Standing(ctx, c.Repo, c.Actor, c.Config.Roster(c.Config.Names()))
 	if err != nil {
 		return Reply{}, err
 	}
@@ -53,6 +46,8 @@ func rights(env *pipeline.Environment, who pipeline.Standing) string {
 	may := "you may not deploy"
 	if pipeline.MayDeploy(env, who) {
 		may = "you may deploy"
+	} else if taken := who.NameTaken(env.Deployers); taken != "" {
+		may += ": " + strings.TrimSuffix(taken, ".")
 	} else if len(env.Deployers) > 0 {
 		may += ", that is for " + strings.Join(env.Deployers, " or ")
 	}

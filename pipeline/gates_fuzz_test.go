@@ -137,7 +137,7 @@ func (d dice) live() *pipeline.Live {
 	}
 	for id := range int64(5) {
 		if d.yes() {
-			l.People[id] = pipeline.Standing{Login: fmt.Sprintf("p%d", id), Permission: pipeline.Permission(d.IntN(6)), Teams: several(d, 2, func() string { return pick(d, "a", "b") })}
+			l.People[id] = pipeline.Standing{Users: []string{fmt.Sprintf("p%d", id)}, Permission: pipeline.Permission(d.IntN(6)), Teams: several(d, 2, func() string { return pick(d, "a", "b") })}
 		}
 	}
 	if d.yes() {

@@ -26,14 +26,17 @@ func (p Permission) String() string {
 type Standing struct {
 	Login      string
 	Permission Permission
-	Teams      []string // slugs of the teams that were asked about and that the person is in
+	Users      []string // as rules that were asked about write them and mean this person: logins, ids
+	Teams      []string // as such rules write them, the person being in what they mean: slugs, ids
+	Mistaken   []Mistaken
 }
 
 // In reports whether the person is in a list of "team:slug" and "user:login".
+// The names were looked up by whoever made the Standing, see Roster.
 func (s Standing) In(list []string) bool {
 	return slices.ContainsFunc(list, func(entry string) bool {
 		kind, name, _ := strings.Cut(entry, ":")
-		return kind == "user" && strings.EqualFold(name, s.Login) ||
+		return kind == "user" && slices.ContainsFunc(s.Users, func(u string) bool { return strings.EqualFold(u, name) }) ||
 			kind == "team" && slices.ContainsFunc(s.Teams, func(t string) bool { return strings.EqualFold(t, name) })
 	})
 }
@@ -54,6 +57,8 @@ func MayApprove(p ApprovalPolicy, who Standing, id int64, requester Actor, exclu
 		return "who asks does not approve"
 	case id != requester.ID && slices.Contains(excluded, id):
 		return "who wrote or pushed a part of it does not approve"
+	case len(p.By) > 0 && !who.In(p.By) && who.NameTaken(p.By) != "":
+		return strings.TrimSuffix(who.NameTaken(p.By), ".")
 	case len(p.By) > 0 && !who.In(p.By):
 		return fmt.Sprintf("it needs %s, you have %s", strings.Join(p.By, " or "), who.Permission)
 	case len(p.By) == 0 && who.Permission < Write:

@@ -77,7 +77,15 @@ func TestGates(t *testing.T) {
 		{"who has triage may not", pipeline.GateRole, func(a *asked) { a.facts.Live.People[1] = pipeline.Standing{Permission: pipeline.Triage} }, pipeline.Fails, "not_allowed"},
 		{"who is unknown may not", pipeline.GateRole, func(a *asked) { a.facts.Live.People = nil }, pipeline.Fails, "not_allowed"},
 		{"where deployers are named others may not", pipeline.GateRole, func(a *asked) { a.facts.Policy.Deployers = []string{"team:leads"} }, pipeline.Fails, "not_allowed"},
-		{"a deployer by name may", pipeline.GateRole, func(a *asked) { a.facts.Policy.Deployers = []string{"user:Mona"} }, pipeline.Passes, ""},
+		{"a deployer by name may", pipeline.GateRole, func(a *asked) {
+			a.facts.Policy.Deployers = []string{"user:Mona"}
+			a.facts.Live.People[1] = pipeline.Standing{Login: "mona", Users: []string{"mona"}}
+		}, pipeline.Passes, ""},
+		{"a name alone gives no right", pipeline.GateRole, func(a *asked) { a.facts.Policy.Deployers = []string{"user:mona"} }, pipeline.Fails, "not_allowed"},
+		{"who has taken over a name may not", pipeline.GateRole, func(a *asked) {
+			a.facts.Policy.Deployers = []string{"user:mona"}
+			a.facts.Live.People[1] = pipeline.Standing{Login: "mona", Permission: pipeline.Admin, Mistaken: []pipeline.Mistaken{{Entry: "user:mona", Means: 9, Now: 1}}}
+		}, pipeline.Fails, "name_taken"},
 		{"a deployer by team may", pipeline.GateRole, func(a *asked) { a.facts.Policy.Deployers = []string{"team:leads"}; a.q.Actor.ID = 2 }, pipeline.Passes, ""},
 		{"nobody asked", pipeline.GateRole, func(a *asked) { a.q.Actor = pipeline.Bot() }, pipeline.Passes, ""},
 		{"a fork", pipeline.GateFork, fork, pipeline.Fails, "fork"},
@@ -201,7 +209,8 @@ func TestMayApprove(t *testing.T) {
 		{"nobody with less", pipeline.ApprovalPolicy{}, pipeline.Standing{Permission: pipeline.Triage}, octavia, nil, false},
 		{"nobody who is unknown", pipeline.ApprovalPolicy{}, pipeline.Standing{}, octavia, nil, false},
 		{"who is in the team, whatever the access", pipeline.ApprovalPolicy{By: leads}, lead, octavia, nil, true},
-		{"who is named", pipeline.ApprovalPolicy{By: leads}, pipeline.Standing{Login: "Hubot"}, octavia, nil, true},
+		{"who is named", pipeline.ApprovalPolicy{By: leads}, pipeline.Standing{Users: []string{"Hubot"}}, octavia, nil, true},
+		{"who has the name now and is not meant", pipeline.ApprovalPolicy{By: leads}, pipeline.Standing{Login: "hubot", Permission: pipeline.Admin}, octavia, nil, false},
 		{"an administrator who is not in the list may not", pipeline.ApprovalPolicy{By: leads}, pipeline.Standing{Permission: pipeline.Admin}, octavia, nil, false},
 		{"who asked may not", pipeline.ApprovalPolicy{}, write, 1, nil, false},
 		{"who asked may where the policy says so", pipeline.ApprovalPolicy{Requester: true}, write, 1, nil, true},

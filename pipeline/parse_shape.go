@@ -55,7 +55,7 @@ func environmentShape() kind[Environment] {
 		optional("slack", written(channelNames), func(e *Environment) *string { return &e.Slack }, "Slack channel of its deploys, in quotes: \"#deploys\"."),
 		optional("after", some(written(environmentNames)), func(e *Environment) *[]string { return &e.After }, "Environments in which the same commit must run successfully first."),
 		optional("deploy_from", some(choice("pull_request", "default_branch")), func(e *Environment) *[]string { return &e.DeployFrom }, "What may be deployed. Default: both."),
-		optional("deployers", some(written(peopleNames)), func(e *Environment) *[]string { return &e.Deployers }, "Who may deploy: team:slug or user:login. Default: everybody with write access."),
+		optional("deployers", some(written(peopleNames)), func(e *Environment) *[]string { return &e.Deployers }, "Who may deploy: team:slug or user:login, or either with its id. Default: everybody with write access."),
 		optional("approvals", pointer(approvalShape()), func(e *Environment) **ApprovalPolicy { return &e.Approvals }, "Whose yes a deploy needs."),
 		optional("requires", requirementShape(), func(e *Environment) *Requirements { return &e.Requires }, "What GitHub must say about the commit."),
 		optional("freeze", list(freezeShape()), func(e *Environment) *[]Freeze { return &e.Freeze }, "Times in which nothing is deployed."),
@@ -69,7 +69,7 @@ func environmentShape() kind[Environment] {
 func approvalShape() kind[ApprovalPolicy] {
 	return object("approvals", "Whose yes a deploy needs, and how many.",
 		optional("count", small(1, 20), func(a *ApprovalPolicy) *int { return &a.Count }, "How many people must say yes. Default: 1."),
-		optional("by", some(written(peopleNames)), func(a *ApprovalPolicy) *[]string { return &a.By }, "Who may: team:slug or user:login. Default: everybody with write access."),
+		optional("by", some(written(peopleNames)), func(a *ApprovalPolicy) *[]string { return &a.By }, "Who may: team:slug or user:login, or either with its id. Default: everybody with write access."),
 		optional("requester", truth(), func(a *ApprovalPolicy) *bool { return &a.Requester }, "Whether the yes of the person who asked counts. Default: false."),
 		optional("expires", duration(time.Minute, 30*day), func(a *ApprovalPolicy) *Duration { return &a.Expires }, "How long the question stays open. Default: 24h."),
 	).and(finishApprovals)

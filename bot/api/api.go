@@ -58,7 +58,7 @@ type tailer interface {
 
 // github says who may look at a repository.
 type github interface {
-	Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, teams []string) (pipeline.Standing, error)
+	Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, asked pipeline.Roster) (pipeline.Standing, error)
 	ReadOnce(ctx context.Context) context.Context
 }
 
@@ -153,7 +153,7 @@ func (h *handler) mayRead(ctx context.Context, repo pipeline.Repo) (bool, error)
 	if h.Actor.ID == 0 {
 		return true, nil
 	}
-	who, err := h.GitHub.Standing(ctx, repo, h.Actor, nil)
+	who, err := h.GitHub.Standing(ctx, repo, h.Actor, pipeline.Roster{})
 	return err == nil && who.Permission >= pipeline.Read, err
 }
 

@@ -188,7 +188,7 @@ func (forge) Config(_ context.Context, repo pipeline.Repo) (*pipeline.Config, er
 	return pipeline.Parse(".shipmate.yaml", []byte(strings.Replace(file, "NAME", repo.Name, 1)), []pipeline.Uses{{Name: "run"}})
 }
 
-func (forge) Standing(_ context.Context, repo pipeline.Repo, who pipeline.Actor, _ []string) (pipeline.Standing, error) {
+func (forge) Standing(_ context.Context, repo pipeline.Repo, who pipeline.Actor, _ pipeline.Roster) (pipeline.Standing, error) {
 	switch {
 	case who.ID == mona.ID:
 		return pipeline.Standing{Login: who.Login, Permission: pipeline.Write}, nil

@@ -25,6 +25,7 @@ type Config struct {
 	CloneURL   string // base of clone URLs; default derived from APIURL
 
 	Uses         []pipeline.Uses // the runners a .shipmate.yaml may name
+	Names        nameRecords     // what names in rules mean, for all replicas; nil: only in this process
 	Environments environments    // what runs where and what ran, for gates about it; nil: nothing
 	Budget       budget          // shared by all replicas; nil: unlimited
 	Told         remembers       // what GitHub told last, shared likewise; nil: nothing is kept
@@ -67,6 +68,7 @@ type Client struct {
 	limits        map[int64]*limits    // by installation
 	configs       map[configKey]parsed // by commit
 	defaults      map[int64]namedBranch
+	meant         map[meantKey]map[string]int64
 }
 
 const publicAPI = "https://api.github.com/"
@@ -77,7 +79,8 @@ const callTimeout = 20 * time.Second
 // NewClient checks the key and the URLs; it does not call GitHub.
 func NewClient(cfg Config) (*Client, error) {
 	c := &Client{cfg: cfg, http: cfg.HTTP, cache: newETagCache(), tokens: map[tokenKey]*token{},
-		installations: map[string]found{}, limits: map[int64]*limits{}, configs: map[configKey]parsed{}, defaults: map[int64]namedBranch{}}
+		installations: map[string]found{}, limits: map[int64]*limits{}, configs: map[configKey]parsed{}, defaults: map[int64]namedBranch{},
+		meant: map[meantKey]map[string]int64{}}
 	if c.cfg.Now == nil {
 		c.cfg.Now = time.Now
 	}

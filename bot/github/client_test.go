@@ -148,7 +148,7 @@ func TestStanding(t *testing.T) {
 		return pipeline.Actor{ID: a.GetID(), Login: login}
 	}
 	hubot, eve := person("hubot"), person("eve")
-	teams := []string{"backend", "leads", "no-such-team"}
+	teams := pipeline.Roster{Entries: []string{"team:backend", "team:leads", "team:no-such-team"}}
 	for name, c := range map[string]struct {
 		who  pipeline.Actor
 		want pipeline.Standing
@@ -169,7 +169,7 @@ func TestStanding(t *testing.T) {
 	if err := s.sim.RenameUser("mona", "lisa"); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.client.Standing(s.ctx(), s.repo, s.mona, nil)
+	got, err := s.client.Standing(s.ctx(), s.repo, s.mona, pipeline.Roster{})
 	if err != nil || got.Login != "lisa" || got.Permission != pipeline.Write {
 		t.Errorf("renamed: %+v, %v", got, err)
 	}
@@ -195,7 +195,7 @@ func TestStandingFailsClosed(t *testing.T) {
 				c.fault.Body = fmt.Sprintf(c.fault.Body, s.mona.ID)
 			}
 			s.sim.Inject(c.fault)
-			got, err := s.client.Standing(s.ctx(), s.repo, s.mona, nil)
+			got, err := s.client.Standing(s.ctx(), s.repo, s.mona, pipeline.Roster{})
 			if err == nil || got.Permission != pipeline.NoAccess {
 				t.Fatalf("%+v, %v", got, err)
 			}

@@ -58,7 +58,11 @@ func (c *Client) Config(ctx context.Context, repo pipeline.Repo) (*pipeline.Conf
 // themselves are a wrapped pipeline.Problems. The Config is shared: read only.
 func (c *Client) ConfigAt(ctx context.Context, repo pipeline.Repo, sha string) (*pipeline.Config, error) {
 	p, err := c.parsedAt(ctx, repo, sha)
-	return p.config, cmp.Or(err, p.err)
+	if err = cmp.Or(err, p.err); err != nil {
+		return nil, err
+	}
+	_, err = c.meanings(ctx, repo, p) // the names of its rules mean who has them now
+	return p.config, err
 }
 
 // ConfigFile is ConfigAt for who wants to know what is wrong with a file; at ""

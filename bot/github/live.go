@@ -58,15 +58,15 @@ func (c *Client) askPeople(ctx context.Context, r *pipeline.Run, l *pipeline.Liv
 	for _, a := range r.Approvals {
 		people = append(people, a.By)
 	}
-	var teams []string
+	var asked pipeline.Roster
 	if r.Environment != nil {
-		people, teams = append(people, r.Actor), teamsAsked(r)
+		people, asked = append(people, r.Actor), namesAsked(r)
 	}
 	for _, who := range people {
 		if _, asked := l.People[who.ID]; asked || who.IsBot() {
 			continue
 		}
-		s, err := c.Standing(ctx, r.Repo, who, teams)
+		s, err := c.Standing(ctx, r.Repo, who, asked)
 		if err != nil {
 			return err
 		}
@@ -75,22 +75,18 @@ func (c *Client) askPeople(ctx context.Context, r *pipeline.Run, l *pipeline.Liv
 	return nil
 }
 
-// teamsAsked lists the teams that the policies of the run name.
-func teamsAsked(r *pipeline.Run) []string {
-	entries := slices.Clone(r.Environment.Deployers)
-	entries = append(entries, r.ApprovalPolicy(pipeline.EnvironmentGate).By...)
+// namesAsked are the people and teams that the policies of the run name.
+func namesAsked(r *pipeline.Run) pipeline.Roster {
+	lists := [][]string{r.Environment.Deployers, r.ApprovalPolicy(pipeline.EnvironmentGate).By}
 	for _, s := range r.Pipeline.Steps {
 		if s.Uses == "approval" {
-			entries = append(entries, r.ApprovalPolicy(s.Name).By...)
+			lists = append(lists, r.ApprovalPolicy(s.Name).By)
 		}
 	}
-	var teams []string
-	for _, e := range entries {
-		if slug, ok := strings.CutPrefix(e, "team:"); ok && !slices.Contains(teams, slug) {
-			teams = append(teams, slug)
-		}
-	}
-	return teams
+	asked := r.Roster(lists...)
+	slices.Sort(asked.Entries)
+	asked.Entries = slices.Compact(asked.Entries)
+	return asked
 }
 
 func (c *Client) askDefault(ctx context.Context, r *pipeline.Run, l *pipeline.Live) error {

@@ -84,7 +84,7 @@ func (c *Client) readReviews(ctx context.Context, r *pipeline.Run, p *pipeline.R
 		if _, asked := people[re.By.ID]; asked || !said || !re.Person {
 			continue
 		}
-		if people[re.By.ID], err = c.Standing(ctx, r.Repo, re.By, nil); err != nil {
+		if people[re.By.ID], err = c.Standing(ctx, r.Repo, re.By, pipeline.Roster{}); err != nil {
 			return err
 		}
 	}

@@ -3,9 +3,7 @@ package github
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/google/go-github/v60/github"
@@ -99,24 +97,4 @@ func branchOf(ref string) (string, bool) {
 		return ref, false
 	}
 	return ref[len(heads):], true
-}
-
-// TeamMembers lists the members of a team of the repository's owner, and no
-// more than so many. A team that is not there has none.
-func (c *Client) TeamMembers(ctx context.Context, repo pipeline.Repo, slug string, most int) ([]pipeline.Actor, error) {
-	gh := c.as(repo, forMembers)
-	r, err := gh.NewRequest(http.MethodGet, fmt.Sprintf("orgs/%s/teams/%s/members?per_page=%d", url.PathEscape(repo.Owner), url.PathEscape(slug), most), nil)
-	if err != nil {
-		return nil, err
-	}
-	var members []*github.User
-	_, err = gh.Do(ctx, r, &members)
-	if err = fail("list team "+slug+" of "+repo.Owner, err); errors.Is(err, errMissing) {
-		return nil, nil
-	}
-	var out []pipeline.Actor
-	for _, m := range members {
-		out = append(out, pipeline.Actor{ID: m.GetID(), Login: m.GetLogin()})
-	}
-	return out, err
 }

@@ -2,9 +2,11 @@ package github
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/shipmate/shipmate/pipeline"
 	sim "github.com/shipmate/shipmate/test/sim/github"
 )
 
@@ -42,13 +44,27 @@ func TestABranchThatIsGoneIsNotOffered(t *testing.T) {
 	}
 }
 
-func TestTeamMembers(t *testing.T) {
+func TestWhomRulesName(t *testing.T) {
 	s := newScene(t)
-	all, err := s.client.TeamMembers(s.ctx(), s.repo, "leads", 5)
-	if err != nil || len(all) == 0 || all[0].ID == 0 || all[0].Login == "" {
-		t.Errorf("got %v, %v", all, err)
+	named := func(most int, entries ...string) string {
+		t.Helper()
+		all, err := s.client.Named(s.ctx(), s.repo, pipeline.Roster{Entries: entries}, most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var logins []string
+		for _, a := range all {
+			if a.ID == 0 {
+				t.Errorf("%+v has no id", a)
+			}
+			logins = append(logins, a.Login)
+		}
+		return strings.Join(logins, " ")
 	}
-	if none, err := s.client.TeamMembers(s.ctx(), s.repo, "no-such-team", 5); err != nil || len(none) != 0 {
-		t.Errorf("of no team: %v, %v", none, err)
+	if got := named(5, "team:leads", "user:eve", "user:nobody", "team:no-such-team"); got != "hubot eve" {
+		t.Errorf("named are %q", got)
+	}
+	if got := named(0, "team:leads", "user:eve"); got != "eve" {
+		t.Errorf("of a team that is too large: %q", got)
 	}
 }

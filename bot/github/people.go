@@ -5,34 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/google/go-github/v60/github"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
-// Standing says what a person may do in a repository, and which of the teams
-// (slugs, of the repository's owner) the person is in. What cannot be asked or
-// is not understood is an error, never a right.
-func (c *Client) Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, teams []string) (pipeline.Standing, error) {
+// Standing says what a person may do in a repository, and which of the rules
+// mean them. What cannot be asked or is not understood is an error, never a right.
+func (c *Client) Standing(ctx context.Context, repo pipeline.Repo, who pipeline.Actor, asked pipeline.Roster) (pipeline.Standing, error) {
 	if who.ID == 0 {
 		return pipeline.Standing{Login: who.Login}, nil
 	}
 	s, err := c.standing(ctx, repo, who)
-	if err != nil || s.Login == "" {
+	if err != nil || s.Login == "" || len(asked.Entries) == 0 {
 		return s, err
 	}
-	for _, team := range teams {
-		in, err := c.inTeam(ctx, repo, team, s.Login)
-		if err != nil {
-			return pipeline.Standing{}, err
-		}
-		if in {
-			s.Teams = append(s.Teams, team)
-		}
-	}
-	return s, nil
+	return s, c.compareNames(ctx, repo, who, asked, &s)
 }
 
 // standing asks under the login we know, and under the one the id has now if
@@ -105,22 +94,6 @@ func (c *Client) level(ctx context.Context, repo pipeline.Repo, login string) (l
 	}
 	_, err = gh.Do(ctx, r, &l)
 	return l, fail("read permission of "+login+" in "+repo.String(), err)
-}
-
-// inTeam: an invitation that was not accepted does not count, nor does a team
-// that is not there.
-func (c *Client) inTeam(ctx context.Context, repo pipeline.Repo, team, login string) (bool, error) {
-	gh := c.as(repo, forMembers)
-	r, err := gh.NewRequest(http.MethodGet, fmt.Sprintf("orgs/%s/teams/%s/memberships/%s", url.PathEscape(repo.Owner), url.PathEscape(team), url.PathEscape(login)), nil)
-	if err != nil {
-		return false, err
-	}
-	var m github.Membership
-	_, err = gh.Do(ctx, r, &m)
-	if err = fail("read team "+team+" of "+repo.Owner, err); errors.Is(err, errMissing) {
-		return false, nil
-	}
-	return err == nil && m.GetState() == "active", err
 }
 
 func (c *Client) user(ctx context.Context, repo pipeline.Repo, path string) (*github.User, error) {

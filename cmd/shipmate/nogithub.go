@@ -39,7 +39,7 @@ func (noGitHub) PullRequest(context.Context, pipeline.Repo, int) (pipeline.PullR
 	return pipeline.PullRequest{}, errNoGitHub
 }
 
-func (noGitHub) Standing(context.Context, pipeline.Repo, pipeline.Actor, []string) (pipeline.Standing, error) {
+func (noGitHub) Standing(context.Context, pipeline.Repo, pipeline.Actor, pipeline.Roster) (pipeline.Standing, error) {
 	return pipeline.Standing{}, errNoGitHub
 }
 
@@ -83,6 +83,6 @@ func (noGitHub) Refs(context.Context, pipeline.Repo) (bot.Refs, error) {
 	return bot.Refs{}, errNoGitHub
 }
 
-func (noGitHub) TeamMembers(context.Context, pipeline.Repo, string, int) ([]pipeline.Actor, error) {
+func (noGitHub) Named(context.Context, pipeline.Repo, pipeline.Roster, int) ([]pipeline.Actor, error) {
 	return nil, errNoGitHub
 }

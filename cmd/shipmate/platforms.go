@@ -38,7 +38,7 @@ type githubSide struct {
 type forge interface {
 	bot.Forge
 	Refs(ctx context.Context, repo pipeline.Repo) (bot.Refs, error)
-	TeamMembers(ctx context.Context, repo pipeline.Repo, slug string, most int) ([]pipeline.Actor, error)
+	Named(ctx context.Context, repo pipeline.Repo, asked pipeline.Roster, most int) ([]pipeline.Actor, error)
 }
 
 func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, buttons bot.Buttons, metrics *bot.Metrics, log *slog.Logger) (githubSide, error) {
@@ -49,7 +49,7 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 	client, err := github.NewClient(github.Config{
 		AppID: cfg.GitHub.AppID, PrivateKey: []byte(cfg.GitHub.PrivateKey.Reveal()), Slug: cfg.GitHub.Slug,
 		APIURL: cfg.GitHub.APIURL, CloneURL: cfg.GitHub.CloneURL,
-		Uses: knownRunners(), Environments: store, Budget: store, Told: store, Remaining: metrics.Budget, Log: log,
+		Uses: knownRunners(), Names: store, Environments: store, Budget: store, Told: store, Remaining: metrics.Budget, Log: log,
 		HTTP: metrics.Transport("github", transport()),
 	})
 	if err != nil {

@@ -139,6 +139,18 @@ func (s *Server) AddTeam(t NewTeam) (Team, error) {
 	return s.teamInfo(made), nil
 }
 
+// RenameTeam gives a team another slug; the id stays, and the old slug is free.
+func (s *Server) RenameTeam(org, from, to string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.db.team(org, from)
+	if t == nil || s.db.team(org, to) != nil {
+		return fmt.Errorf("no team %s/%s, or %s is taken", org, from, to)
+	}
+	t.slug, t.name = to, to
+	return nil
+}
+
 // TeamMember names a person in a team.
 type TeamMember struct{ Org, Team, Login string }
 
@@ -268,6 +280,19 @@ func (s *Server) orgCall(c *call) error {
 		return notFound()
 	}
 	return nil
+}
+
+func (s *Server) listTeams(c *call) (*reply, error) {
+	if err := s.orgCall(c); err != nil {
+		return nil, err
+	}
+	out := []Team{}
+	for _, t := range s.db.teams {
+		if t.org == c.who.token.installation.account {
+			out = append(out, s.teamInfo(t))
+		}
+	}
+	return ok(pageOf(c, out)), nil
 }
 
 func (s *Server) getTeam(c *call) (*reply, error) {

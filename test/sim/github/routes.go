@@ -28,6 +28,7 @@ func (s *Server) table() []route {
 		endpoint("GET /user", byUser, "", s.getMe),
 		endpoint("GET /user/{id}", byInstallation, "", s.getUserByID),
 		endpoint("GET /orgs/{org}/members/{username}", byInstallation, "members=read", s.isOrgMember),
+		endpoint("GET /orgs/{org}/teams", byInstallation, "members=read", s.listTeams),
 		endpoint("GET /orgs/{org}/teams/{slug}", byInstallation, "members=read", s.getTeam),
 		endpoint("GET /orgs/{org}/teams/{slug}/members", byInstallation, "members=read", s.listTeamMembers),
 		endpoint("GET /orgs/{org}/teams/{slug}/memberships/{username}", byInstallation, "members=read", s.getMembership),
