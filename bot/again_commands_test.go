@@ -143,3 +143,36 @@ func TestRetryOnSlackNamesItsRun(t *testing.T) {
 		t.Errorf("%s %q", a.Outcome, a.Text)
 	}
 }
+
+// What a push starts is said by the list of its branches: a later pattern wins,
+// and the branches of a merge queue are meant by none that does not name them.
+func TestWhichBranchesAPushRuleMeans(t *testing.T) {
+	for _, row := range []struct {
+		branches, branch string
+		want             bool
+	}{
+		{`["**"]`, "topic", true},
+		{`["**", "!topic"]`, "topic", false},
+		{`["**", "!topic"]`, "main", true},
+		{`["**", "!feature/**", "feature/x"]`, "feature/x", true},
+		{`["**", "!feature/**", "feature/x"]`, "feature/y", false},
+		{`["**"]`, "gh-readonly-queue/main/pr-1-abc", false},
+		{`["*/**"]`, "gh-readonly-queue/main/pr-1-abc", false},
+		{`["gh-*/**"]`, "gh-readonly-queue/main/pr-1-abc", false},
+		{`["gh-readonly-queue/**"]`, "gh-readonly-queue/main/pr-1-abc", true},
+		{`["main", "gh-readonly-queue/main/**"]`, "gh-readonly-queue/main/pr-1-abc", true},
+		{`["gh-readonly-queue/**", "!gh-readonly-queue/main/**"]`, "gh-readonly-queue/main/pr-1-abc", false},
+	} {
+		s := newScene(t)
+		s.forge.files[shop.ID] = shopFile + `
+  pushed:
+    on: {push: {branches: ` + row.branches + `}}
+    steps:
+      - {name: build, run: make}
+`
+		s.handle(bot.KindPush, bot.Push{Repo: shop, Actor: mona, Branch: row.branch, Before: strings.Repeat("0", 40), After: head})
+		if got := len(s.runs()) == 1; got != row.want {
+			t.Errorf("a push to %s for %s starts it: %t", row.branch, row.branches, got)
+		}
+	}
+}

@@ -187,7 +187,7 @@ func (b *Bot) push(ctx context.Context, key string, m Push) error {
 	}
 	for _, p := range cfg.Pipelines {
 		on := p.On.Push
-		if on == nil || !matchesAny(on.Branches, m.Branch) {
+		if on == nil || !pushed(on.Branches, m.Branch) {
 			continue
 		}
 		req := pipeline.Request{Repo: m.Repo, Service: cfg.Service, Pipeline: *p, ConfigSHA: cfg.SHA, SHA: m.After, Ref: m.Branch, Title: m.Title,
@@ -206,6 +206,16 @@ func (b *Bot) push(ctx context.Context, key string, m Push) error {
 		}
 	}
 	return nil
+}
+
+// pushed: the branches of a merge queue are what main would be, not what it is.
+// So only a pattern that names them means them.
+func pushed(patterns []string, branch string) bool {
+	const queue = "gh-readonly-queue/"
+	if strings.HasPrefix(branch, queue) {
+		patterns = slices.DeleteFunc(slices.Clone(patterns), func(p string) bool { return !strings.HasPrefix(p, "!") && !strings.HasPrefix(p, queue) })
+	}
+	return pipeline.MatchGlobs(patterns, branch)
 }
 
 // startUnasked starts a run nobody asked for by word, once per key, if it
@@ -288,10 +298,7 @@ func (b *Bot) exclude(ctx context.Context, req *pipeline.Request) error {
 
 // matchesAny: no patterns match everything.
 func matchesAny(globs []string, name string) bool {
-	return len(globs) == 0 || slices.ContainsFunc(globs, func(g string) bool {
-		ok, err := pipeline.MatchGlob(g, name) // the patterns were checked at load
-		return ok && err == nil
-	})
+	return len(globs) == 0 || pipeline.MatchGlobs(globs, name)
 }
 
 // rerunnable are the run whose check it is, or the newest ones.

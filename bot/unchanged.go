@@ -38,7 +38,7 @@ func (b *Bot) unchanged(ctx context.Context, req *pipeline.Request) error {
 // overtakenPush: messages come late and in any order. A branch that has moved on
 // is deployed by the push that moved it, and an older commit must not follow it.
 func (b *Bot) overtakenPush(ctx context.Context, m Push) (bool, error) {
-	now, err := b.GitHub.Commit(ctx, m.Repo, m.Branch)
+	now, err := b.GitHub.Commit(ctx, m.Repo, "refs/heads/"+m.Branch)
 	if pipeline.Code(err) == "unknown_ref" {
 		return true, nil // the branch is gone
 	}

@@ -9,6 +9,7 @@ type Reason struct{ Code, Meaning string }
 func Reasons() []Reason {
 	return []Reason{
 		// What was typed.
+		{"ambiguous_ref", "The word names two commits, such as a branch and a tag; write `refs/heads/...` or `refs/tags/...`."},
 		{"ambiguous_service", "Several repositories have a service of this name, or the word also names an environment here."},
 		{"bad_duration", "A time span cannot be read."},
 		{"bad_flag", "A flag has no value and needs one, or has one and takes none."},

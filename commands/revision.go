@@ -27,7 +27,11 @@ func (d revision) freeze(ctx context.Context, c *Call, req *pipeline.Request, re
 		if pr, err = d.GitHub.PullRequest(ctx, c.Repo, c.PR); err != nil {
 			return nil, err
 		}
-		if !pr.Fork && ref == pr.Branch || len(ref) >= 7 && strings.HasPrefix(pr.Head, ref) && !fullSHA.MatchString(ref) {
+		own := !pr.Fork && (ref == pr.Branch || ref == "refs/heads/"+pr.Branch) || len(ref) >= 7 && strings.HasPrefix(pr.Head, ref) && !fullSHA.MatchString(ref)
+		if own {
+			if _, err := d.GitHub.Commit(ctx, c.Repo, ref); pipeline.Code(err) == "ambiguous_ref" || pipeline.IsTemporary(err) {
+				return nil, err // it may mean something else too
+			}
 			ref = "" // its own head, by another name
 		}
 	}
@@ -82,9 +86,9 @@ func (d revision) named(ctx context.Context, c *Call, req *pipeline.Request, ref
 	if err != nil {
 		return nil, err
 	}
-	req.SHA, req.Title, req.Ref = commit.SHA, commit.Title, ref
+	req.SHA, req.Title, req.Ref = commit.SHA, commit.Title, strings.TrimPrefix(ref, "refs/tags/")
 	switch {
-	case ref == "":
+	case commit.Branch != "":
 		req.Ref = commit.Branch
 	case whole:
 		req.Ref = "" // the id says it all

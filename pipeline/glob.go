@@ -20,6 +20,36 @@ func MatchGlob(pattern, name string) (bool, error) {
 	return re.MatchString(name), nil
 }
 
+// MatchGlobs reports whether a list of patterns describes the name. One that
+// begins with "!" takes out what those before it describe, and a later one
+// takes it in again. It is GitHub's rule for branches and paths of workflows.
+func MatchGlobs(patterns []string, name string) bool {
+	in := false
+	for _, p := range patterns {
+		p, out := strings.CutPrefix(p, "!")
+		if ok, err := MatchGlob(p, name); ok && err == nil { // they were checked at load
+			in = !out
+		}
+	}
+	return in
+}
+
+// CheckGlobs checks a list for MatchGlobs. One that only takes out describes nothing.
+func CheckGlobs(patterns []string) error {
+	takes := false
+	for _, p := range patterns {
+		p, out := strings.CutPrefix(p, "!")
+		if _, err := compileGlob(p); err != nil {
+			return err
+		}
+		takes = takes || !out
+	}
+	if len(patterns) > 0 && !takes {
+		return fmt.Errorf("%s only excludes, and there is nothing to exclude from: put a pattern before it, \"**\" for all", quote(patterns[0]))
+	}
+	return nil
+}
+
 // CompileGlob is MatchGlob for many names.
 func CompileGlob(pattern string) (match func(name string) bool, err error) {
 	re, err := compileGlob(pattern)
@@ -53,7 +83,7 @@ func wrongStart(pattern string) string {
 	case len(pattern) > maxPattern:
 		return fmt.Sprintf("it is longer than %d bytes.", maxPattern)
 	case strings.HasPrefix(pattern, "!"):
-		return "exclusions with ! are not supported."
+		return "one with ! excludes from those before it in a list, and here there is none."
 	case strings.HasPrefix(pattern, "/"):
 		return "paths and branches do not begin with /."
 	}

@@ -61,3 +61,37 @@ func TestGlobsWithManyStarsTakeNoTime(t *testing.T) {
 		t.Errorf("got %v, %v", ok, err)
 	}
 }
+
+// The rules are those of GitHub's workflows: a later pattern wins.
+func TestMatchGlobs(t *testing.T) {
+	for _, row := range []struct {
+		patterns []string
+		name     string
+		want     bool
+	}{
+		{[]string{"**", "!main"}, "main", false},
+		{[]string{"**", "!main"}, "topic", true},
+		{[]string{"releases/**", "!releases/**-alpha"}, "releases/10-alpha", false},
+		{[]string{"releases/**", "!releases/**-alpha"}, "releases/10", true},
+		{[]string{"!main", "**"}, "main", true},
+		{[]string{"**", "!docs/**", "docs/index.md"}, "docs/index.md", true},
+		{[]string{"**", "!docs/**", "docs/index.md"}, "docs/other.md", false},
+		{[]string{"**", "!{main,release}"}, "release", false},
+		{[]string{"!main"}, "topic", false},
+		{nil, "main", false},
+	} {
+		if got := MatchGlobs(row.patterns, row.name); got != row.want {
+			t.Errorf("%q in %q: %t", row.name, row.patterns, got)
+		}
+	}
+	for _, bad := range [][]string{{"!main"}, {"!a", "!b"}, {"a", "!"}, {"a", "!!b"}, {"a", "!["}} {
+		if err := CheckGlobs(bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+	for _, good := range [][]string{nil, {"a"}, {"!a", "b"}, {"**", "!docs/**"}} {
+		if err := CheckGlobs(good); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+}

@@ -199,11 +199,15 @@ func globs() kind[[]string] {
 		if _, ok := decode(d, n); !ok {
 			return "", false
 		}
-		if _, err := compileGlob(n.text); err != nil {
+		if _, err := compileGlob(strings.TrimPrefix(n.text, "!")); err != nil {
 			d.report(n, "%s", err)
 			return "", false
 		}
 		return n.text, true
 	}
-	return some(k)
+	return some(k).saying(schema{"contains": schema{"pattern": "^[^!]"}}).and(func(d *decoder, n *node, list *[]string) {
+		if err := CheckGlobs(*list); err != nil {
+			d.report(n, "%s.", err)
+		}
+	})
 }

@@ -57,18 +57,9 @@ func (v Vault) Resolve(ctx context.Context, r *Run, names []string) (map[string]
 
 func (v Vault) allowed(r *Run, ref string) bool {
 	for _, rule := range v.Allow {
-		if matchesOne([]string{rule.Repo}, r.Repo.String()) && (len(rule.Environments) == 0 || matchesOne(rule.Environments, r.Environment.Name)) && matchesOne(rule.Refs, ref) {
+		if MatchGlobs([]string{rule.Repo}, r.Repo.String()) && (len(rule.Environments) == 0 || MatchGlobs(rule.Environments, r.Environment.Name)) && MatchGlobs(rule.Refs, ref) {
 			return true
 		}
 	}
 	return len(v.Allow) == 0 && strings.HasPrefix(ref, "env:")
-}
-
-func matchesOne(globs []string, name string) bool {
-	for _, g := range globs {
-		if ok, err := MatchGlob(g, name); ok && err == nil {
-			return true
-		}
-	}
-	return false
 }

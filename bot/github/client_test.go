@@ -122,7 +122,7 @@ func TestFork(t *testing.T) {
 	fork := sim.Must(s.sim.As("eve").ForkPR(sim.NewPR{Repo: "octo/shop", Head: "topic", Title: "evil"}, map[string]string{"x": "y"}))
 	theirs := sim.Must(s.client.PullRequest(s.ctx(), s.repo, fork.Number)).Head
 	for ref, code := range map[string]string{
-		theirs: "foreign_commit", theirs[:8]: "foreign_commit", "refs/pull/2/head": "unknown_ref", "pull/2/head": "unknown_ref", "pull/2/merge": "unknown_ref", "refs/heads/main": "unknown_ref",
+		theirs: "foreign_commit", theirs[:8]: "foreign_commit", "refs/pull/2/head": "unknown_ref", "pull/2/head": "unknown_ref", "pull/2/merge": "unknown_ref", "refs/tags/main": "unknown_ref",
 	} {
 		if got, err := s.client.Commit(s.ctx(), s.repo, ref); pipeline.Code(err) != code {
 			t.Errorf("%s: %+v, %v, want %s", ref, got, err, code)

@@ -17,7 +17,7 @@ import (
 // is the head of the default branch. Nothing found: an unknown_ref error.
 func (c *Client) Commit(ctx context.Context, repo pipeline.Repo, ref string) (pipeline.Commit, error) {
 	main, err := c.defaultHead(ctx, repo)
-	if err != nil || ref == "" || ref == main.Branch {
+	if err != nil || ref == "" {
 		return main, err
 	}
 	got, named, err := c.commit(ctx, repo, ref)
@@ -45,39 +45,88 @@ func (c *Client) inPullOfOurs(ctx context.Context, repo pipeline.Repo, sha strin
 		fail("list pull requests of a commit of "+repo.String(), err)
 }
 
+// meaning is one of the things that a word can name.
+type meaning struct {
+	pipeline.Commit
+	what  string // "the branch", ...
+	write string // what to write to mean it
+}
+
 // commit finds a branch, a tag or, not named as ours by anything, a commit by
-// its id. GitHub itself resolves more: pull/1/head, which may be a fork's.
+// its id. GitHub itself resolves more: pull/1/head, which may be a fork's. A
+// word that names two commits is refused; refs/heads/x and refs/tags/x name one.
 func (c *Client) commit(ctx context.Context, repo pipeline.Repo, ref string) (got pipeline.Commit, named bool, err error) {
 	unknown := pipeline.Refuse("unknown_ref", "There is no branch, tag or commit %s in %s.", codeSpan(ref), repo)
 	if !plainRef(ref) {
 		return got, false, unknown
 	}
-	at := ref
-	if !isSHA(ref) {
-		if got, named, err = c.branch(ctx, repo, ref); err != nil || named {
-			return got, named, err
-		}
-		if named, err = c.isTag(ctx, repo, ref); err != nil {
-			return got, false, err
-		}
-		if named {
-			at = "refs/tags/" + ref
-		}
-	}
-	if !named && !hexID.MatchString(ref) {
-		return got, false, unknown
-	}
-	found, err := c.readCommit(ctx, repo, at)
-	if errors.Is(err, errMissing) {
-		return got, false, unknown
-	}
+	means, err := c.namesOf(ctx, repo, ref)
 	if err != nil {
 		return got, false, err
 	}
-	if !named && !strings.HasPrefix(found.GetSHA(), ref) {
-		return got, false, unknown // something else that has the name of a commit
+	named = len(means) > 0
+	if hexID.MatchString(ref) {
+		found, err := c.readCommit(ctx, repo, ref)
+		switch {
+		case err != nil && !errors.Is(err, errMissing):
+			return got, false, err
+		case err == nil && strings.HasPrefix(found.GetSHA(), ref): // else something that has the name of a commit
+			means = append(means, meaning{summary(found), "the commit", found.GetSHA()})
+		}
 	}
-	return pipeline.Commit{SHA: found.GetSHA(), Title: firstLine(found.GetCommit().GetMessage())}, named, nil
+	if len(means) == 0 {
+		return got, false, unknown
+	}
+	for _, other := range means[1:] {
+		if other.SHA != means[0].SHA {
+			return got, false, ambiguous(ref, means[0], other)
+		}
+	}
+	return means[0].Commit, named, nil
+}
+
+func ambiguous(ref string, a, b meaning) error {
+	return pipeline.Refuse("ambiguous_ref", "%s can mean %s, which is `%.7s` %s, or %s, which is `%.7s` %s. Write which: %s or %s.", codeSpan(ref),
+		a.what, a.SHA, codeSpan(a.Title), b.what, b.SHA, codeSpan(b.Title), codeSpan(a.write), codeSpan(b.write))
+}
+
+const (
+	heads = "refs/heads/"
+	tags  = "refs/tags/"
+)
+
+// namesOf finds the branch and the tag that a word names.
+func (c *Client) namesOf(ctx context.Context, repo pipeline.Repo, ref string) (means []meaning, err error) {
+	branch, onlyBranch := strings.CutPrefix(ref, heads)
+	tag, onlyTag := strings.CutPrefix(ref, tags)
+	if isSHA(ref) { // no name has this form on GitHub
+		return nil, nil
+	}
+	if !onlyTag {
+		got, found, err := c.branch(ctx, repo, branch)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			means = append(means, meaning{got, "the branch", heads + branch})
+		}
+	}
+	if onlyBranch {
+		return means, nil
+	}
+	there, err := c.isTag(ctx, repo, tag)
+	if err != nil || !there {
+		return means, err
+	}
+	found, err := c.readCommit(ctx, repo, tags+tag)
+	if errors.Is(err, errMissing) { // of no commit
+		return means, nil
+	}
+	return append(means, meaning{summary(found), "the tag", tags + tag}), err
+}
+
+func summary(found *github.RepositoryCommit) pipeline.Commit {
+	return pipeline.Commit{SHA: found.GetSHA(), Title: firstLine(found.GetCommit().GetMessage())}
 }
 
 // hexID is how the id of a commit is written, in full or cut short.
@@ -95,7 +144,7 @@ func (c *Client) isTag(ctx context.Context, repo pipeline.Repo, name string) (bo
 	if errors.Is(err, errMissing) {
 		return false, nil
 	}
-	return err == nil && tag.GetRef() == "refs/tags/"+name, err
+	return err == nil && tag.GetRef() == tags+name, err
 }
 
 // readCommit reads one commit; errMissing also for a name that is ambiguous or
@@ -118,7 +167,7 @@ func (c *Client) readCommit(ctx context.Context, repo pipeline.Repo, ref string)
 // plainRef keeps what cannot be the name of a commit away from the API.
 // Source: git-check-ref-format(1).
 func plainRef(ref string) bool {
-	return ref != "" && len(ref) <= 255 && !strings.HasPrefix(ref, "-") && !strings.Contains(ref, "..") &&
+	return ref != "" && len(ref) <= 255 && !strings.HasPrefix(ref, "-") && !strings.HasSuffix(ref, "/") && !strings.Contains(ref, "..") &&
 		!strings.ContainsAny(ref, " ~^:?*[\\\x7f") && !strings.ContainsFunc(ref, func(r rune) bool { return r < ' ' })
 }
 

@@ -45,7 +45,11 @@ func (c *Client) Compare(ctx context.Context, repo pipeline.Repo, base, head str
 // MergeBase is where a commit left a branch, "" if they have nothing in common
 // or one of them is not there.
 func (c *Client) MergeBase(ctx context.Context, repo pipeline.Repo, branch, sha string) (string, error) {
-	cmp, _, err := c.compare(ctx, repo, branch, sha, github.ListOptions{PerPage: 1})
+	head, found, err := c.branch(ctx, repo, branch) // a tag may have its name
+	if err != nil || !found {
+		return "", err
+	}
+	cmp, _, err := c.compare(ctx, repo, head.SHA, sha, github.ListOptions{PerPage: 1})
 	if errors.Is(err, errMissing) {
 		return "", nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/google/go-github/v60/github"
 	"github.com/shipmate/shipmate/bot"
@@ -31,11 +32,37 @@ func (c *Client) Refs(ctx context.Context, repo pipeline.Repo) (bot.Refs, error)
 	refs.Branches = slices.DeleteFunc(refs.Branches, func(b string) bool {
 		return b == main || slices.ContainsFunc(refs.Pulls, func(p bot.PullRef) bool { return p.Branch == b })
 	})
-	tags, _, err := c.as(repo, forReading).Repositories.ListTags(ctx, repo.Owner, repo.Name, &github.ListOptions{PerPage: menuItems})
-	for _, t := range tags {
+	list, _, err := c.as(repo, forReading).Repositories.ListTags(ctx, repo.Owner, repo.Name, &github.ListOptions{PerPage: menuItems})
+	for _, t := range list {
 		refs.Tags = append(refs.Tags, t.GetName())
 	}
+	tellApart(&refs)
 	return refs, fail("list tags of "+repo.String(), err)
+}
+
+// tellApart writes out in full what is both a branch and a tag.
+func tellApart(refs *bot.Refs) {
+	whole := func(branch string) string {
+		if slices.Contains(refs.Tags, branch) {
+			return heads + branch
+		}
+		return branch
+	}
+	known := []string{refs.Default}
+	for i, p := range refs.Pulls {
+		known = append(known, p.Branch)
+		refs.Pulls[i].Branch = whole(p.Branch)
+	}
+	for i, b := range refs.Branches {
+		known = append(known, b)
+		refs.Branches[i] = whole(b)
+	}
+	refs.Default = whole(refs.Default)
+	for i, t := range refs.Tags {
+		if slices.Contains(known, t) {
+			refs.Tags[i] = tags + t
+		}
+	}
 }
 
 func (c *Client) openPulls(ctx context.Context, repo pipeline.Repo) ([]bot.PullRef, error) {
@@ -91,10 +118,4 @@ func moved(moves []move) []string {
 	return names
 }
 
-func branchOf(ref string) (string, bool) {
-	const heads = "refs/heads/"
-	if len(ref) <= len(heads) || ref[:len(heads)] != heads {
-		return ref, false
-	}
-	return ref[len(heads):], true
-}
+func branchOf(ref string) (string, bool) { return strings.CutPrefix(ref, heads) }

@@ -109,6 +109,7 @@ func checkGlobs(v any) (errs []error) {
 	if ok && len(list) == 0 {
 		errs = append(errs, pipeline.Refuse("bad_param", "`manifests:` is empty. List files with Kubernetes objects, such as `[deploy/*.yaml]`."))
 	}
+	includes := len(list) == 0
 	for _, item := range list {
 		glob, ok := item.(string)
 		if !ok {
@@ -116,13 +117,19 @@ func checkGlobs(v any) (errs []error) {
 			continue
 		}
 		if strings.Contains(glob, "${{") {
+			includes = true
 			continue
 		}
+		glob, out := strings.CutPrefix(glob, "!")
+		includes = includes || !out
 		if err := local("manifests", glob); err != nil {
 			errs = append(errs, err)
 		} else if _, err := pipeline.MatchGlob(path.Clean(glob), ""); err != nil {
 			errs = append(errs, pipeline.Refuse("bad_param", "`manifests:` %s.", strings.TrimSuffix(err.Error(), ".")))
 		}
+	}
+	if !includes {
+		errs = append(errs, pipeline.Refuse("bad_param", "`manifests:` only excludes files. Put a pattern before, such as `deploy/*.yaml`."))
 	}
 	return errs
 }

@@ -45,13 +45,13 @@ func list(t *testing.T, dir string) (names []string) {
 
 func TestWhatIsPackedComesBack(t *testing.T) {
 	from, to := t.TempDir(), t.TempDir()
-	write(t, from, map[string]string{"dist/app": "new", "dist/lib/a.so": "lib", "report.xml": "<r/>", "src/main.c": "int", ".git/config": "[core]"})
+	write(t, from, map[string]string{"dist/app": "new", "dist/lib/a.so": "lib", "report.xml": "<r/>", "src/main.c": "int", "dist/app.map": "{}", ".git/config": "[core]"})
 	if err := os.Symlink("/etc/passwd", filepath.Join(from, "dist", "passwd")); err != nil {
 		t.Fatal(err)
 	}
 	write(t, to, map[string]string{"dist/app": "old"})
 	var b bytes.Buffer
-	if err := Pack(&b, from, []string{"./dist/", "*.xml"}, 1<<20); err != nil {
+	if err := Pack(&b, from, []string{"./dist/", "*.xml", "!**/*.map"}, 1<<20); err != nil {
 		t.Fatal(err)
 	}
 	if err := Unpack(&b, to, 1<<20); err != nil {

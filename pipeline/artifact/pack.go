@@ -30,13 +30,19 @@ func Pack(w io.Writer, dir string, patterns []string, limit int64) error {
 	}
 	defer func() { _ = root.Close() }() // only read
 	p := packer{root: root, left: limit, limit: limit, used: make([]bool, len(patterns))}
+	if err := pipeline.CheckGlobs(patterns); err != nil {
+		return pipeline.Refuse("invalid_artifacts", "%v.", err)
+	}
 	for _, pattern := range patterns {
+		pattern, not := strings.CutPrefix(pattern, "!")
 		match, err := matcher(pattern)
 		if err != nil {
 			return err
 		}
-		p.match = append(p.match, match)
-		p.enter = append(p.enter, entrance(pattern))
+		p.match, p.not = append(p.match, match), append(p.not, not)
+		if !not {
+			p.enter = append(p.enter, entrance(pattern))
+		}
 	}
 	z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // the level is a constant
 	p.out = tar.NewWriter(z)
@@ -44,7 +50,7 @@ func Pack(w io.Writer, dir string, patterns []string, limit int64) error {
 		return err
 	}
 	for i, pattern := range patterns {
-		if !p.used[i] {
+		if !p.used[i] && !p.not[i] {
 			return missing(pattern)
 		}
 	}
@@ -99,6 +105,7 @@ type packer struct {
 	root        *os.Root
 	out         *tar.Writer
 	match       []func(name string) bool
+	not         []bool // patterns that take out what those before them describe
 	enter       []func(folder string) bool
 	used        []bool
 	left, limit int64
@@ -156,7 +163,7 @@ func (p *packer) wanted(name string) bool {
 	wanted := false
 	for i, match := range p.match {
 		if match(name) {
-			p.used[i], wanted = true, true
+			p.used[i], wanted = true, !p.not[i]
 		}
 	}
 	return wanted

@@ -132,8 +132,8 @@ func (r Rule) check(setting string, known map[string]Access) error {
 	if r.Repo == "" || len(r.Namespaces) == 0 {
 		return fmt.Errorf("%s: say which repo may use which namespaces", setting)
 	}
-	for _, g := range slices.Concat([]string{r.Repo}, r.Environments, r.Namespaces) {
-		if _, err := pipeline.MatchGlob(g, ""); err != nil {
+	for _, globs := range [][]string{{r.Repo}, r.Environments, r.Namespaces} {
+		if err := pipeline.CheckGlobs(globs); err != nil {
 			return fmt.Errorf("%s: %w", setting, err)
 		}
 	}
@@ -155,7 +155,7 @@ type Target struct {
 // for those that belong to none.
 func (t Target) Allows(namespace string) bool {
 	return namespace == t.Namespace || slices.ContainsFunc(t.rules, func(r Rule) bool {
-		return namespace == "" && r.ClusterWide || namespace != "" && matches(r.Namespaces, namespace)
+		return namespace == "" && r.ClusterWide || namespace != "" && pipeline.MatchGlobs(r.Namespaces, namespace)
 	})
 }
 
@@ -169,7 +169,7 @@ func (cs *Clusters) For(r *pipeline.Run) (Target, error) {
 	}
 	at := r.Environment.Kubernetes
 	rules := cs.rules(r, at.Cluster)
-	if !slices.ContainsFunc(rules, func(rule Rule) bool { return matches(rule.Namespaces, at.Namespace) }) {
+	if !slices.ContainsFunc(rules, func(rule Rule) bool { return pipeline.MatchGlobs(rule.Namespaces, at.Namespace) }) {
 		return Target{}, pipeline.Refuse("cluster_refused", "The operator has not allowed %s to deploy %s to the namespace %s of the cluster %s. Ask for a rule under `kubernetes: {allow: ...}`.",
 			r.Repo, r.Environment.Name, at.Namespace, at.Cluster)
 	}
@@ -191,15 +191,8 @@ func (cs *Clusters) rules(r *pipeline.Run, cluster string) []Rule {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(cs.config.Allow), func(rule Rule) bool {
-		return rule.Cluster != cluster || !matches([]string{rule.Repo}, r.Repo.String()) ||
-			len(rule.Environments) > 0 && !matches(rule.Environments, r.Environment.Name)
-	})
-}
-
-func matches(globs []string, name string) bool {
-	return slices.ContainsFunc(globs, func(g string) bool {
-		ok, err := pipeline.MatchGlob(g, name)
-		return ok && err == nil
+		return rule.Cluster != cluster || !pipeline.MatchGlobs([]string{rule.Repo}, r.Repo.String()) ||
+			len(rule.Environments) > 0 && !pipeline.MatchGlobs(rule.Environments, r.Environment.Name)
 	})
 }
 

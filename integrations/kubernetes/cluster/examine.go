@@ -73,7 +73,7 @@ func (cs *Clusters) Examine(ctx context.Context, q Question) Examination {
 	var e Examination
 	for _, n := range q.Named {
 		place := slices.ContainsFunc(q.Places, func(p Place) bool { return p.Namespace == n })
-		if !place && !slices.ContainsFunc(cs.config.Allow, func(r Rule) bool { return matches(r.Namespaces, n) }) {
+		if !place && !slices.ContainsFunc(cs.config.Allow, func(r Rule) bool { return pipeline.MatchGlobs(r.Namespaces, n) }) {
 			e.Unknown = append(e.Unknown, fmt.Sprintf("No rule allows the namespace %s, so it is not looked at: see kubernetes.allow.", n))
 		}
 	}
@@ -218,7 +218,7 @@ func (cs *Clusters) namespaces(ctx context.Context, t Target, named []string, e 
 		}
 	}
 	for _, n := range named {
-		if matches(globs, n) {
+		if pipeline.MatchGlobs(globs, n) {
 			found[n] = true
 		}
 	}
@@ -231,7 +231,7 @@ func (cs *Clusters) namespaces(ctx context.Context, t Target, named []string, e 
 			e.Unknown = append(e.Unknown, fmt.Sprintf("The namespaces %s of the cluster %s are not examined. %s", strings.Join(globs, ", "), t.Name, pipeline.Message(t.Explain("list namespaces", err))))
 		default:
 			for _, ns := range all.Items {
-				if matches(globs, ns.Name) {
+				if pipeline.MatchGlobs(globs, ns.Name) {
 					found[ns.Name] = true
 				}
 			}

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -102,10 +103,8 @@ func (c Config) Check(clusters []string) error {
 	if c.User < 0 {
 		wrong("user: %d must be above 0: scripts do not run as root", c.User)
 	}
-	for _, g := range c.Images {
-		if _, err := pipeline.CompileGlob(g); err != nil {
-			wrong("images: %w", err)
-		}
+	if err := pipeline.CheckGlobs(c.Images); err != nil {
+		wrong("images: %w", err)
 	}
 	for name, a := range map[string]Amounts{"requests": c.Requests, "limits": c.Limits, "max": c.Max} {
 		if _, err := a.parse(); err != nil {
@@ -129,10 +128,8 @@ func (p Place) check() error {
 	if p.Repo == "" {
 		return errors.New("repo: say which repositories, ** for all")
 	}
-	for _, g := range append([]string{p.Repo}, p.Environments...) {
-		if _, err := pipeline.CompileGlob(g); err != nil {
-			return err
-		}
+	if err := cmp.Or(pipeline.CheckGlobs([]string{p.Repo}), pipeline.CheckGlobs(p.Environments)); err != nil {
+		return err
 	}
 	for setting, name := range map[string]string{"namespace": p.Namespace, "service_account": p.ServiceAccount} {
 		if name != "" && !dnsLabel.MatchString(name) {

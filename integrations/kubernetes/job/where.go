@@ -44,14 +44,7 @@ func (c Config) where(r *pipeline.Run, s pipeline.Step) (site, error) {
 }
 
 func (p Place) fits(r *pipeline.Run) bool {
-	return matches([]string{p.Repo}, r.Repo.String()) && (len(p.Environments) == 0 || matches(p.Environments, r.EnvironmentName()))
-}
-
-func matches(globs []string, name string) bool {
-	return slices.ContainsFunc(globs, func(g string) bool {
-		ok, err := pipeline.MatchGlob(g, name)
-		return ok && err == nil
-	})
+	return pipeline.MatchGlobs([]string{p.Repo}, r.Repo.String()) && (len(p.Environments) == 0 || pipeline.MatchGlobs(p.Environments, r.EnvironmentName()))
 }
 
 func (c Config) imageOf(s pipeline.Step) (string, error) {
@@ -60,7 +53,7 @@ func (c Config) imageOf(s pipeline.Step) (string, error) {
 		return "", pipeline.Refuse("no_image", "`%s` does not say in which image its script runs. Give it one: `image: ...`.", s.Name)
 	case s.Image == "":
 		return c.DefaultImage, nil
-	case len(c.Images) > 0 && !matches(c.Images, s.Image):
+	case len(c.Images) > 0 && !pipeline.MatchGlobs(c.Images, s.Image):
 		return "", pipeline.Refuse("image_refused", "The operator does not allow the image %s of `%s`. Use one that is allowed, or ask for it under `kubernetes: {jobs: {images: ...}}`.", s.Image, s.Name)
 	}
 	return s.Image, script.CheckImage(s.Image)

@@ -93,30 +93,43 @@ func refuse(format string, args ...any) error {
 
 // plain reads the files the globs match, in the order of their names.
 func (at Places) plain(root *os.Root, globs []string) ([]*unstructured.Unstructured, error) {
+	names, err := matchAll(root, globs)
+	if err != nil {
+		return nil, err
+	}
 	var objects []*unstructured.Unstructured
-	seen := map[string]bool{}
+	for _, name := range names {
+		content, err := readFile(root, name)
+		if err != nil {
+			return nil, err
+		}
+		found, err := at.file(name, content)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, found...)
+	}
+	return objects, nil
+}
+
+// matchAll lists the files the globs match, each once. One that begins with "!"
+// takes out what those before it match.
+func matchAll(root *os.Root, globs []string) ([]string, error) {
+	var names []string
 	for _, glob := range globs {
+		glob, out := strings.CutPrefix(glob, "!")
 		files, err := match(root, glob)
 		if err != nil {
 			return nil, err
 		}
+		names = slices.DeleteFunc(names, func(name string) bool { return out && slices.Contains(files, name) })
 		for _, name := range files {
-			if seen[name] {
-				continue
+			if !out && !slices.Contains(names, name) {
+				names = append(names, name)
 			}
-			seen[name] = true
-			content, err := readFile(root, name)
-			if err != nil {
-				return nil, err
-			}
-			found, err := at.file(name, content)
-			if err != nil {
-				return nil, err
-			}
-			objects = append(objects, found...)
 		}
 	}
-	return objects, nil
+	return names, nil
 }
 
 // match lists the files a glob names. One that names none is a mistake, not nothing to do.

@@ -68,6 +68,9 @@ func TestLoadReads(t *testing.T) {
 		"a file that two globs name is read once": {
 			map[string]string{"a.yaml": object("ConfigMap", "a")}, []string{"*.yaml", "./a.yaml"}, []string{"ConfigMap a"},
 		},
+		"what an exclamation mark takes out, and a later glob takes in": {
+			map[string]string{"a.yaml": object("ConfigMap", "a"), "b.yaml": object("ConfigMap", "b"), "c.yaml": object("ConfigMap", "c")}, []string{"*.yaml", "!*.yaml", "c.yaml", "a.yaml", "!a.*"}, []string{"ConfigMap c"},
+		},
 		"several documents, empty ones, comments, and a list": {
 			map[string]string{"a.yaml": "---\n# nothing\n---\n" + object("ConfigMap", "a") + "---\n\n---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: b}}\n"},
 			[]string{"a.yaml"},
