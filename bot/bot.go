@@ -144,6 +144,9 @@ func (b *Bot) read(ctx context.Context, m Said) ([]commands.Line, error) {
 	var lines []commands.Line
 	var problems []error
 	for _, text := range commands.Lines(m.Text, b.Name) {
+		if m.Origin.Surface == "github" && commands.Others(text) {
+			continue
+		}
 		line, err := b.parse(text, known)
 		switch {
 		case errors.Is(err, commands.ErrNotOurs) && (m.Origin.Surface == "slack" || byToken(m.Origin)):
@@ -168,8 +171,8 @@ func (b *Bot) read(ctx context.Context, m Said) ([]commands.Line, error) {
 
 // unknownWords: on Slack and over the API whatever reaches us was said to us.
 func unknownWords(text string) error {
-	verb, _, _ := strings.Cut(text, " ")
-	return pipeline.Refuse("unknown_command", "There is no command %s. See `/help` for those there are.", commands.Code(verb))
+	verb := strings.Fields(text + " /")[0]
+	return pipeline.Refuse("unknown_command", "There is no command %s. See `/help` for those there are.", commands.Code(commands.Clip(verb)))
 }
 
 // misread is the refusal of a message of which some lines were not understood,

@@ -251,6 +251,7 @@ func (b *Bot) parse(text string, known spoken) (commands.Line, error) {
 		return line, err
 	}
 	if own, theirs, ok := known.environmentOf(service); ok {
+		text, rest := firstLine(text), firstLine(rest)
 		second, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(rest, verbOf(rest))), " ")
 		if theirs.hasEnvironment(second) {
 			return line, pipeline.Refuse("ambiguous_service", "%s can mean the environment %s of %s, or the service %s. Say which: %s or %s.", commands.Code(text), service, own.Name, theirs.Name,
@@ -288,12 +289,22 @@ func (s Service) called(name string) bool {
 // cutService takes the service out of "/deploy shop prod": what is left is the
 // command as it is said on the service's own pull requests.
 func cutService(text string, all []Service) (service, rest string) {
-	verb, args, _ := strings.Cut(text, " ")
+	said, below, more := strings.Cut(text, "\n")
+	verb, args, _ := strings.Cut(said, " ")
 	first, args, _ := strings.Cut(strings.TrimLeft(args, " "), " ")
 	if !slices.ContainsFunc(all, func(s Service) bool { return s.called(first) }) {
 		return "", text
 	}
-	return first, strings.TrimSpace(verb + " " + args)
+	rest = strings.TrimSpace(verb + " " + args)
+	if more {
+		rest += "\n" + below
+	}
+	return first, rest
+}
+
+func firstLine(text string) string {
+	first, _, _ := strings.Cut(text, "\n")
+	return first
 }
 
 func verbOf(text string) string {

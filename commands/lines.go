@@ -3,47 +3,152 @@ package commands
 import (
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // Lines returns the lines of a comment that are commands by their form: up to
 // three spaces, then a slash and a word, or a mention of the bot and a word
-// (which is returned with a slash). Quotes, fenced and indented code and HTML
-// comments are not read, as in CommonMark.
+// (which is returned with a slash). Marks around a whole line are taken off,
+// HTML comments behind it too. Quotes, list items, fenced and indented code and
+// HTML comments are not read, as in CommonMark.
+//
+// Each is returned with the text below it, up to the next one, because a part
+// of the command may stand there: [Set.Parse] decides that.
 func Lines(text, botName string) []string {
-	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
-	var out []string
-	var fence string
-	var comment bool
-	for _, line := range strings.Split(text, "\n") {
-		body := strings.TrimLeft(line, " ")
-		indent := len(line) - len(body)
-		switch {
-		case comment:
-			comment = !strings.Contains(line, "-->")
-		case fence != "":
-			if indent <= 3 && closes(body, fence) {
-				fence = ""
-			}
-		case indent > 3:
-		case fenceOf(body) != "":
-			fence = fenceOf(body)
-		case strings.HasPrefix(body, "<!--"):
-			comment = !strings.Contains(body[4:], "-->")
-		default:
-			if c := command(body, botName); c != "" {
-				out = append(out, c)
-			}
-			comment = opensComment(body)
-		}
+	r := reader{bot: botName, lines: strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text), "\n")}
+	for r.next = 0; r.next < len(r.lines); {
+		line := r.lines[r.next]
+		r.next++
+		r.read(line)
+	}
+	out := make([]string, len(r.found))
+	for i, c := range r.found {
+		out[i] = strings.TrimRight(strings.Join(c, "\n"), "\n")
 	}
 	return out
 }
 
+// reader goes through a comment line by line.
+type reader struct {
+	bot   string
+	lines []string
+	next  int
+	found [][]string // commands, each with the lines below it
+
+	fence   string // that code stands in
+	comment bool   // an HTML comment is open
+	near    bool   // nothing but empty lines stands between here and a command
+	above   string // the line right above, if it may hold flags
+	called  bool   // the line right above is nothing but our mention
+}
+
+func (r *reader) read(line string) {
+	body := strings.TrimLeft(line, " ")
+	indent := len(line) - len(body)
+	switch {
+	case r.comment:
+		_, shown, ends := strings.Cut(line, "-->")
+		r.comment = !ends
+		r.text(r.shown(shown))
+	case r.fence != "":
+		if indent <= 3 && closes(body, r.fence) {
+			r.fence = ""
+			return
+		}
+		r.code(line)
+	case indent > 3 || strings.HasPrefix(body, "\t"):
+		r.code(line)
+	case fenceOf(body) != "":
+		r.fence = fenceOf(body)
+	case strings.HasPrefix(body, "<!--"): // all of it is HTML
+		r.text(r.shown(body))
+	case strings.HasPrefix(body, ">"):
+		r.near, r.above, r.called = false, "", false
+	default:
+		body = unmarkLines(strings.TrimRight(r.shown(body), " \t"), r.lines[r.next:])
+		if c := r.command(body); c != "" {
+			r.begin(c)
+			return
+		}
+		r.called = isMention(body, r.bot)
+		r.text(body)
+		r.separated(body)
+	}
+}
+
+// shown is a line without its HTML comments.
+func (r *reader) shown(line string) string {
+	for {
+		open := strings.Index(line, "<!--")
+		if open < 0 {
+			return line
+		}
+		end := strings.Index(line[open+2:], "-->")
+		if r.comment = end < 0; r.comment {
+			return line[:open]
+		}
+		line = line[:open] + line[open+2+end+3:]
+	}
+}
+
+func (r *reader) begin(command string) {
+	c := []string{command}
+	if r.above != "" {
+		c = append(c, "…", r.above) // as what does not follow at once
+	}
+	r.found, r.near, r.above, r.called = append(r.found, c), true, "", false
+}
+
+// text is a line that is no command.
+func (r *reader) text(line string) {
+	empty := strings.TrimSpace(line) == ""
+	if last := len(r.found) - 1; last >= 0 {
+		r.found[last] = append(r.found[last], line)
+	}
+	r.near = r.near && (empty || dashed(line))
+	r.above = ""
+	if dashed(line) {
+		r.above = line
+	}
+}
+
+// code is not read, but for flags right below a command.
+func (r *reader) code(line string) {
+	if r.near && (dashed(line) || strings.TrimSpace(line) == "") {
+		r.text(line)
+		return
+	}
+	if r.fence == "" && r.near && strings.TrimSpace(line) != "" && len(r.found) > 0 {
+		r.text(line) // right below a paragraph it is no code but more of it
+	}
+	r.near, r.above, r.called = false, "", false
+}
+
+// separated finds commands behind what ends a line for some programs, and for
+// GitHub does not.
+func (r *reader) separated(line string) {
+	for i, c := range line {
+		if !strings.ContainsRune("\v\f\u0085\u2028\u2029", c) {
+			continue
+		}
+		if found := command(line[i:], r.bot); found != "" {
+			r.begin(found)
+			return
+		}
+	}
+}
+
+func (r *reader) command(body string) string {
+	if c := command(body, r.bot); c != "" || !r.called || strings.TrimSpace(body) == "" {
+		return c
+	}
+	return "/" + Unmark(body) // our mention has a line of its own
+}
+
 var (
 	fenceStart = regexp.MustCompile("^(`{3,}|~{3,})")
-	// A slash and a word; also with what looks like a slash, or cannot be seen
-	// before one: that is pointed out, not passed over in silence.
-	slashWord = regexp.MustCompile(`^(/[^\s/]|[\x{feff}\x{200b}-\x{200f}\x{2060}]+/[a-z]|[\x{ff0f}\x{2215}\x{2044}\x{29f8}][a-z])`)
+	slashWord  = regexp.MustCompile(`^/[^\s/]`)
+	slashAlike = regexp.MustCompile(`^ */[A-Za-z]`)
 )
 
 // fenceOf returns the run of backticks or tildes that opens a code block.
@@ -51,6 +156,9 @@ func fenceOf(body string) string {
 	mark := fenceStart.FindString(body)
 	if strings.HasPrefix(mark, "`") && strings.Contains(body[len(mark):], "`") {
 		return "" // inline code, not a fence
+	}
+	if strings.HasPrefix(mark, "~") && Unmark(body) != body {
+		return "" // struck out
 	}
 	return mark
 }
@@ -60,21 +168,46 @@ func closes(body, fence string) bool {
 	return len(body)-len(rest) >= len(fence) && strings.TrimSpace(rest) == ""
 }
 
-func opensComment(body string) bool {
-	open := strings.LastIndex(body, "<!--")
-	return open >= 0 && !strings.Contains(body[open:], "-->")
+// dashed reports whether a line begins with a dash, as flags do.
+func dashed(line string) bool {
+	f := strings.TrimLeft(fold(item(line)).text, " ")
+	return strings.HasPrefix(f, "-")
 }
 
+// command is a line that is one by its form. Whatever only looks like one is
+// returned too, so that Parse can point that out.
 func command(body, botName string) string {
-	body = strings.TrimRight(body, " \t")
-	if slashWord.MatchString(body) {
+	body = Unmark(strings.TrimRight(body, " \t"))
+	f := fold(body)
+	if slashWord.MatchString(body) || f.at != nil && slashAlike.MatchString(fold(closeUp(body)).text) {
 		return body
 	}
-	mention := "@" + botName
-	if len(body) > len(mention) && botName != "" && strings.EqualFold(body[:len(mention)], mention) {
-		if rest := strings.TrimLeft(body[len(mention):], " \t,:"); rest != "" && len(rest) < len(body)-len(mention) {
-			return "/" + strings.TrimPrefix(rest, "/")
-		}
+	begin := len(f.text) - len(strings.TrimLeft(f.text, " "))
+	if !calls(f.text[begin:], botName) {
+		return ""
 	}
-	return ""
+	name := begin + len("@") + len(botName)
+	glued := f.from(name) > f.from(name-1)+1 // something that cannot be seen follows
+	end := len(f.text) - len(strings.TrimLeft(f.text[name:], " ,:"))
+	rest := Unmark(body[f.from(end):])
+	if rest == "" || end == name && !glued {
+		return ""
+	}
+	rest = "/" + strings.TrimPrefix(rest, "/")
+	if odd := strings.IndexFunc(body[:f.from(end)], func(c rune) bool { return c != '\t' && !isPlain(string(c)) }); odd >= 0 {
+		return string([]rune(body[odd:])[:1]) + rest
+	}
+	return rest
+}
+
+// calls reports whether a text begins with our mention.
+func calls(text, botName string) bool {
+	mention := "@" + botName
+	return botName != "" && len(text) >= len(mention) && strings.EqualFold(text[:len(mention)], mention)
+}
+
+// isMention reports whether a line is nothing but our mention.
+func isMention(body, botName string) bool {
+	text := strings.TrimRightFunc(fold(Unmark(body)).text, func(c rune) bool { return unicode.IsSpace(c) || c == ',' || c == ':' })
+	return calls(text, botName) && len(text) == len(botName)+1
 }

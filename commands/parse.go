@@ -3,7 +3,7 @@ package commands
 import (
 	"slices"
 	"strings"
-	"unicode"
+	"unicode/utf8"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -35,54 +35,35 @@ func (l Line) Has(name string) bool { return len(l.Flags[name]) > 0 }
 // ErrNotOurs: the line is somebody else's command, and left alone.
 var ErrNotOurs = pipeline.Refuse("not_ours", "This is not a command of shipmate.")
 
-// Parse reads one line. ErrNotOurs: its verb is none of ours nor close to one.
-// Any other error says what is wrong and what to type instead.
+// Parse reads one of [Lines], with what stands below it. ErrNotOurs: its verb is
+// none of ours nor close to one. Any other error says what is wrong and what to
+// type instead.
 func (s Set) Parse(text string) (Line, error) {
-	verb, rest := strings.TrimPrefix(text, "/"), ""
-	if i := strings.IndexAny(verb, " \t"); i >= 0 {
-		verb, rest = verb[:i], verb[i+1:]
+	first, below, _ := strings.Cut(text, "\n")
+	cmd, verb, err := s.verb(first)
+	if err != nil {
+		return Line{}, err
 	}
-	cmd, known := s.Find(verb)
-	if !known {
-		return Line{}, s.unknown(verb, rest)
+	h := cmd.Help()
+	rest, err := gather(h, text[verb:len(first)], below)
+	if err != nil {
+		return Line{}, err
+	}
+	if utf8.RuneCountInString(rest) > maxLine {
+		return Line{}, pipeline.Refuse("too_long", "This is too long for a command. Say it in at most %d characters.", maxLine)
 	}
 	words, err := split(rest)
 	if err != nil {
 		return Line{}, err
 	}
-	l := Line{Command: cmd, Args: map[string]string{}, Flags: map[string][]string{}, Text: text}
-	return l, l.fill(cmd.Help(), words)
+	l := Line{Command: cmd, Args: map[string]string{}, Flags: map[string][]string{}, Text: text[:verb] + rest}
+	return l, l.fill(h, words)
 }
 
-// unknown answers a verb that is close to one of ours; others are left alone.
-func (s Set) unknown(verb, rest string) error {
-	typed := strings.Map(func(r rune) rune {
-		if r > unicodeASCII {
-			return '?'
-		}
-		return r
-	}, strings.ToLower(strings.TrimLeftFunc(verb, strange)))
-	if i := strings.IndexFunc(verb, func(r rune) bool { return r > unicodeASCII && unicode.IsSpace(r) }); i > 0 {
-		typed = strings.ToLower(verb[:i]) // a blank that is none, as some keyboards make it
-	}
-	near, ok := pipeline.Nearest(typed, s.Names())
-	if !ok || len(typed) > 2*len(near) {
-		return ErrNotOurs
-	}
-	shown := "/" + verb
-	if strings.IndexFunc(verb, strange) == 0 { // it stands in the slash's place, or before it
-		shown = verb
-	}
-	if err := plain(shown); err != nil {
-		return err
-	}
-	return pipeline.Refuse("unknown_command", "There is no command %s. Did you mean %s?", Code("/"+verb), Code(strings.TrimSpace("/"+near+" "+rest)))
-}
-
-const unicodeASCII = 0x7e
-
-// strange is what can stand where the slash of a command should, or before it.
-func strange(r rune) bool { return r > unicodeASCII && !unicode.IsLetter(r) || r == '/' }
+const (
+	maxLine      = 4000 // characters of a command with everything that belongs to it
+	unicodeASCII = 0x7e
+)
 
 // fill sorts words into arguments and flags, as the command declares them.
 func (l *Line) fill(h Help, words []word) error {
@@ -174,10 +155,14 @@ func unknownFlag(h Help, text string) error {
 func plain(text string) error {
 	for _, r := range text {
 		if r < ' ' || r > unicodeASCII {
-			return pipeline.Refuse("not_ascii", "%s holds the character U+%04X, so nothing was done. Type it by hand in plain letters.", Code(text), r)
+			return notASCII(text, r)
 		}
 	}
 	return nil
+}
+
+func notASCII(text string, r rune) error {
+	return pipeline.Refuse("not_ascii", "%s holds the character U+%04X, so nothing was done. Type it by hand in plain letters.", Code(Clip(text)), r)
 }
 
 // word is one word of a line; a quoted one is never a flag.
@@ -207,6 +192,8 @@ func split(text string) ([]word, error) {
 			escaped = false
 		case open && r == '\\':
 			escaped = true
+		case !open && r != ' ' && r != '\t' && isBlank(r):
+			return nil, notASCII(text, r) // people see a blank there
 		case r == '"', r == '“', r == '”':
 			quoted = quoted || !in
 			open, in = !open, true
@@ -218,7 +205,7 @@ func split(text string) ([]word, error) {
 		}
 	}
 	if open {
-		return nil, pipeline.Refuse("open_quote", "A quote is opened and never closed in %s.", Code(text))
+		return nil, pipeline.Refuse("open_quote", "A quote is opened and never closed in %s.", Code(Clip(text)))
 	}
 	flush()
 	return words, nil
@@ -237,7 +224,7 @@ func PasteFlag(name, value string) string { return " --" + name + " " + quote(va
 
 // quote puts whatever is not one plain word into quotes.
 func quote(text string) string {
-	if text != "" && !strings.ContainsAny(text, " \t\"\\“”") && !strings.HasPrefix(text, "-") && !strings.HasPrefix(text, "—") && text != "to" {
+	if text != "" && !strings.ContainsFunc(text, isBlank) && !strings.ContainsAny(text, "\"\\“”") && !strings.HasPrefix(text, "-") && !strings.HasPrefix(text, "—") && text != "to" {
 		return text
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `“`, `\“`, `”`, `\”`).Replace(text) + `"`

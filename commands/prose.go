@@ -27,3 +27,12 @@ func prose(text string) string {
 	}
 	return text
 }
+
+// Clip is what somebody typed, as long as a sentence about it can hold.
+func Clip(text string) string {
+	const most = 300
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return text
+}

@@ -4,9 +4,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
 	"github.com/tidwall/gjson"
 )
@@ -123,27 +123,9 @@ func (d *delivery) tellComment(id int64, body string, updated time.Time) {
 	}
 }
 
-// mayHoldCommand reports whether a line starts, after up to three spaces, with
-// a slash, what looks like one, or our mention. Whether it really is one is for
-// the bot to say.
-func mayHoldCommand(text, slug string) bool {
-	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
-		for range 3 {
-			line = strings.TrimPrefix(line, " ")
-		}
-		if first, _ := utf8.DecodeRuneInString(line); line != "" && strings.ContainsRune(slashes, first) {
-			return true
-		}
-		if name, ok := strings.CutPrefix(line, "@"); ok && len(name) >= len(slug) && strings.EqualFold(name[:len(slug)], slug) {
-			return true
-		}
-	}
-	return false
-}
-
-// slashes are the slash, letters that look like it, and marks that cannot be
-// seen before it.
-const slashes = "/\uff0f\u2215\u2044\u29f8\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
+// mayHoldCommand reports whether a line is a command by its form. Whether it
+// really is one is for the bot to say.
+func mayHoldCommand(text, slug string) bool { return len(commands.Lines(text, slug)) > 0 }
 
 func pullRequest(d *delivery) message {
 	if !d.is("pull_request") {
