@@ -48,6 +48,9 @@ func fold(text string) folded {
 	return f
 }
 
+// Visible reports whether people see anything of a text.
+func Visible(text string) bool { return strings.TrimSpace(fold(text).text) != "" }
+
 // isPlain reports whether a text is printable ASCII.
 func isPlain(text string) bool {
 	for i := range len(text) {

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -36,11 +37,18 @@ func unmarkOnce(line string) string {
 		if !ok || inner != strings.TrimSpace(inner) {
 			continue
 		}
-		if another := strings.Contains(inner, mark+" ") || strings.Contains(inner, " "+mark); !another {
+		if !marksAnother(inner, mark) {
 			return inner
 		}
 	}
 	return ""
+}
+
+// marksAnother reports whether a mark begins or ends a word inside a text.
+func marksAnother(inner, mark string) bool {
+	return slices.ContainsFunc([]string{" ", "\n"}, func(blank string) bool {
+		return strings.Contains(inner, mark+blank) || strings.Contains(inner, blank+mark)
+	})
 }
 
 func between(line, mark string) (string, bool) {

@@ -29,14 +29,12 @@ func inChannel(s *stage, a action) error {
 	return s.mention(slack.Post{User: a.who, Channel: a.where, Text: a.text})
 }
 
-// mention posts a message, which reaches the bot if it begins with its name.
+// mention posts a message, which reaches the bot if its name stands in it.
 func (s *stage) mention(p slack.Post) error {
-	text, ours := strings.CutPrefix(p.Text, "@shipmate")
-	if !ours {
+	if !strings.Contains(p.Text, "@shipmate") {
 		_, err := s.w.Slack.Say(p)
 		return err
 	}
-	p.Text = strings.TrimSpace(text)
 	d, err := s.w.Slack.Mention(s.ctx, p)
 	return errors.Join(err, failed(d))
 }

@@ -41,7 +41,7 @@ func (q *Requests) command(ctx context.Context, a arrival, c slackgo.SlashComman
 
 // spoken is a slash command as one text; "/shipmate deploy shop" is "/deploy shop".
 func spoken(command, text string) string {
-	text = strings.TrimSpace(unescape(text))
+	text = strings.TrimSpace(commands.Unmark(strings.TrimSpace(unescape(text))))
 	if !strings.EqualFold(command, "/"+botName) {
 		return strings.TrimSpace(strings.ToLower(command) + " " + text)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -62,7 +63,7 @@ func (q *Requests) event(ctx context.Context, a arrival, body []byte) answer {
 		return q.homeOpened(ctx, a, e)
 	}
 	text := e.command()
-	if text == "" || len(text) > maxCommand {
+	if text == "" {
 		return ok(nil)
 	}
 	said := bot.Said{
@@ -100,7 +101,8 @@ func (e envelope) byPerson() bool {
 		return au.UserID == ev.User
 	})
 	edited := len(ev.Edited) > 0 && string(ev.Edited) != "null"
-	return ev.User != "" && ev.BotID == "" && (ev.Subtype == "" || ev.Subtype == "thread_broadcast") && !edited && !ours
+	written := slices.Contains([]string{"", "thread_broadcast", "file_share"}, ev.Subtype) // also with a file
+	return ev.User != "" && ev.BotID == "" && written && !edited && !ours
 }
 
 func (e envelope) team() string {
@@ -112,27 +114,58 @@ func (e envelope) team() string {
 	return e.TeamID
 }
 
-var mention = regexp.MustCompile(`^\s*<@([A-Z0-9]+)(?:\|[^>]*)?>[\s,:]*`)
+var mention = regexp.MustCompile(`^([^<\pL\pN]*)<@([A-Z0-9]+)(?:\|[^>]*)?>[\s,:]*`)
 
-// command is what the person wants: the words after a mention at the beginning,
-// or a direct message. A mention in the middle of a sentence is talk.
+// command is what the person wants: a direct message, or the words after a
+// mention that begins a line, as far as the message goes. A mention in the
+// middle of a sentence is talk.
 func (e envelope) command() string {
-	text := e.Event.Text
-	switch {
-	case e.Event.Type == "app_mention":
-		at := mention.FindStringSubmatchIndex(text)
-		if at == nil || !e.mentioned(text[at[2]:at[3]]) {
-			return ""
-		}
-		text = text[at[1]:]
-	case e.Event.Type != "message" || e.Event.ChannelType != "im":
+	direct := e.Event.Type == "message" && e.Event.ChannelType == "im"
+	if !direct && e.Event.Type != "app_mention" {
 		return ""
 	}
+	text, called := e.lines(e.Event.Text)
 	text = strings.TrimSpace(typed(text))
-	if text == "" {
+	switch {
+	case !direct && !called:
+		return ""
+	case direct && !called:
+		text = "/" + strings.TrimPrefix(commands.Unmark(text), "/")
+	}
+	if text == "/" {
 		return "/help"
 	}
-	return "/" + strings.TrimPrefix(text, "/")
+	return text
+}
+
+// lines puts a slash where a line begins with our mention, and reports whether
+// one does. The words may stand below it, and marks around all of them.
+func (e envelope) lines(text string) (string, bool) {
+	var out []string
+	called := false
+	for text != "" {
+		line, below, _ := strings.Cut(text, "\n")
+		before, words, ours := e.addressed(line)
+		if ours {
+			called = true
+			all := strings.TrimSpace(words + "\n" + below)
+			words, below, _ = strings.Cut(strings.TrimSpace(commands.Unmark(all)), "\n")
+			line = before + "/" + strings.TrimPrefix(strings.TrimSpace(commands.Unmark(words)), "/")
+		}
+		out, text = append(out, line), below
+	}
+	return strings.Join(out, "\n"), called
+}
+
+// addressed takes our mention off a line that begins with it. What stands before
+// it and cannot be seen is kept, to be pointed out.
+func (e envelope) addressed(line string) (before, words string, ours bool) {
+	line = commands.Unmark(line)
+	at := mention.FindStringSubmatchIndex(line)
+	if at == nil || !e.mentioned(line[at[4]:at[5]]) || commands.Visible(line[at[2]:at[3]]) {
+		return "", "", false
+	}
+	return strings.Trim(line[at[2]:at[3]], " \t"), line[at[1]:], true
 }
 
 // mentioned reports whether the id is the app's own user.

@@ -21,6 +21,9 @@ func TestSlashCommands(t *testing.T) {
 		"nothing after /shipmate asks for help": {"/shipmate", "", "/help"},
 		"what Slack escapes is given back":      {"/deploy", `shop prod --reason "a & b <c>"`, `/deploy shop prod --reason "a & b <c>"`},
 		"no words":                              {"/status", "", "/status"},
+		"marks around the words are taken off":  {"/deploy", "`shop prod`", "/deploy shop prod"},
+		"also behind /shipmate":                 {"/shipmate", "*deploy shop prod*", "/deploy shop prod"},
+		"a flag on the next line":               {"/deploy", "shop prod\n--dry-run", "/deploy shop prod\n--dry-run"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -190,6 +193,53 @@ func TestEvents(t *testing.T) {
 	w.must(w.slack.Mention(w.ctx, sim.Post{User: "mona", Channel: "deploys", Text: "deploy shop https://example.com/a?b=1&c=2 —reason x"}))
 	if s := w.said(); s.Text != "/deploy shop https://example.com/a?b=1&c=2 --reason x" {
 		t.Errorf("what Slack and phones make of what is typed is undone: %+v", s)
+	}
+}
+
+// However somebody writes to us: what is said to us arrives.
+func TestMentions(t *testing.T) {
+	w := newWorld(t)
+	long := strings.Repeat("ä", 2500)
+	for text, want := range map[string]string{
+		"@shipmate deploy shop prod\n--dry-run":                       "/deploy shop prod\n--dry-run",
+		"@shipmate\ndeploy shop prod":                                 "/deploy shop prod",
+		"@shipmate\n\n/deploy shop prod":                              "/deploy shop prod",
+		"@shipmate: deploy shop prod\nthanks!":                        "/deploy shop prod\nthanks!",
+		"Good morning!\n@shipmate deploy shop prod":                   "Good morning!\n/deploy shop prod",
+		"@shipmate deploy shop staging\n@shipmate deploy shop prod":   "/deploy shop staging\n/deploy shop prod",
+		"@shipmate `deploy shop prod`":                                "/deploy shop prod",
+		"@shipmate *deploy shop prod*":                                "/deploy shop prod",
+		"*@shipmate deploy shop prod*":                                "/deploy shop prod",
+		"~_@shipmate deploy shop prod_~":                              "/deploy shop prod",
+		"@shipmate ```deploy shop prod```":                            "/deploy shop prod",
+		"@shipmate\n```\ndeploy shop prod\n--dry-run\n```":            "/deploy shop prod\n--dry-run",
+		"@shipmate *deploy shop prod*\n*@shipmate status shop*":       "/deploy shop prod\n/status shop",
+		"\ufeff@shipmate deploy shop prod":                            "\ufeff/deploy shop prod",
+		"@shipmate \u200bdeploy shop prod":                            "/\u200bdeploy shop prod",
+		"@shipmate\u00a0deploy shop prod":                             "/deploy shop prod",
+		"@shipmate deploy shop prod --reason \"" + long + "\"":        "/deploy shop prod --reason \"" + long + "\"",
+		"@shipmate deploy shop prod\n\n" + long + long + long + "\nx": "/deploy shop prod\n\n" + long + long + long + "\nx",
+		"@shipmate deploy shop " + long + long:                        "/deploy shop " + long + long,
+	} {
+		w.must(w.slack.Mention(w.ctx, sim.Post{User: "mona", Channel: "deploys", Text: text}))
+		if s := w.said(); s.Text != want {
+			t.Errorf("%q is %q, want %q", text, s.Text, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"deploy shop prod\n--dry-run": "/deploy shop prod\n--dry-run",
+		"`deploy shop prod`":          "/deploy shop prod",
+		"@shipmate deploy shop prod":  "/deploy shop prod",
+		"status " + long + long:       "/status " + long + long,
+	} {
+		w.must(w.slack.DirectMessage(w.ctx, "mona", text))
+		if s := w.said(); s.Text != want {
+			t.Errorf("%q in the conversation with us is %q, want %q", text, s.Text, want)
+		}
+	}
+	w.slack.SendEvent(w.ctx, "T0SIM", sim.Block{"type": "app_mention", "subtype": "file_share", "user": "U1", "text": "<@" + sim.BotUser + "> status", "ts": "1.000001", "channel": w.channel(), "team": "T0SIM"})
+	if s := w.said(); s.Text != "/status" {
+		t.Errorf("with a file: %q", s.Text)
 	}
 }
 

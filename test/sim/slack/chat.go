@@ -254,7 +254,7 @@ func (c *call) metadata() (Block, error) {
 }
 
 var (
-	typedUser    = regexp.MustCompile(`(^|\s)@(\w(?:[\w.-]*\w)?)`)
+	typedUser    = regexp.MustCompile(`(^|[\s*_~\x{feff}])@(\w(?:[\w.-]*\w)?)`)
 	typedChannel = regexp.MustCompile(`(^|\s)#([\w-]+)`)
 )
 

@@ -18,11 +18,13 @@ type Post struct {
 	Text    string // as typed: @names become mentions, < > & are escaped
 }
 
-// Mention posts a message that begins with @shipmate and sends the bot an app_mention
-// event. An event that fails is sent again at once, and by RetryDue after 1 and 5
+// Mention posts a message with @shipmate in it, at its beginning unless it stands
+// somewhere else, and sends the bot an app_mention event. An event that fails is sent again at once, and by RetryDue after 1 and 5
 // minutes, unless the bot answers X-Slack-No-Retry: 1.
 func (s *Server) Mention(ctx context.Context, p Post) (Delivery, error) {
-	p.Text = strings.TrimSpace("@" + BotName + " " + p.Text)
+	if !strings.Contains(p.Text, "@"+BotName) {
+		p.Text = strings.TrimSpace("@" + BotName + " " + p.Text)
+	}
 	m, team, err := s.post(p)
 	if err != nil {
 		return Delivery{}, err
