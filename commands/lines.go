@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// Lines returns the lines of a comment that are commands by their form: up to
-// three spaces, then a slash and a word, or a mention of the bot and a word
-// (which is returned with a slash). Marks around a whole line are taken off,
+// Lines returns the lines of a comment that are commands by their form: a slash
+// and a word, or a mention of the bot and a word (which is returned with a
+// slash), after up to three spaces, or more where a paragraph goes on. Marks around a whole line are taken off,
 // HTML comments behind it too. Quotes, list items, fenced and indented code and
 // HTML comments are not read, as in CommonMark.
 //
@@ -40,11 +40,15 @@ type reader struct {
 	near    bool   // nothing but empty lines stands between here and a command
 	above   string // the line right above, if it may hold flags
 	called  bool   // the line right above is nothing but our mention
+	list    bool   // a list has begun, and no empty line since
+	plain   bool   // a paragraph goes on, so an indented line is no code
 }
 
 func (r *reader) read(line string) {
 	body := strings.TrimLeft(line, " ")
 	indent := len(line) - len(body)
+	plain := r.plain
+	r.plain = false
 	switch {
 	case r.comment:
 		_, shown, ends := strings.Cut(line, "-->")
@@ -56,6 +60,8 @@ func (r *reader) read(line string) {
 			return
 		}
 		r.code(line)
+	case plain && (indent > 3 || strings.HasPrefix(body, "\t")) && strings.Trim(body, " \t") != "":
+		r.line(strings.TrimLeft(body, " \t"))
 	case indent > 3 || strings.HasPrefix(body, "\t"):
 		r.code(line)
 	case fenceOf(body) != "":
@@ -65,15 +71,22 @@ func (r *reader) read(line string) {
 	case strings.HasPrefix(body, ">"):
 		r.near, r.above, r.called = false, "", false
 	default:
-		body = unmarkLines(strings.TrimRight(r.shown(body), " \t"), r.lines[r.next:])
-		if c := r.command(body); c != "" {
-			r.begin(c)
-			return
-		}
-		r.called = isMention(body, r.bot)
-		r.text(body)
-		r.separated(body)
+		r.line(body)
 	}
+}
+
+// line is one that may be a command.
+func (r *reader) line(body string) {
+	body = unmarkLines(strings.TrimRight(r.shown(body), " \t"), r.lines[r.next:])
+	r.list = body != "" && (r.list || bullet.MatchString(body))
+	r.plain = body != "" && !r.list && !r.comment && !strings.HasPrefix(body, "#")
+	if c := r.command(body); c != "" {
+		r.begin(c)
+		return
+	}
+	r.called = isMention(body, r.bot)
+	r.text(body)
+	r.separated(body)
 }
 
 // shown is a line without its HTML comments.
@@ -118,8 +131,8 @@ func (r *reader) code(line string) {
 		r.text(line)
 		return
 	}
-	if r.fence == "" && r.near && strings.TrimSpace(line) != "" && len(r.found) > 0 {
-		r.text(line) // right below a paragraph it is no code but more of it
+	if r.fence == "" && r.near && strings.TrimSpace(line) != "" {
+		r.text(line) // it may still be a part of the command
 	}
 	r.near, r.above, r.called = false, "", false
 }

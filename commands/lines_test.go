@@ -168,6 +168,16 @@ func TestMarksAroundACommand(t *testing.T) {
 		{"@shipmate\nthanks a lot", "not ours"},
 		{"@shipmate\n\ndeploy prod", ""},
 
+		// Indented, but no code, for it goes on with a paragraph.
+		{"please\n    /deploy prod", prod},
+		{"please\n\t/deploy prod", prod},
+		{"please\n\n    /deploy prod", ""},
+		{"# please\n    /deploy prod", ""},
+		{"- please\n    /deploy prod", ""},
+		{"- please\n  now\n    /deploy prod", ""},
+		{"/deploy prod\n    /status", prod + " | status"},
+		{"> please\n    /deploy prod", ""},
+
 		// A mark inside a line is prose.
 		{"`/deploy prod` and `/status`", ""},
 		{"`/deploy prod` deploys", ""},

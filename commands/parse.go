@@ -193,7 +193,7 @@ func split(text string) ([]word, error) {
 		case open && r == '\\':
 			escaped = true
 		case !open && r != ' ' && r != '\t' && isBlank(r):
-			return nil, notASCII(text, r) // people see a blank there
+			return nil, notASCII(strings.TrimSpace(text), r) // people see a blank there
 		case r == '"', r == '“', r == '”':
 			quoted = quoted || !in
 			open, in = !open, true
