@@ -57,7 +57,7 @@ type Forge interface {
 	// MergeBase is where a commit left a branch, "" if it never did.
 	MergeBase(ctx context.Context, repo pipeline.Repo, branch, sha string) (string, error)
 	// CommentUnchanged reports whether the comment still stands as it was written.
-	CommentUnchanged(ctx context.Context, repo pipeline.Repo, comment int64, body string) (bool, error)
+	CommentUnchanged(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, body string) (bool, error)
 	Changed(ctx context.Context, r *pipeline.Run) ([]string, error)
 	// SameFiles reports whether two commits hold the very same files.
 	SameFiles(ctx context.Context, repo pipeline.Repo, a, b string) (bool, error)

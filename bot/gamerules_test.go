@@ -52,7 +52,7 @@ func (f *gameForge) hadPart(sha string, pr int) []int64 {
 	return all
 }
 
-func (f *gameForge) CommentUnchanged(context.Context, pipeline.Repo, int64, string) (bool, error) {
+func (f *gameForge) CommentUnchanged(context.Context, pipeline.Repo, pipeline.Origin, string) (bool, error) {
 	return true, nil
 }
 

@@ -220,8 +220,8 @@ func (f *matrixForge) Commit(ctx context.Context, repo pipeline.Repo, ref string
 	return c, errors.Join(err, f.breaks("commit"))
 }
 
-func (f *matrixForge) CommentUnchanged(ctx context.Context, repo pipeline.Repo, id int64, body string) (bool, error) {
-	same, err := f.forge.CommentUnchanged(ctx, repo, id, body)
+func (f *matrixForge) CommentUnchanged(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, body string) (bool, error) {
+	same, err := f.forge.CommentUnchanged(ctx, repo, at, body)
 	return same, errors.Join(err, f.breaks("comment"))
 }
 

@@ -156,7 +156,7 @@ func (b *Bot) stands(ctx context.Context, m Said) error {
 	if m.Origin.Comment == 0 {
 		return nil
 	}
-	same, err := b.GitHub.CommentUnchanged(ctx, m.Repo, m.Origin.Comment, m.Text)
+	same, err := b.GitHub.CommentUnchanged(ctx, m.Repo, m.Origin, m.Text)
 	if err == nil && !same {
 		err = pipeline.Refuse("comment_changed", "The comment was changed after it was written, so nothing was done. Write a new one.")
 	}

@@ -48,7 +48,7 @@ func (f *settled) Commit(_ context.Context, _ pipeline.Repo, ref string) (pipeli
 	return pipeline.Commit{SHA: ref}, nil
 }
 
-func (f *settled) CommentUnchanged(context.Context, pipeline.Repo, int64, string) (bool, error) {
+func (f *settled) CommentUnchanged(context.Context, pipeline.Repo, pipeline.Origin, string) (bool, error) {
 	return true, nil
 }
 

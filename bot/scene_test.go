@@ -191,7 +191,7 @@ func (f *forge) write(body string) {
 	f.body = body
 }
 
-func (f *forge) CommentUnchanged(_ context.Context, _ pipeline.Repo, _ int64, body string) (bool, error) {
+func (f *forge) CommentUnchanged(_ context.Context, _ pipeline.Repo, _ pipeline.Origin, body string) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.looked != nil {

@@ -77,12 +77,19 @@ type Origin struct {
 	Surface     string `json:"surface"`                // github, slack, api, cli, clock
 	PR          int    `json:"pr,omitempty"`           //
 	Comment     int64  `json:"comment,omitempty"`      // GitHub comment id
+	CommentKind string `json:"comment_kind,omitempty"` // where the comment stands: "" in the conversation, else one of the kinds below
 	Channel     string `json:"channel,omitempty"`      // Slack channel id
 	ChannelName string `json:"channel_name,omitempty"` // without "#"
 	Thread      string `json:"thread,omitempty"`       // Slack thread ts
 	ReplyTo     string `json:"reply_to,omitempty"`     // Slack response_url
 	Command     string `json:"command,omitempty"`      // id of a command of the API, whose answer is kept under it
 }
+
+// Kinds of comments whose ids GitHub counts by themselves.
+const (
+	ReviewBody    = "review"         // what a review says as a whole
+	ReviewComment = "review_comment" // on a line of the diff
+)
 
 // Request is what was asked for. It is frozen when the run is made.
 type Request struct {

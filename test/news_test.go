@@ -83,15 +83,16 @@ func (s *stage) comments(show func(key, text string)) {
 			}
 		}
 		living = ""
+		for _, c := range s.w.GitHub.LineComments(s.repo, number) {
+			if words := s.reactionsTo(c.ID); words != "" {
+				show(fmt.Sprint("reactions ", c.ID), "bot reacts to the line: "+words)
+			}
+		}
 	}
 }
 
 func (s *stage) reactions(c github.IssueComment, show func(key, text string)) {
-	var words []string
-	for _, r := range s.w.GitHub.Reactions(s.repo, c.ID) {
-		words = append(words, r.Content)
-	}
-	key, text := fmt.Sprint("reactions ", c.ID), strings.Join(words, ", ")
+	key, text := fmt.Sprint("reactions ", c.ID), s.reactionsTo(c.ID)
 	if s.seen[key] == text {
 		return
 	}
@@ -101,6 +102,14 @@ func (s *stage) reactions(c github.IssueComment, show func(key, text string)) {
 	}
 	show(key+" ", line)
 	s.seen[key] = text
+}
+
+func (s *stage) reactionsTo(comment int64) string {
+	var words []string
+	for _, r := range s.w.GitHub.Reactions(s.repo, comment) {
+		words = append(words, r.Content)
+	}
+	return strings.Join(words, ", ")
 }
 
 // condensed leaves out what only makes Markdown of it.

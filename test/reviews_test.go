@@ -23,9 +23,23 @@ func retarget(s *stage, a action) error { return s.as(a).Retarget(s.repo, s.pr, 
 
 func review(s *stage, a action) error {
 	state := map[string]string{"approve": "APPROVED", "request changes": "CHANGES_REQUESTED", "comment": "COMMENTED"}[a.what]
-	re, err := s.as(a).Review(s.repo, s.pr, github.NewReview{State: state})
+	re, err := s.as(a).Review(s.repo, s.pr, github.NewReview{State: state, Body: a.text})
 	s.reviews[a.who] = re.ID
 	return err
+}
+
+// onLine is a comment on a file of the diff.
+func onLine(s *stage, a action) (err error) {
+	s.line, err = s.as(a).CommentOnLine(s.repo, s.pr, a.where, a.text)
+	return err
+}
+
+// editReview is about the newest review of somebody, or the newest comment on a line.
+func editReview(s *stage, a action) error {
+	if a.what == "line" {
+		return s.as(a).EditLineComment(s.repo, s.line.ID, a.text)
+	}
+	return s.w.GitHub.As(a.where).EditReview(s.repo, s.pr, s.reviews[a.where], a.text)
 }
 
 // dismiss is about the newest review of somebody.

@@ -31,6 +31,7 @@ type stage struct {
 	ahead   atomic.Int64 // how far GitHub's clock is ahead of ours
 	held    string       // scripts that wait leave their process id here, under their run's
 	last    github.IssueComment
+	line    github.ReviewComment // the newest on a line
 	holding bool // GitHub keeps its webhooks back, so nothing settles
 	hubot   github.OtherApp
 	apps    map[string]github.OtherApp // that report checks

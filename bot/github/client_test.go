@@ -211,7 +211,7 @@ func TestCommentUnchanged(t *testing.T) {
 	cm := sim.Must(s.sim.As("mona").Comment("octo/shop", s.pr, "/deploy prod"))
 	check := func(when string, id int64, body string, want bool) {
 		t.Helper()
-		if got, err := s.client.CommentUnchanged(s.ctx(), s.repo, id, body); got != want || err != nil {
+		if got, err := s.client.CommentUnchanged(s.ctx(), s.repo, pipeline.Origin{PR: s.pr, Comment: id}, body); got != want || err != nil {
 			t.Errorf("%s: %v, %v", when, got, err)
 		}
 	}

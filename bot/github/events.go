@@ -17,19 +17,23 @@ type message struct {
 	key  string // the effect it has: equal for deliveries that must count once; "": each counts
 	repo int64
 	body any
+	also *message // what else it says; told first, as often as it comes
 
 	moved int64 // the repository that has another name or owner now
 }
 
 // events are the webhooks that mean something to us, by their GitHub name.
 var events = map[string]func(*delivery) message{
-	"issue_comment":             issueComment,
-	"pull_request":              pullRequest,
-	"push":                      push,
-	"check_run":                 checkRun,
-	"check_suite":               checkSuite,
-	"status":                    commitStatus,
-	"pull_request_review":       review,
+	"issue_comment":       issueComment,
+	"pull_request":        pullRequest,
+	"push":                push,
+	"check_run":           checkRun,
+	"check_suite":         checkSuite,
+	"status":              commitStatus,
+	"pull_request_review": review,
+
+	"pull_request_review_comment": reviewComment,
+
 	"merge_group":               mergeGroup,
 	"installation":              installation,
 	"installation_repositories": installationRepositories,
@@ -78,7 +82,7 @@ func issueComment(d *delivery) message {
 	})
 	d.need(d.action != "" && d.repo.id > 0 && issue.number > 0 && comment.id > 0)
 	if issue.isPull && comment.user.kind == "User" {
-		d.tellComment(comment.id, comment.body, comment.updated)
+		d.tellComment(aboutComment(comment.id), comment.body, comment.updated)
 	}
 	person := d.sender.kind == "User" && comment.user.kind == "User" && d.sender.id > 0 && d.sender.id == comment.user.id
 	if d.wrong || d.action != "created" || !issue.isPull || !person || !mayHoldCommand(comment.body, d.slug) {
@@ -105,7 +109,7 @@ func issueComment(d *delivery) message {
 
 // tellComment keeps what becomes of a comment that may hold a command, or did
 // when it was written.
-func (d *delivery) tellComment(id int64, body string, updated time.Time) {
+func (d *delivery) tellComment(about string, body string, updated time.Time) {
 	f := fact{Is: state{SHA: textDigest(body)}, At: updated}
 	before := body
 	switch d.action {
@@ -119,7 +123,7 @@ func (d *delivery) tellComment(id int64, body string, updated time.Time) {
 		return
 	}
 	if mayHoldCommand(body, d.slug) || mayHoldCommand(before, d.slug) {
-		d.tell(aboutComment(id), f)
+		d.tell(about, f)
 	}
 }
 

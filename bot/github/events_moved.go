@@ -62,30 +62,6 @@ func commitStatus(d *delivery) message {
 	return message{}
 }
 
-// review: somebody reviewed a pull request, or took it back.
-func review(d *delivery) message {
-	if !d.is("pull_request", "review") {
-		return message{}
-	}
-	var sha string
-	var number int64
-	d.each(d.pull, func(key string, v gjson.Result) {
-		switch key {
-		case "number":
-			number = d.whole(v)
-		case "head":
-			_, sha, _ = d.end(v)
-		}
-	})
-	d.need(d.action != "" && number > 0)
-	switch d.action {
-	case "submitted", "edited", "dismissed":
-		d.tellReview(number)
-		return d.moved(sha, number)
-	}
-	return message{}
-}
-
 // tellReview keeps the verdict of a review. One without a word is not listed.
 func (d *delivery) tellReview(number int64) {
 	f := fact{}

@@ -112,6 +112,7 @@ var (
 	commitIDs    = regexp.MustCompile(`[0-9a-f]{40,64}`)
 	pullPath     = regexp.MustCompile(`/(?:pulls|issues)/([0-9]+)(?:/|$)`)
 	commentPath  = regexp.MustCompile(`/issues/comments/([0-9]+)(?:/|$)`)
+	linePath     = regexp.MustCompile(`/pulls/comments/(\d+)`)
 	branchPath   = regexp.MustCompile(`/branches/(.+)$`)
 	contentsPath = regexp.MustCompile(`/contents/.`)
 )
@@ -133,6 +134,11 @@ func named(u *url.URL) (about []string) {
 	if m := commentPath.FindStringSubmatch(u.Path); m != nil {
 		if id, err := strconv.ParseInt(m[1], 10, 64); err == nil {
 			about = append(about, aboutComment(id))
+		}
+	}
+	if m := linePath.FindStringSubmatch(u.Path); m != nil {
+		if id, err := strconv.ParseInt(m[1], 10, 64); err == nil {
+			about = append(about, aboutRemark(pipeline.Origin{Comment: id, CommentKind: pipeline.ReviewComment}))
 		}
 	}
 	if m := branchPath.FindStringSubmatch(u.Path); m != nil {

@@ -393,7 +393,9 @@ func TestACommentThatLags(t *testing.T) {
 		s.hear()
 		return id
 	}
-	unchanged := func(id int64) (bool, error) { return s.client.CommentUnchanged(s.ctx(), s.repo, id, text) }
+	unchanged := func(id int64) (bool, error) {
+		return s.client.CommentUnchanged(s.ctx(), s.repo, pipeline.Origin{Comment: id}, text)
+	}
 	id := write()
 	_, err := unchanged(id)
 	s.early("a new one", err)

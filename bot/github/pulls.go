@@ -61,19 +61,19 @@ func (c *Client) pull(ctx context.Context, repo pipeline.Repo, number int) (*git
 // CommentUnchanged reports whether a comment still says what it said when it
 // was written. A comment that is gone has changed. Its times say nothing: GitHub
 // moves them for other reasons than an edit, and within a second it does not.
-func (c *Client) CommentUnchanged(ctx context.Context, repo pipeline.Repo, comment int64, body string) (bool, error) {
-	facts, err := c.told.facts(ctx, repo.ID, aboutComment(comment))
+func (c *Client) CommentUnchanged(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, body string) (bool, error) {
+	facts, err := c.told.facts(ctx, repo.ID, aboutRemark(at))
 	if err != nil {
 		return false, err
 	}
 	if n := len(facts); n > 0 && facts[n-1].Is.SHA != textDigest(body) {
 		return false, nil // edited or deleted, whatever is shown yet
 	}
-	got, _, err := c.as(repo, forReading).Issues.GetComment(ctx, repo.Owner, repo.Name, comment)
-	if err = fail(fmt.Sprintf("read comment %d of %s", comment, repo), err); errors.Is(err, errMissing) {
+	now, err := c.readSpot(ctx, spot{repo, at})
+	if errors.Is(err, errMissing) {
 		return false, nil
 	}
-	return err == nil && textDigest(got.GetBody()) == textDigest(body), err
+	return err == nil && textDigest(now) == textDigest(body), err
 }
 
 // textDigest is equal for texts that say the same: line ends and blanks around

@@ -24,7 +24,7 @@ type Replies struct {
 	Limits  budget // how many answers of its own a pull request gets
 
 	mu   sync.Mutex
-	eyes map[int64]int64 // ours, by the comment they are on
+	eyes map[string]int64 // ours, by the comment they are on
 }
 
 var _ bot.Surface = &Replies{}
@@ -58,28 +58,31 @@ const keepReplies = 7 * 24 * time.Hour
 // That eyes may be there is kept first: they are taken off by their id, and
 // looked for only where a crash came in between.
 func (s *Replies) Ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) error {
-	if at.Comment == 0 {
+	on := spot{repo, at}
+	if at.Comment == 0 || !on.takesReactions() {
 		return nil
 	}
-	if err := s.Records.Put(ctx, repo.ID, eyesKey(at.Comment), []byte("0"), keepReplies); err != nil {
+	if err := s.Records.Put(ctx, repo.ID, on.eyesKey(), []byte("0"), keepReplies); err != nil {
 		return err
 	}
-	id, err := s.react(withUrgency(ctx, courteous), repo, at.Comment, eyes)
+	id, err := s.react(withUrgency(ctx, courteous), on, eyes)
 	if err != nil {
 		return notMissing(err)
 	}
 	s.mu.Lock()
 	if s.eyes == nil || len(s.eyes) > maxEyes {
-		s.eyes = map[int64]int64{}
+		s.eyes = map[string]int64{}
 	}
-	s.eyes[at.Comment] = id
+	s.eyes[on.eyesKey()] = id
 	s.mu.Unlock()
-	return s.Records.Put(ctx, repo.ID, eyesKey(at.Comment), strconv.AppendInt(nil, id, 10), keepReplies)
+	return s.Records.Put(ctx, repo.ID, on.eyesKey(), strconv.AppendInt(nil, id, 10), keepReplies)
 }
 
 const maxEyes = 10_000 // kept in memory; what is dropped is in the records
 
-func eyesKey(comment int64) string { return "eyes:" + strconv.FormatInt(comment, 10) }
+func (s spot) eyesKey() string {
+	return "eyes:" + s.at.CommentKind + strconv.FormatInt(s.at.Comment, 10)
+}
 
 // Reply says what there is to say that the living comment does not show, and
 // ends the eyes with a rocket or a minus one. Given again after a crash it finds
@@ -94,10 +97,10 @@ func (s *Replies) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Ori
 			return notMissing(err)
 		}
 	}
-	if at.Comment == 0 {
+	if at.Comment == 0 || !(spot{repo, at}).takesReactions() {
 		return nil
 	}
-	return s.outcome(ctx, reaction{Repo: repo, Comment: at.Comment, Outcome: a.Outcome, Until: s.Client.cfg.Now().Add(reactWithin)})
+	return s.outcome(ctx, reaction{Repo: repo, Comment: at.Comment, Kind: at.CommentKind, Outcome: a.Outcome, Until: s.Client.cfg.Now().Add(reactWithin)})
 }
 
 // reactWithin is how long a reaction waits for its turn; later nobody misses it.
@@ -107,6 +110,7 @@ const reactWithin = 2 * time.Minute
 type reaction struct {
 	Repo    pipeline.Repo `json:"repo"`
 	Comment int64         `json:"comment"`
+	Kind    string        `json:"kind,omitempty"` // of the comment
 	Outcome bot.Outcome   `json:"outcome"`
 	Until   time.Time     `json:"until"`
 }
@@ -122,7 +126,7 @@ func (s *Replies) outcome(ctx context.Context, re reaction) error {
 	if err != nil {
 		return err
 	}
-	id := fmt.Sprintf("react:%d:%d", re.Repo.ID, re.Comment)
+	id := fmt.Sprintf("react:%d:%s%d", re.Repo.ID, re.Kind, re.Comment)
 	return pipeline.Temporary(s.Queue.Enqueue(ctx, pipeline.Job{ID: id, Kind: kindReact, Repo: re.Repo.ID, Payload: payload, At: s.Client.cfg.Now().Add(wait.Wait)}))
 }
 
@@ -141,8 +145,9 @@ func (s *Replies) reactLater(ctx context.Context, l *pipeline.Lease) error {
 // settle shows the outcome on the comment, and takes our eyes off it.
 func (s *Replies) settle(ctx context.Context, re reaction) error {
 	ctx = withUrgency(ctx, courteous)
+	on := spot{re.Repo, pipeline.Origin{Comment: re.Comment, CommentKind: re.Kind}}
 	if content := map[bot.Outcome]string{bot.Seen: eyes, bot.Done: rocket, bot.Refused: minusOne}[re.Outcome]; content != "" {
-		if _, err := s.react(ctx, re.Repo, re.Comment, content); err != nil {
+		if _, err := s.react(ctx, on, content); err != nil {
 			return err
 		}
 	}
@@ -150,11 +155,11 @@ func (s *Replies) settle(ctx context.Context, re reaction) error {
 		return nil
 	}
 	s.mu.Lock()
-	id, known := s.eyes[re.Comment]
-	delete(s.eyes, re.Comment)
+	id, known := s.eyes[on.eyesKey()]
+	delete(s.eyes, on.eyesKey())
 	s.mu.Unlock()
 	if !known {
-		kept, err := s.Records.Get(ctx, re.Repo.ID, eyesKey(re.Comment))
+		kept, err := s.Records.Get(ctx, re.Repo.ID, on.eyesKey())
 		if errors.Is(err, pipeline.ErrNotFound) || err == nil && kept == nil {
 			return nil
 		}
@@ -164,24 +169,38 @@ func (s *Replies) settle(ctx context.Context, re reaction) error {
 		id, _ = strconv.ParseInt(string(kept), 10, 64) // 0: a crash came before it was known
 	}
 	if id == 0 {
-		return s.lookAway(ctx, re.Repo, re.Comment)
+		return s.lookAway(ctx, on)
 	}
-	_, err := s.Client.as(re.Repo, forTalking).Reactions.DeleteIssueCommentReaction(ctx, re.Repo.Owner, re.Repo.Name, re.Comment, id)
-	return fail(fmt.Sprintf("take eyes off comment %d of %s", re.Comment, re.Repo), err)
+	return s.unreact(ctx, on, id)
 }
 
 // react is the same however often it is done: GitHub keeps one of a kind.
-func (s *Replies) react(ctx context.Context, repo pipeline.Repo, comment int64, content string) (id int64, err error) {
-	made, _, err := s.Client.as(repo, forTalking).Reactions.CreateIssueCommentReaction(ctx, repo.Owner, repo.Name, comment, content)
-	return made.GetID(), fail(fmt.Sprintf("react to comment %d of %s", comment, repo), err)
+func (s *Replies) react(ctx context.Context, on spot, content string) (id int64, err error) {
+	gh := s.Client.as(on.repo, forTalking)
+	r, err := gh.NewRequest(http.MethodPost, on.path()+"/reactions", map[string]string{"content": content})
+	if err != nil {
+		return 0, err
+	}
+	var made github.Reaction
+	_, err = gh.Do(ctx, r, &made)
+	return made.GetID(), fail("react to "+on.String(), err)
+}
+
+func (s *Replies) unreact(ctx context.Context, on spot, id int64) error {
+	gh := s.Client.as(on.repo, forTalking)
+	r, err := gh.NewRequest(http.MethodDelete, on.path()+"/reactions/"+strconv.FormatInt(id, 10), nil)
+	if err != nil {
+		return err
+	}
+	_, err = gh.Do(ctx, r, nil)
+	return fail("take eyes off "+on.String(), err)
 }
 
 // lookAway looks for our eyes on the comment and takes them off.
-func (s *Replies) lookAway(ctx context.Context, repo pipeline.Repo, comment int64) error {
-	doing := fmt.Sprintf("take eyes off comment %d of %s", comment, repo)
-	gh := s.Client.as(repo, forTalking)
+func (s *Replies) lookAway(ctx context.Context, on spot) error {
+	gh := s.Client.as(on.repo, forTalking)
 	list, err := pages(func(o github.ListOptions) ([]*github.Reaction, *github.Response, error) {
-		path := repoPath(repo, "issues/comments", fmt.Sprint(comment), "reactions") + fmt.Sprintf("?content=%s&per_page=%d&page=%d", eyes, o.PerPage, max(o.Page, 1))
+		path := on.path() + fmt.Sprintf("/reactions?content=%s&per_page=%d&page=%d", eyes, o.PerPage, max(o.Page, 1))
 		r, err := gh.NewRequest(http.MethodGet, path, nil)
 		if err != nil {
 			return nil, nil, err
@@ -191,12 +210,11 @@ func (s *Replies) lookAway(ctx context.Context, repo pipeline.Repo, comment int6
 		return page, resp, err
 	})
 	if err != nil {
-		return fail(doing, err)
+		return fail("take eyes off "+on.String(), err)
 	}
 	for _, re := range list {
 		if s.Client.isUs(re.GetUser()) && re.GetContent() == eyes {
-			_, err := gh.Reactions.DeleteIssueCommentReaction(ctx, repo.Owner, repo.Name, comment, re.GetID())
-			if err = notMissing(fail(doing, err)); err != nil {
+			if err := notMissing(s.unreact(ctx, on, re.GetID())); err != nil {
 				return err
 			}
 		}

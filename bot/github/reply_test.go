@@ -185,7 +185,7 @@ func TestEyesAreNotLookedFor(t *testing.T) {
 		"after a restart":     {func(s *scene, _ int64) { s.client = s.newClient() }, 0},
 		"after a crash in between": {func(s *scene, comment int64) {
 			s.client = s.newClient()
-			if err := s.store.Put(s.ctx(), s.repo.ID, eyesKey(comment), []byte("0"), time.Hour); err != nil {
+			if err := s.store.Put(s.ctx(), s.repo.ID, spot{at: pipeline.Origin{Comment: comment}}.eyesKey(), []byte("0"), time.Hour); err != nil {
 				s.t.Fatal(err)
 			}
 		}, 1},

@@ -53,9 +53,18 @@ type fact struct {
 // Things that facts are about, within a repository.
 const aboutDefault = "told:default" // the name of the default branch
 
-func aboutPull(number int) string     { return "told:pull:" + strconv.Itoa(number) }
-func aboutBranch(name string) string  { return "told:branch:" + name }
-func aboutCommit(sha string) string   { return "told:commit:" + sha }
+func aboutPull(number int) string    { return "told:pull:" + strconv.Itoa(number) }
+func aboutBranch(name string) string { return "told:branch:" + name }
+func aboutCommit(sha string) string  { return "told:commit:" + sha }
+
+// aboutRemark is about a comment of any kind; GitHub counts each by itself.
+func aboutRemark(at pipeline.Origin) string {
+	if at.CommentKind == "" {
+		return aboutComment(at.Comment)
+	}
+	return "told:" + at.CommentKind + ":" + strconv.FormatInt(at.Comment, 10)
+}
+
 func aboutComment(id int64) string    { return "told:comment:" + strconv.FormatInt(id, 10) }
 func aboutReviews(number int) string  { return "told:reviews:" + strconv.Itoa(number) }
 func aboutChecks(sha string) string   { return "told:checks:" + sha }

@@ -282,6 +282,12 @@ func (h *webhook) accept(r *http.Request, m message) answer {
 	ctx, cancel := context.WithTimeout(r.Context(), acceptTime)
 	defer cancel()
 	delivery := r.Header.Get("X-Github-Delivery")
+	if m.also != nil {
+		if _, err := h.Queue.Accept(ctx, m.also.job(nil), keepKeys); err != nil {
+			h.Log.Error("accept delivery", "delivery", delivery, "kind", m.also.kind, "err", err)
+			return unavailable
+		}
+	}
 	job, keys := m.job(payload), []string{"github:delivery:" + delivery}
 	if m.key != "" {
 		keys = append(keys, "github:"+m.key)

@@ -398,7 +398,7 @@ func TestMutations(t *testing.T) {
 		"issue_comment.edited.1.json", "merge_group.checks_requested.1.json", "pull_request.opened.1.json", "pull_request.closed.1.json",
 		"pull_request.synchronize.1.json", "pull_request.ready_for_review.1.json", "pull_request.converted_to_draft.2.json", "push.any.1.json",
 		"push.any.2.json", "push.any.4.json", "repository.renamed.1.json", "repository.transferred.1.json", "pull_request_review.submitted.1.json",
-		"pull_request_review.dismissed.1.json", "check_run.completed.1.json", "check_suite.completed.1.json", "status.any.1.json",
+		"pull_request_review.dismissed.1.json", "pull_request_review_comment.created.1.json", "check_run.completed.1.json", "check_suite.completed.1.json", "status.any.1.json",
 	}
 	long := strings.Repeat("x", 1<<20)
 	q := &inbox{}

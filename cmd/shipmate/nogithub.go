@@ -63,7 +63,7 @@ func (noGitHub) SameFiles(context.Context, pipeline.Repo, string, string) (bool,
 	return false, errNoGitHub
 }
 
-func (noGitHub) CommentUnchanged(context.Context, pipeline.Repo, int64, string) (bool, error) {
+func (noGitHub) CommentUnchanged(context.Context, pipeline.Repo, pipeline.Origin, string) (bool, error) {
 	return false, errNoGitHub
 }
 

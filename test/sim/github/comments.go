@@ -19,6 +19,7 @@ type comment struct {
 	created   time.Time
 	updated   time.Time
 	reactions []*reaction
+	line      *lineComment // nil: it stands in the conversation
 }
 
 // IssueComment is a comment on a pull request or an issue.
@@ -120,7 +121,11 @@ func (r *repository) comment(id int64) *comment {
 }
 
 func (c *call) comment() (*comment, error) {
-	if cm := c.repo.comment(c.number("comment")); cm != nil {
+	find := c.repo.comment
+	if strings.Contains(c.r.URL.Path, "/pulls/comments/") {
+		find = c.repo.lineComment
+	}
+	if cm := find(c.number("comment")); cm != nil {
 		return cm, nil
 	}
 	return nil, notFound()

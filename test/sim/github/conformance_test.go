@@ -54,6 +54,7 @@ func TestEveryEndpointIsAsDescribed(t *testing.T) {
 		"pull_request.opened", "pull_request.synchronize", "pull_request.closed", "pull_request.reopened", "pull_request.edited",
 		"pull_request.ready_for_review", "pull_request.converted_to_draft",
 		"pull_request_review.submitted", "pull_request_review.dismissed",
+		"pull_request_review_comment.created", "pull_request_review_comment.edited", "pull_request_review_comment.deleted",
 	} {
 		if !seen[want] {
 			t.Errorf("no webhook %s was sent", want)
@@ -312,6 +313,33 @@ func (d *drive) comments() {
 	got[*gh.Issue](d)(d.bot.Issues.Get(ctx, "acme", "shop", number))
 }
 
+// lines are comments on lines of the diff.
+func (d *drive) lines() {
+	ctx, number, hubot := d.t.Context(), d.pr.Number, d.As("hubot")
+	file := got[[]*gh.CommitFile](d)(d.bot.PullRequests.ListFiles(ctx, "acme", "shop", number, nil))[0].GetFilename()
+	cm := sim.Must(hubot.CommentOnLine(shop, number, file, "/deploy staging"))
+	if _, err := hubot.CommentOnLine(shop, number, "no/such/file", "x"); err == nil {
+		d.t.Error("a comment on a file that is no part of the diff")
+	}
+	if again := got[*gh.PullRequestComment](d)(d.bot.PullRequests.GetComment(ctx, "acme", "shop", cm.ID)); again.GetBody() != cm.Body || !again.GetUpdatedAt().After(again.GetCreatedAt().Time) {
+		d.t.Errorf("read again: %v", again)
+	}
+	got[[]*gh.PullRequestComment](d)(d.bot.PullRequests.ListComments(ctx, "acme", "shop", number, nil))
+	re := got[*gh.Reaction](d)(d.bot.Reactions.CreatePullRequestCommentReaction(ctx, "acme", "shop", cm.ID, "eyes"))
+	got[[]*gh.Reaction](d)(d.bot.Reactions.ListPullRequestCommentReactions(ctx, "acme", "shop", cm.ID, nil))
+	d.done(d.bot.Reactions.DeletePullRequestCommentReaction(ctx, "acme", "shop", cm.ID, re.GetID()))
+	_, _, err := d.bot.Issues.GetComment(ctx, "acme", "shop", cm.ID)
+	d.refused(404, err) // it is not one of the conversation
+	if err := hubot.EditLineComment(shop, cm.ID, "fine"); err != nil {
+		d.t.Error(err)
+	}
+	if err := hubot.DeleteLineComment(shop, cm.ID); err != nil {
+		d.t.Error(err)
+	}
+	_, _, err = d.bot.PullRequests.GetComment(ctx, "acme", "shop", cm.ID)
+	d.refused(404, err)
+}
+
 func (d *drive) pulls() {
 	ctx, number := d.t.Context(), d.pr.Number
 	hubot := d.As("hubot")
@@ -326,6 +354,10 @@ func (d *drive) pulls() {
 	if err := d.mona.DismissReview(shop, number, re.ID); err != nil {
 		d.t.Error(err)
 	}
+	got[*gh.PullRequestReview](d)(d.bot.PullRequests.GetReview(ctx, "acme", "shop", number, re.ID))
+	_, _, err := d.bot.PullRequests.GetReview(ctx, "acme", "shop", number, 99)
+	d.refused(404, err)
+	d.lines()
 	sim.Must(d.mona.Push(sim.Push{Repo: shop, Branch: "feature/cart", Files: map[string]string{"c": "c"}}))
 	sim.Must(d.mona.Push(sim.Push{Repo: shop, Branch: "feature/cart", Files: map[string]string{"d": "d"}, Parent: d.pr.Head.SHA, Force: true}))
 	got[*gh.PullRequest](d)(d.bot.PullRequests.Get(ctx, "acme", "shop", number))
@@ -335,7 +367,7 @@ func (d *drive) pulls() {
 	got[[]*gh.RepositoryCommit](d)(d.bot.PullRequests.ListCommits(ctx, "acme", "shop", number, nil))
 	got[[]*gh.PullRequestReview](d)(d.bot.PullRequests.ListReviews(ctx, "acme", "shop", number, nil))
 	got[[]*gh.Timeline](d)(d.bot.Issues.ListIssueTimeline(ctx, "acme", "shop", number, nil))
-	_, _, err := d.bot.PullRequests.Get(ctx, "acme", "shop", 99)
+	_, _, err = d.bot.PullRequests.Get(ctx, "acme", "shop", 99)
 	d.refused(404, err)
 	_, _, err = d.bot.PullRequests.Merge(ctx, "acme", "shop", number, "", nil)
 	d.refused(403, err) // the App has contents:read

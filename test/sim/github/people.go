@@ -232,6 +232,8 @@ type NewReview struct {
 	State  string // APPROVED, CHANGES_REQUESTED, COMMENTED
 	Commit string // default: the head
 	Body   string
+
+	Comments []NewLineComment
 }
 
 // Review reviews a pull request.
@@ -247,9 +249,16 @@ func (p Person) Review(repo string, number int, in NewReview) (out Review, err e
 			in.Commit = pr.headSHA
 		}
 		re := &review{id: p.s.db.newID(), by: me, body: in.Body, state: in.State, commit: in.Commit, at: p.s.now()}
-		pr.reviews = append(pr.reviews, re)
+		lines, err := p.s.addLineComments(pr, re, in.Comments)
+		if err != nil {
+			return err
+		}
+		pr.reviews, pr.lines = append(pr.reviews, re), append(pr.lines, lines...)
 		pr.timeline = append(pr.timeline, timelineItem{event: "reviewed", actor: me, at: re.at, review: re})
 		p.s.sendReview("submitted", pr, re, me)
+		for _, cm := range lines {
+			p.s.sendReviewComment("created", cm, me, nil)
+		}
 		p.s.notify(Change{Kind: "review", Repo: repo, Number: number, ID: re.id})
 		out = p.s.reviewInfo(pr, re)
 		return nil

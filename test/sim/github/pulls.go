@@ -29,6 +29,7 @@ type pull struct {
 	created     time.Time
 	updated     time.Time
 	comments    []*comment
+	lines       []*comment // on lines of the diff
 	reviews     []*review
 	timeline    []timelineItem
 	reads       int // since head or base moved, see Config.MergeableAfter

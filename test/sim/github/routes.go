@@ -8,6 +8,7 @@ func (s *Server) table() []route {
 		talk    = "issues=write pull_requests=write"
 		listen  = "issues=read pull_requests=read"
 		comment = repo + "/issues/comments/{comment}"
+		onLine  = repo + "/pulls/comments/{comment}"
 	)
 	return []route{
 		endpoint("GET /app", byApp, "", s.getApp),
@@ -88,6 +89,12 @@ func (s *Server) table() []route {
 		endpoint("GET "+repo+"/pulls/{number}/files", byInstallation, "pull_requests=read", s.listPullFiles),
 		endpoint("GET "+repo+"/pulls/{number}/commits", byInstallation, "pull_requests=read", s.listPullCommits),
 		endpoint("GET "+repo+"/pulls/{number}/reviews", byInstallation, "pull_requests=read", s.listReviews),
+		endpoint("GET "+repo+"/pulls/{number}/reviews/{review}", byInstallation, "pull_requests=read", s.getReview),
+		endpoint("GET "+repo+"/pulls/{number}/comments", byInstallation, "pull_requests=read", s.listReviewComments),
+		endpoint("GET "+onLine, byInstallation, "pull_requests=read", s.getReviewComment),
+		endpoint("GET "+onLine+"/reactions", byInstallation, "pull_requests=read", s.listReactions),
+		creates(endpoint("POST "+onLine+"/reactions", byInstallation, "pull_requests=write", s.createReaction)),
+		endpoint("DELETE "+onLine+"/reactions/{reaction}", byInstallation, "pull_requests=write", s.deleteReaction),
 		endpoint("GET "+repo+"/pulls/{number}/merge", byInstallation, "pull_requests=read", s.isMerged),
 		endpoint("PUT "+repo+"/pulls/{number}/merge", byInstallation, "contents=write", s.mergePull),
 	}

@@ -130,7 +130,7 @@ func (s *Server) defaults() {
 	if c.Events == nil {
 		c.Events = []string{
 			"check_run", "check_suite", "deployment", "deployment_status", "issue_comment",
-			"merge_group", "pull_request", "pull_request_review", "push", "repository", "status",
+			"merge_group", "pull_request", "pull_request_review", "pull_request_review_comment", "push", "repository", "status",
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package github
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // State is a consistent view of what GitHub knows, inside View and WaitFor.
 // Unknown repositories and commits have nothing.
@@ -37,7 +40,8 @@ func (st *State) Comments(repo string, number int) []IssueComment {
 // Reactions lists the reactions to a comment.
 func (st *State) Reactions(repo string, comment int64) []Reaction {
 	var out []Reaction
-	if cm := st.repo(repo).comment(comment); cm != nil {
+	r := st.repo(repo)
+	if cm := cmp.Or(r.comment(comment), r.lineComment(comment)); cm != nil {
 		for _, re := range cm.reactions {
 			out = append(out, st.s.reactionInfo(re))
 		}
