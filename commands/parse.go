@@ -205,7 +205,7 @@ func split(text string) ([]word, error) {
 		}
 	}
 	if open {
-		return nil, pipeline.Refuse("open_quote", "A quote is opened and never closed in %s.", Code(Clip(text)))
+		return nil, pipeline.Refuse("open_quote", "A quote is opened and never closed in %s.", Code(Clip(strings.TrimSpace(text))))
 	}
 	flush()
 	return words, nil
