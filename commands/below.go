@@ -14,28 +14,35 @@ import (
 // flag, and the rest of a quote. Other lines are prose, unless they look like a
 // part of the command; then nothing is guessed.
 func gather(h Help, rest, below string) (string, error) {
-	lines := strings.Split(below, "\n")
-	if below == "" {
-		lines = nil
+	var lines []string
+	if below != "" {
+		lines = strings.Split(below, "\n")
 	}
+	parts := []string{rest}
 	var open quoting
 	open.read(rest)
 	for {
+		next := nextText(lines)
+		flag := ""
+		if next >= 0 && !open.quote && !open.slash {
+			flag = flagOf(h, lines[next])
+		}
 		line := ""
-		switch next := nextText(lines); {
+		switch {
 		case open.quote && len(lines) > 0:
 			line, lines = "\n"+lines[0], lines[1:]
+		case open.slash && next != 0:
+			return "", pipeline.Refuse("split_command", "%s ends with a backslash, and nothing follows it. Write the command on one line.", Code(Clip(h.Name+strings.Join(parts, ""))))
 		case open.slash:
-			if next != 0 {
-				return "", pipeline.Refuse("split_command", "%s ends with a backslash, and nothing follows it. Write the command on one line.", Code(Clip(h.Name+rest)))
-			}
-			rest, line, lines = strings.TrimSuffix(strings.TrimRight(rest, " \t"), `\`), " "+strings.TrimLeft(lines[0], " \t"), lines[1:]
-		case next >= 0 && flagOf(h, lines[next]) != "":
-			line, lines = " "+flagOf(h, lines[next]), lines[next+1:]
+			last := &parts[len(parts)-1]
+			*last = strings.TrimSuffix(strings.TrimRight(*last, " \t"), `\`)
+			line, lines = " "+strings.TrimLeft(lines[0], " \t"), lines[1:]
+		case flag != "":
+			line, lines = " "+flag, lines[next+1:]
 		default:
-			return rest, stray(h, lines)
+			return strings.Join(parts, ""), stray(h, lines)
 		}
-		rest += line
+		parts = append(parts, line)
 		open.read(line)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Lines returns the lines of a comment that are commands by their form: a slash
@@ -140,16 +141,23 @@ func (r *reader) code(line string) {
 // separated finds commands behind what ends a line for some programs, and for
 // GitHub does not.
 func (r *reader) separated(line string) {
-	for i, c := range line {
-		if !strings.ContainsRune("\v\f\u0085\u2028\u2029", c) {
-			continue
+	for at := strings.IndexFunc(line, separates); at >= 0; {
+		_, size := utf8.DecodeRuneInString(line[at:])
+		next := strings.IndexFunc(line[at+size:], separates)
+		end := len(line)
+		if next >= 0 {
+			next += at + size
+			end = next
 		}
-		if found := command(line[i:], r.bot); found != "" {
+		if found := command(line[at:end], r.bot); found != "" {
 			r.begin(found)
 			return
 		}
+		at = next
 	}
 }
+
+func separates(c rune) bool { return strings.ContainsRune("\v\f\u0085\u2028\u2029", c) }
 
 func (r *reader) command(body string) string {
 	if c := command(body, r.bot); c != "" || !r.called || strings.TrimSpace(body) == "" {

@@ -3,6 +3,7 @@ package commands
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 type comments []struct{ text, want string }
@@ -308,4 +309,23 @@ func TestLongCommands(t *testing.T) {
 		{"/deploy prod --reason \"" + umlauts + umlauts + "\"", "! too_long"},
 		{"/deploy prod\n\n" + strings.Repeat("Many words. ", 2000), "deploy env=prod"},
 	}.check(t)
+}
+
+// The longest comment of any shape is read in a moment; reading it word by word
+// from each place anew took minutes.
+func TestLongCommentsAreReadAtOnce(t *testing.T) {
+	const longest = 65536 // characters of a comment on GitHub
+	set := All(Desk{})
+	for _, part := range []string{"a\u2028", "*/a\n", "*_", "`a", "a\n", "\\\n", "\n\n--wait", "<!--", "<!---->", "/а\n"} {
+		for _, begin := range []string{"", "/deploy prod \"", "/deploy prod \\\n"} {
+			text := begin + strings.Repeat(part, longest/len([]rune(part)))
+			began := time.Now()
+			for _, line := range Lines(text, "shipmate") {
+				_, _ = set.Parse(line) // whatever it says
+			}
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("%q again and again, after %q, took %s", part, begin, took)
+			}
+		}
+	}
 }

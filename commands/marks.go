@@ -14,13 +14,14 @@ var marks = []string{"***", "___", "**", "__", "~~", "*", "_", "~"}
 // a whole line, also within each other. A line with a mark inside, as between
 // two marked words, is left as it is.
 func Unmark(line string) string {
-	for {
+	for range maxNested {
 		inner := unmarkOnce(strings.Trim(line, " \t"))
 		if inner == "" {
-			return line
+			break
 		}
 		line = inner
 	}
+	return line
 }
 
 // unmarkOnce takes the outermost marks off; "": there are none.
@@ -66,7 +67,10 @@ func leadingMarks(line string) string {
 	return line[:len(line)-len(strings.TrimLeft(line, "`*_~"))]
 }
 
-const maxMarked = 20 // lines that one pair of marks is looked for in
+const (
+	maxNested = 8  // marks within each other
+	maxMarked = 20 // lines that one pair of marks is looked for in
+)
 
 // unmarkLines takes off marks that begin with this line and end with a later one
 // of the same paragraph; below is changed.
