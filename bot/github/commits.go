@@ -45,8 +45,8 @@ func (c *Client) inPullOfOurs(ctx context.Context, repo pipeline.Repo, sha strin
 		fail("list pull requests of a commit of "+repo.String(), err)
 }
 
-// meaning is one of the things that a word can name.
-type meaning struct {
+// namedCommit is one of the things that a word can name.
+type namedCommit struct {
 	pipeline.Commit
 	what  string // "the branch", ...
 	write string // what to write to mean it
@@ -71,7 +71,7 @@ func (c *Client) commit(ctx context.Context, repo pipeline.Repo, ref string) (go
 		case err != nil && !errors.Is(err, errMissing):
 			return got, false, err
 		case err == nil && strings.HasPrefix(found.GetSHA(), ref): // else something that has the name of a commit
-			means = append(means, meaning{summary(found), "the commit", found.GetSHA()})
+			means = append(means, namedCommit{summary(found), "the commit", found.GetSHA()})
 		}
 	}
 	if len(means) == 0 {
@@ -85,7 +85,7 @@ func (c *Client) commit(ctx context.Context, repo pipeline.Repo, ref string) (go
 	return means[0].Commit, named, nil
 }
 
-func ambiguous(ref string, a, b meaning) error {
+func ambiguous(ref string, a, b namedCommit) error {
 	return pipeline.Refuse("ambiguous_ref", "%s can mean %s, which is `%.7s` %s, or %s, which is `%.7s` %s. Write which: %s or %s.", codeSpan(ref),
 		a.what, a.SHA, codeSpan(a.Title), b.what, b.SHA, codeSpan(b.Title), codeSpan(a.write), codeSpan(b.write))
 }
@@ -96,7 +96,7 @@ const (
 )
 
 // namesOf finds the branch and the tag that a word names.
-func (c *Client) namesOf(ctx context.Context, repo pipeline.Repo, ref string) (means []meaning, err error) {
+func (c *Client) namesOf(ctx context.Context, repo pipeline.Repo, ref string) (means []namedCommit, err error) {
 	branch, onlyBranch := strings.CutPrefix(ref, heads)
 	tag, onlyTag := strings.CutPrefix(ref, tags)
 	if isSHA(ref) { // no name has this form on GitHub
@@ -108,7 +108,7 @@ func (c *Client) namesOf(ctx context.Context, repo pipeline.Repo, ref string) (m
 			return nil, err
 		}
 		if found {
-			means = append(means, meaning{got, "the branch", heads + branch})
+			means = append(means, namedCommit{got, "the branch", heads + branch})
 		}
 	}
 	if onlyBranch {
@@ -122,7 +122,7 @@ func (c *Client) namesOf(ctx context.Context, repo pipeline.Repo, ref string) (m
 	if errors.Is(err, errMissing) { // of no commit
 		return means, nil
 	}
-	return append(means, meaning{summary(found), "the tag", tags + tag}), err
+	return append(means, namedCommit{summary(found), "the tag", tags + tag}), err
 }
 
 func summary(found *github.RepositoryCommit) pipeline.Commit {

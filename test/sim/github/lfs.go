@@ -54,8 +54,11 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m := lfsPath.FindStringSubmatch(r.URL.Path)
-	_, status := s.openGit(r, m[1]+"/"+m[2])
+	_, moved, status := s.openGit(r, m[1]+"/"+m[2])
 	s.recordGit(r, status)
+	if moved != "" {
+		w.Header().Set("Location", strings.Replace(r.URL.Path, m[1]+"/"+m[2], moved, 1))
+	}
 	if status != http.StatusOK {
 		w.Header().Set("LFS-Authenticate", `Basic realm="GitHub"`)
 		refuse(status, "Not found")
