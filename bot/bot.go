@@ -97,7 +97,11 @@ func handle[M any](b *Bot, do func(ctx context.Context, key string, m M) error) 
 		if err := json.Unmarshal(l.Payload, &m); err != nil {
 			return fmt.Errorf("decode %s message: %w", l.Kind, err)
 		}
-		return do(b.GitHub.ReadOnce(context.WithValue(ctx, triesKey{}, l.Tries)), l.ID, m)
+		err := do(b.GitHub.ReadOnce(context.WithValue(ctx, triesKey{}, l.Tries)), l.ID, m)
+		if pipeline.Code(err) == "cannot_verify" { // nobody was there to be told so
+			return pipeline.Temporary(err)
+		}
+		return err
 	}
 }
 

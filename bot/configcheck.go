@@ -107,7 +107,8 @@ func (b *Bot) rejudge(ctx context.Context, m Rerun) (about bool, err error) {
 // is gone: nobody waits there any more.
 func (b *Bot) configCheck(ctx context.Context, _ string, m ConfigCheck) error {
 	err := b.showConfig(ctx, m)
-	if pipeline.Code(err) != "" && !pipeline.IsTemporary(err) && (pipeline.AsRefused(err) == nil || pipeline.Code(err) == "not_installed") {
+	final := pipeline.AsRefused(err) == nil || pipeline.Code(err) == "not_installed"
+	if code := pipeline.Code(err); code != "" && code != "cannot_verify" && !pipeline.IsTemporary(err) && final {
 		b.Log.Warn("no check of the file", "repo", m.Repo.String(), "err", err)
 		return nil
 	}

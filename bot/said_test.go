@@ -145,3 +145,21 @@ func TestWhatIsTriedAgainIsAckedOnce(t *testing.T) {
 		}
 	})
 }
+
+// An event is nobody's question: what GitHub is too far behind to verify is tried again.
+func TestAnEventThatCannotBeVerifiedIsTriedAgain(t *testing.T) {
+	for kind, message := range map[string]any{
+		bot.KindPush:        bot.Push{Repo: shop, Branch: "main", After: head},
+		bot.KindPullRequest: bot.PullRequest{Repo: shop, Action: "opened", Number: 1, Head: head},
+		bot.KindInstalled:   bot.Installed{Added: []pipeline.Repo{shop}},
+	} {
+		s := newScene(t)
+		s.forge.unread = pipeline.Refuse("cannot_verify", "GitHub still shows an older state.")
+		if err := s.try(kind, message); !pipeline.IsTemporary(err) {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	s := newScene(t)
+	s.forge.unread = pipeline.Refuse("cannot_verify", "GitHub still shows an older state.")
+	s.say(mona, "/deploy staging").refused(t, "GitHub still shows an older state. (`cannot_verify`)")
+}

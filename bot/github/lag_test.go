@@ -459,3 +459,35 @@ func TestCameAfter(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoPushedIsKnown before anybody approves: an older list of movements lacks
+// who pushed last, and the commit may be somebody else's.
+func TestWhoPushedIsKnown(t *testing.T) {
+	s := newLagScene(t)
+	s.sim.SetLag(0)
+	list := func() []byte {
+		var moves []map[string]any
+		gh := s.client.as(s.repo, forReading)
+		r, err := gh.NewRequest(http.MethodGet, "repos/octo/shop/activity?ref=refs/heads/topic", nil)
+		if err == nil {
+			_, err = gh.Do(s.ctx(), r, &moves)
+		}
+		body, bad := json.Marshal(moves)
+		if err != nil || bad != nil {
+			t.Fatal(err, bad)
+		}
+		return body
+	}
+	before := list()
+	sha := sim.Must(s.sim.As("hubot").Push(sim.Push{Repo: "octo/shop", Branch: "topic", Files: map[string]string{"b": "b"}, AuthorEmail: "somebody@example.com"}))
+	s.hear()
+	remove := s.sim.Inject(sim.Fault{Path: "/repos/octo/shop/activity", Status: 200, Body: string(before)})
+	_, err := s.client.Contributors(s.ctx(), s.repo, s.sha, sha, s.pr, "")
+	s.early("the list", err)
+	_, err = s.client.WasHead(s.ctx(), s.repo, s.pr, sha, s.clock.Now().Add(time.Minute))
+	s.early("when it came", err)
+	remove()
+	if _, err := s.client.Contributors(s.ctx(), s.repo, s.sha, sha, s.pr, ""); err != nil {
+		t.Error(err)
+	}
+}

@@ -120,7 +120,24 @@ func (c *Client) activity(ctx context.Context, repo pipeline.Repo, branch string
 			moves = append(moves, m)
 		}
 	}
-	return moves, nil
+	if err != nil || len(moves) == 0 {
+		return nil, nil
+	}
+	return moves, c.listsLast(ctx, repo, branch, moves)
+}
+
+// listsLast has a list of movements asked for once more that lacks the last one
+// that GitHub has told us of: who pushed it, and when, would not be known.
+func (c *Client) listsLast(ctx context.Context, repo pipeline.Repo, branch string, moves []move) error {
+	facts, err := c.told.facts(ctx, repo.ID, aboutBranch(branch))
+	if err != nil || len(facts) == 0 {
+		return err
+	}
+	last := facts[len(facts)-1]
+	if !last.exists() || slices.ContainsFunc(moves, func(m move) bool { return m.After == last.Is.SHA }) {
+		return nil
+	}
+	return c.listedLate(ctx, repo, last.Is.SHA)
 }
 
 // WasHead reports whether GitHub shows that the commit was the head of the pull
@@ -147,7 +164,7 @@ func (c *Client) WasHead(ctx context.Context, repo pipeline.Repo, pr int, sha st
 		}
 	}
 	if last.After != sha { // the list is behind
-		return false, c.listedLate(ctx, repo, commands.Head{PR: pr, Branch: p.GetHead().GetRef(), SHA: sha})
+		return false, c.listedLate(ctx, repo, sha)
 	}
 	return last.Timestamp.Before(before.Truncate(time.Second)), nil
 }
@@ -184,16 +201,16 @@ func (c *Client) CameAfter(ctx context.Context, repo pipeline.Repo, head command
 	slices.Reverse(listed)
 	inOrder(listed)
 	if listed[len(listed)-1].Is.SHA != head.SHA {
-		return false, c.listedLate(ctx, repo, head)
+		return false, c.listedLate(ctx, repo, head.SHA)
 	}
 	sha, known := headAt(listed, at)
 	return known && sha != head.SHA, nil
 }
 
-// listedLate has a list of movements asked for once more that lacks one that
-// GitHub has told us of.
-func (c *Client) listedLate(ctx context.Context, repo pipeline.Repo, head commands.Head) error {
-	facts, err := c.told.facts(ctx, repo.ID, aboutCommit(head.SHA))
+// listedLate has a list of movements asked for once more that lacks the one to a
+// commit, if GitHub has told us of that just now.
+func (c *Client) listedLate(ctx context.Context, repo pipeline.Repo, sha string) error {
+	facts, err := c.told.facts(ctx, repo.ID, aboutCommit(sha))
 	if err != nil || len(facts) == 0 || !facts[len(facts)-1].young(c.cfg.Now()) {
 		return err
 	}
