@@ -32,7 +32,7 @@ type stage struct {
 	held    string       // scripts that wait leave their process id here, under their run's
 	last    github.IssueComment
 	line    github.ReviewComment // the newest on a line
-	holding bool // GitHub keeps its webhooks back, so nothing settles
+	holding bool                 // GitHub keeps its webhooks back, so nothing settles
 	hubot   github.OtherApp
 	apps    map[string]github.OtherApp // that report checks
 	reviews map[string]int64           // the newest of each person
