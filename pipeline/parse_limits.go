@@ -64,8 +64,8 @@ func hidden(r rune) bool {
 	return false
 }
 
-// checkTokens holds the limits that must be known before the parser, which is
-// recursive, sees the tokens; and names what shipmate's YAML leaves out. It
+// checkTokens holds the limits that must be known before the parser that says where
+// a file is wrong, and is recursive, sees the tokens; and names what shipmate's YAML leaves out. It
 // reports whether it is safe to go on.
 func (d *decoder) checkTokens(tokens token.Tokens) bool {
 	var c tokenCount
