@@ -23,7 +23,7 @@ type pullOf struct {
 }
 
 // answersOfOwn is how many answers in a minute are comments of their own.
-const answersOfOwn = 4
+const answersOfOwn = 20
 
 // pending is an answer that waits for its turn.
 type pending struct {
