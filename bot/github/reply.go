@@ -136,8 +136,8 @@ func (s *Replies) reactLater(ctx context.Context, l *pipeline.Lease) error {
 		return fmt.Errorf("decode reaction: %w", err)
 	}
 	err := notMissing(s.settle(ctx, re))
-	if errors.As(err, new(*Patience)) && !s.Client.cfg.Now().Before(re.Until) {
-		return nil
+	if errors.As(err, new(*Patience)) && !s.Client.cfg.Now().Before(re.Until) || pipeline.AsRefused(err) != nil {
+		return nil // nobody misses it
 	}
 	return err
 }
