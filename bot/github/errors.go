@@ -30,20 +30,20 @@ func (p *Patience) Error() string {
 // RetryAfter is how long it takes until trying again makes sense.
 func (p *Patience) RetryAfter() time.Duration { return p.Wait }
 
-// meaning is what an answer of GitHub's comes to for what was asked.
-type meaning int
+// ruling is what an answer of GitHub's comes to for what was asked.
+type ruling int
 
 const (
-	transient meaning = iota // it goes away by itself
-	absent                   // there is no such thing, or we are not shown it
-	refused                  // not now; somebody may do something about it
+	transient ruling = iota // it goes away by itself
+	absent                  // there is no such thing, or we are not shown it
+	refused                 // not now; somebody may do something about it
 )
 
 // judge reads an answer that is no success. The code says why it is refused;
 // what is not known is refused too, for a new sentence of GitHub's must not
 // lose a report. Limits are transient; see [limits].
 // Sources: docs.github.com, "Troubleshooting the REST API", and what the API answers.
-func judge(status int, message string) (m meaning, code string) {
+func judge(status int, message string) (m ruling, code string) {
 	has := func(words string) bool { return strings.Contains(strings.ToLower(message), words) }
 	switch {
 	case status == 0, status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status == http.StatusUnauthorized, limitWords.MatchString(message):

@@ -6,7 +6,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 	for _, c := range []struct {
 		status  int
 		message string
-		want    meaning
+		want    ruling
 		code    string
 	}{
 		{502, "", transient, ""},
