@@ -57,7 +57,7 @@ func (v Vault) Resolve(ctx context.Context, r *Run, names []string) (map[string]
 
 func (v Vault) allowed(r *Run, ref string) bool {
 	for _, rule := range v.Allow {
-		if MatchGlobs([]string{rule.Repo}, r.Repo.String()) && (len(rule.Environments) == 0 || MatchGlobs(rule.Environments, r.Environment.Name)) && MatchGlobs(rule.Refs, ref) {
+		if r.Repo.Fits(rule.Repo) && (len(rule.Environments) == 0 || MatchGlobs(rule.Environments, r.Environment.Name)) && MatchGlobs(rule.Refs, ref) {
 			return true
 		}
 	}

@@ -191,7 +191,7 @@ func (cs *Clusters) rules(r *pipeline.Run, cluster string) []Rule {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(cs.config.Allow), func(rule Rule) bool {
-		return rule.Cluster != cluster || !pipeline.MatchGlobs([]string{rule.Repo}, r.Repo.String()) ||
+		return rule.Cluster != cluster || !r.Repo.Fits(rule.Repo) ||
 			len(rule.Environments) > 0 && !pipeline.MatchGlobs(rule.Environments, r.Environment.Name)
 	})
 }

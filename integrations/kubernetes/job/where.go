@@ -44,7 +44,7 @@ func (c Config) where(r *pipeline.Run, s pipeline.Step) (site, error) {
 }
 
 func (p Place) fits(r *pipeline.Run) bool {
-	return pipeline.MatchGlobs([]string{p.Repo}, r.Repo.String()) && (len(p.Environments) == 0 || pipeline.MatchGlobs(p.Environments, r.EnvironmentName()))
+	return r.Repo.Fits(p.Repo) && (len(p.Environments) == 0 || pipeline.MatchGlobs(p.Environments, r.EnvironmentName()))
 }
 
 func (c Config) imageOf(s pipeline.Step) (string, error) {
