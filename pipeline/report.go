@@ -49,10 +49,10 @@ type Unhurried interface {
 	Settles(r *Run) time.Duration
 }
 
-// passing reports whether the run goes on by itself: people are not asked, and
-// nothing is waited for.
+// passing reports whether the run goes on by itself: people are not asked,
+// nothing is waited for, and it is not being undone, which everybody should see.
 func (r *Run) passing() bool {
-	return (r.State == Queued || r.State == Running || r.State == RollingBack) && len(r.OpenGates()) == 0
+	return (r.State == Queued || r.State == Running) && len(r.OpenGates()) == 0
 }
 
 // reports are the jobs that show the run as it is now. A state that will pass is

@@ -156,3 +156,25 @@ func TestTheLastRequestsOfAnHourAreKept(t *testing.T) {
 		t.Errorf("in the next hour: %v", err)
 	}
 }
+
+// GitHub takes the deployment that is made last for what stands in the
+// environment: one that comes too late is left out.
+func TestADeploymentThatWasOvertakenIsLeftOut(t *testing.T) {
+	s := newScene(t)
+	k := s.sink("github-deployment")
+	older := s.run()
+	start(older)
+	finish(older, pipeline.Succeeded, "", "")
+	newer := s.run()
+	newer.ID, newer.Created = "r-0000efgh", older.Created.Add(time.Second)
+	start(newer)
+	finish(newer, pipeline.Succeeded, "", "")
+	for _, r := range []*pipeline.Run{newer, older} {
+		if err := k.show(s.ctx(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all := s.sim.Deployments("octo/shop"); len(all) != 1 || all[0].Statuses[0].State != "success" {
+		t.Errorf("%+v", all)
+	}
+}

@@ -35,6 +35,11 @@ func (s *deploymentSink) Subject(r *pipeline.Run) string {
 func (s *deploymentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	now := decodeShown[shownDeployment](shown)
 	ctx = reporting(ctx, r)
+	if shown.Data == nil && r.State.Terminal() {
+		if over, err := s.overtaken(ctx, r); err != nil || over {
+			return shown.Data, err
+		}
+	}
 	state := deploymentState(r)
 	if now.ID != 0 && now.State == state && shown.Doubt == "" {
 		return shown.Data, nil
@@ -65,6 +70,23 @@ func (s *deploymentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeli
 		now.State = state
 	}
 	return save(now, err)
+}
+
+// overtaken reports whether another run deploys to the environment after this
+// one. GitHub takes what is made last for what stands there, so one that has
+// ended and was not shown in time is not shown any more.
+func (s *deploymentSink) overtaken(ctx context.Context, r *pipeline.Run) (bool, error) {
+	if s.Runs == nil {
+		return false, nil
+	}
+	const recent = 10
+	list, err := s.Runs.Runs(ctx, pipeline.RunQuery{Repo: r.Repo.ID, Environment: r.EnvironmentName(), Limit: recent})
+	if err != nil {
+		return false, pipeline.Temporary(fmt.Errorf("find newer runs: %w", err))
+	}
+	return slices.ContainsFunc(list, func(o *pipeline.Run) bool {
+		return o.ID != r.ID && o.Admitted && !o.DryRun && o.Created.After(r.Created)
+	}), nil
 }
 
 // deploymentState: "error" is for what nobody knows or wants, "failure" for

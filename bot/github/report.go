@@ -141,7 +141,7 @@ func (c ReportConfig) Settles(r *pipeline.Run) time.Duration {
 
 // reporting marks the calls that show a run: what stays is told before what passes.
 func reporting(ctx context.Context, r *pipeline.Run) context.Context {
-	if v := verdictOf(r); (v == works || v == waits) && r.State != pipeline.Waiting && len(r.OpenGates()) == 0 {
+	if (r.State == pipeline.Queued || r.State == pipeline.Running) && len(r.OpenGates()) == 0 {
 		return withUrgency(ctx, passing)
 	}
 	return withUrgency(ctx, lasting)
