@@ -71,7 +71,7 @@ func (s *Store) enqueue(j pipeline.Job) {
 			j.At = it.again.At
 		}
 		it.again = &j
-	case again && it.delayed && it.Tries == 0 && j.At.Before(it.At):
+	case again && it.delayed && it.Tries == 0 && it.Blocked == nil && j.At.Before(it.At):
 		s.put(j)
 	}
 }
