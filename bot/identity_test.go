@@ -80,7 +80,7 @@ func TestWhoLeftSlackDoesNotAct(t *testing.T) {
 	if _, err := f.GitHub(t.Context(), pipeline.Actor{SlackTeam: "T0", SlackUser: "U0ZOE"}); pipeline.Code(err) != "not_linked" {
 		t.Error(err)
 	}
-	if got := strings.Join(asked, ", "); got != "T0 U0MONA, T0 U0MONA" {
+	if got := strings.Join(asked, ", "); got != "T0 U0MONA, T0 U0MONA, T0 U0ZOE" {
 		t.Errorf("asked about %s", got)
 	}
 }

@@ -27,7 +27,7 @@ func gather(h Help, rest, below string) (string, error) {
 		if next >= 0 && !open.quote && !open.slash {
 			flag = flagOf(h, lines[next])
 		}
-		line := ""
+		var line string
 		switch {
 		case open.quote && len(lines) > 0:
 			line, lines = "\n"+lines[0], lines[1:]

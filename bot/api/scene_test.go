@@ -198,8 +198,15 @@ func (forge) Standing(_ context.Context, repo pipeline.Repo, who pipeline.Actor,
 	return pipeline.Standing{Login: who.Login}, nil
 }
 
-func (forge) Commit(context.Context, pipeline.Repo, string) (pipeline.Commit, error) {
+func (forge) Commit(_ context.Context, _ pipeline.Repo, ref string) (pipeline.Commit, error) {
+	if ref == head {
+		return pipeline.Commit{SHA: head, OnDefault: true}, nil
+	}
 	return pipeline.Commit{SHA: head, Branch: "main", OnDefault: true}, nil
+}
+
+func (forge) CameAfter(context.Context, pipeline.Repo, commands.Head, time.Time) (bool, error) {
+	return false, nil
 }
 
 func (forge) Contributors(context.Context, pipeline.Repo, string, string, int, string) ([]int64, error) {

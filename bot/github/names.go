@@ -54,7 +54,7 @@ func (c *Client) meanings(ctx context.Context, repo pipeline.Repo, p parsed) (ma
 		return nil, err
 	}
 	if known == nil {
-		whole := false
+		var whole bool
 		if known, whole, err = c.lookUpAll(ctx, repo, entries); err != nil || !whole {
 			return known, err
 		}

@@ -163,8 +163,9 @@ func (c *Client) saw(r *github.Repository, installation int64) {
 }
 
 func notInstalled(repo pipeline.Repo, err error) error {
-	return &pipeline.Error{Code: "not_installed", Err: errors.New(err.Error()), // not errMissing: what was asked for may exist
-		Message: fmt.Sprintf("The GitHub App is not installed on the account that %s belongs to now: it was transferred or deleted, or the App was taken off it. An owner has to install the App there.", repo)}
+	r := refuse("not_installed", repo, errors.New(err.Error())) // not errMissing: what was asked for may exist
+	r.Reason.Message = fmt.Sprintf("The GitHub App is not installed on the account that %s belongs to now: it was transferred or deleted, or the App was taken off it. An owner has to install the App there.", repo)
+	return r
 }
 
 // installationNow finds the installation that a repository belongs to now. The

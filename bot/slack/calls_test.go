@@ -122,7 +122,6 @@ type due struct {
 	run   *pipeline.Run
 	shown json.RawMessage
 	at    time.Time
-	tries int
 	done  bool
 }
 

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,8 +19,12 @@ func (s *Store) Block(ctx context.Context, l *pipeline.Lease, j pipeline.Job, te
 	delay := j.At.Sub(s.now())
 	args := []any{letter(l.Pool), l.Token, s.consumer, l.Fence, l.ID, millis(delay), job}
 	for i := range tell {
-		if shard, err := s.jobShard(&tell[i]); err != nil || shard != l.Shard {
-			return fmt.Errorf("block %s: job %s lies in another shard: %v", l.ID, tell[i].ID, err)
+		shard, err := s.jobShard(&tell[i])
+		if err == nil && shard != l.Shard {
+			err = errors.New("it lies in another shard")
+		}
+		if err != nil {
+			return fmt.Errorf("block %s: job %s: %w", l.ID, tell[i].ID, err)
 		}
 		if args, err = s.jobArgs(args, &tell[i]); err != nil {
 			return err

@@ -303,11 +303,11 @@ func clip(s string) string {
 
 // download fetches one object and keeps it if it is what was asked for.
 func download(ctx context.Context, client *http.Client, from, store string, o lfsObject, size int64) error {
-	at, clone := (*url.URL)(nil), (*url.URL)(nil)
-	var err error
-	if at, err = url.Parse(o.Actions.Download.Href); err == nil {
-		clone, err = url.Parse(from)
+	clone, err := url.Parse(from)
+	if err != nil {
+		return err
 	}
+	at, err := url.Parse(o.Actions.Download.Href)
 	if err != nil || at.User != nil || at.Scheme != "https" && (at.Scheme != clone.Scheme || at.Host != clone.Host) {
 		return fmt.Errorf("object %s: its address is not https", o.OID)
 	}

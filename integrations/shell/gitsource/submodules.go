@@ -150,7 +150,7 @@ func submoduleOf(from string, repo pipeline.Repo, raw string) (owner, name strin
 		return "", "", false
 	}
 	base := strings.TrimSuffix(strings.TrimSuffix(clone.Path, ".git"), repo.String()) // "/"
-	path := ""
+	var path string
 	switch {
 	case strings.HasPrefix(raw, "./"), strings.HasPrefix(raw, "../"):
 		if path, ok = relative(clone.Path, raw); !ok {

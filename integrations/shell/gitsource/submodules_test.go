@@ -49,8 +49,8 @@ func TestSubmodulesAreCheckedOut(t *testing.T) {
 	lib := link(t, root, "octo/lib", "vendor/deep", "../deep.git", deep)
 	commit(t, root, "octo/lib", map[string]string{"lib.txt": "newer\n"})
 	commit(t, root, "octo/shop", map[string]string{"shop.txt": "shop\n"})
-	sha := link(t, root, "octo/shop", "modules/lib", "../../octo/lib", lib)
-	sha = link(t, root, "octo/shop", "none", "https://elsewhere.example/x/y", lib, "\tupdate = none\n")
+	link(t, root, "octo/shop", "modules/lib", "../../octo/lib", lib)
+	sha := link(t, root, "octo/shop", "none", "https://elsewhere.example/x/y", lib, "\tupdate = none\n")
 	g := withSubmodules(t, h.URL)
 	for name, checkout := range map[string]func(ctx context.Context, repo pipeline.Repo, sha, dir string) error{"borrowed": g.Checkout, "whole": Whole{g}.Checkout} {
 		t.Run(name, func(t *testing.T) {
