@@ -9,14 +9,6 @@ const messages = (s) => s.slack.channels.flatMap((c) => c.messages ?? []).flatMa
 const said = (s, words) => messages(s).some((m) => words.test(m.rendered)) || s.github.pull_requests[0].comments.some((c) => c.bot && words.test(c.body));
 const question = (s) => messages(s).reverse().find((m) => (m.buttons ?? []).some((b) => b.text === 'Approve'));
 const main = (s) => s.github.branches.main.slice(0, 7);
-const ended = (s, env, commit) => s.github.deployments.filter((d) => d.environment === env).slice(0, 1).some((d) => d.sha.startsWith(commit) && d.state === 'success');
-
-// answered: somebody commented the one, and the bot the other after it.
-function answered(s, words, answer) {
-  const comments = s.github.pull_requests[0].comments;
-  const asked = comments.findIndex((c) => !c.bot && words.test(c.body));
-  return asked >= 0 && comments.slice(asked).some((c) => c.bot && answer.test(c.body));
-}
 
 // once remembers that something has been, for steps that speak of a change.
 const been = {};
@@ -28,9 +20,9 @@ const steps = [
   { name: 'prod', text: 'Ask for prod', as: 'mona', say: '/deploy prod', where: 'comment', done: (s) => runsOf(s).some((r) => r.name === 'shipmate/deploy/prod') },
   { name: 'why', text: 'Ask why it waits', as: 'mona', say: '/why prod', where: 'comment', done: (s) => said(s, /is waiting:|If you deployed/) },
   { name: 'approve', text: 'Say yes, as the lead', as: 'octavia', say: 'Approve', where: 'press', done: (s) => checkIs(s, 'shipmate/deploy/prod', 'success') },
-  { name: 'rollback', text: 'Take it back', as: 'mona', say: '/rollback prod', where: 'slash', done: (s) => once('released', s.running.prod !== main(s) && s.running.prod !== '') && ended(s, 'prod', main(s)) },
+  { name: 'rollback', text: 'Take it back', as: 'mona', say: '/rollback prod', where: 'slash', done: (s) => said(s, /was undone\. .* runs again/) },
   { name: 'unlock', text: 'Unlock prod again', as: 'mona', say: '/unlock prod', where: 'slash', done: (s) => said(s, /is unlocked/) },
-  { name: 'promote', text: 'Send staging to prod', as: 'mona', say: '/promote staging prod', where: 'comment', done: (s) => answered(s, /^\/promote/, /to \*\*prod\*\* as run/) },
+  { name: 'promote', text: 'Send staging to prod', as: 'mona', say: '/promote staging prod', where: 'comment', done: (s) => said(s, /was undone/) && s.running.prod === main(s) && runsOf(s).some((r) => r.name === 'shipmate/deploy/prod' && r.status !== 'completed') },
   { name: 'break', text: 'Push a mistake', as: 'mona', say: 'break the build', where: 'push', change: 'break', done: (s) => checkIs(s, 'shipmate/checks', 'failure') },
   { name: 'undo', text: 'Deploy it anyway', as: 'mona', say: '/deploy staging', where: 'comment', done: (s) => checkIs(s, 'shipmate/deploy/staging', 'failure') },
   { name: 'fix', text: 'Push the fix', as: 'mona', say: 'fix the build', where: 'push', change: 'fix', done: (s) => once('broken', checkIs(s, 'shipmate/checks', 'failure')) && checkIs(s, 'shipmate/checks', 'success') },
