@@ -217,7 +217,7 @@ func (b *Bot) mayByList(ctx context.Context, c *commands.Call, who pipeline.Stan
 		return refused
 	}
 	if taken := who.NameTaken(env.Deployers); taken != "" && !who.In(env.Deployers) {
-		return pipeline.Refuse("name_taken", "You may not do this: %s", taken)
+		return pipeline.Refuse("name_reused", "You may not do this: %s", taken)
 	}
 	if !who.In(env.Deployers) {
 		return refused

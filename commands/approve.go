@@ -94,7 +94,7 @@ func (b bench) judge(ctx context.Context, c *Call, a pipeline.Approval) (*pipeli
 	if why := pipeline.MayApprove(policy, who, c.Actor.ID, r.Actor, r.Excluded); why != "" {
 		code := "may_not_approve"
 		if !who.In(policy.By) && who.NameTaken(policy.By) != "" {
-			code = "name_taken"
+			code = "name_reused"
 		}
 		return nil, pipeline.Refuse(code, "You may not approve this: %s.", why)
 	}

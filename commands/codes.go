@@ -59,7 +59,7 @@ func Reasons() []Reason {
 		{"unknown_route", "There is no such page."},
 		{"say_on_slack", "This is said on Slack."},
 		{"may_not_approve", "This person's answer does not count: the requester, an author, somebody not named, or without access."},
-		{"name_taken", "A rule names somebody, or a repository, by a name that another one has now; the sentence says which id is meant."},
+		{"name_reused", "A rule names somebody, or a repository, by a name that another one has now; the sentence says which id is meant."},
 		{"app_suspended", "An owner has suspended the GitHub App."},
 		{"conversation_locked", "The pull request's conversation is locked, so nothing can be written there."},
 		{"github_refused", "GitHub refuses something for a reason that the operator finds in the log."},

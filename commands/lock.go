@@ -236,7 +236,7 @@ func target(ctx context.Context, gh GitHub, c *Call) (locked, error) {
 // notDeployer says who may do something to an environment.
 func notDeployer(env *pipeline.Environment, who pipeline.Standing) error {
 	if taken := who.NameTaken(env.Deployers); taken != "" {
-		return pipeline.Refuse("name_taken", "Only deployers of %s may do this: %s", env.Name, taken)
+		return pipeline.Refuse("name_reused", "Only deployers of %s may do this: %s", env.Name, taken)
 	}
 	return pipeline.Refuse("not_allowed", "Only deployers of %s may do this%s; you have %s.", env.Name, listed(env.Deployers), who.Permission)
 }

@@ -170,7 +170,7 @@ func role(q Question, f Facts) Gate {
 		return pass(GateRole, fmt.Sprintf("%s may deploy to %s.", q.Actor.Login, f.Policy.Name))
 	}
 	if taken := who.NameTaken(f.Policy.Deployers); taken != "" {
-		return Gate{Name: GateRole, State: Fails, Code: "name_taken", Sentence: fmt.Sprintf("%s may not deploy to %s: %s", q.Actor.Login, f.Policy.Name, taken), Fix: "Ask somebody who may."}
+		return Gate{Name: GateRole, State: Fails, Code: "name_reused", Sentence: fmt.Sprintf("%s may not deploy to %s: %s", q.Actor.Login, f.Policy.Name, taken), Fix: "Ask somebody who may."}
 	}
 	need := "write access to the repository"
 	if len(f.Policy.Deployers) > 0 {

@@ -85,7 +85,7 @@ func TestGates(t *testing.T) {
 		{"who has taken over a name may not", pipeline.GateRole, func(a *asked) {
 			a.facts.Policy.Deployers = []string{"user:mona"}
 			a.facts.Live.People[1] = pipeline.Standing{Login: "mona", Permission: pipeline.Admin, Mistaken: []pipeline.Mistaken{{Entry: "user:mona", Means: 9, Now: 1}}}
-		}, pipeline.Fails, "name_taken"},
+		}, pipeline.Fails, "name_reused"},
 		{"a deployer by team may", pipeline.GateRole, func(a *asked) { a.facts.Policy.Deployers = []string{"team:leads"}; a.q.Actor.ID = 2 }, pipeline.Passes, ""},
 		{"nobody asked", pipeline.GateRole, func(a *asked) { a.q.Actor = pipeline.Bot() }, pipeline.Passes, ""},
 		{"a fork", pipeline.GateFork, fork, pipeline.Fails, "fork"},

@@ -90,8 +90,13 @@ func (c *Client) placeOf(ctx context.Context, repo pipeline.Repo, within time.Du
 	if at, ok := fresh(); ok {
 		return at, nil
 	}
-	// A new token comes with the name of its repository.
-	if _, err := c.token(ctx, repo, forReading); err != nil {
+	// A new token comes with the name of its repository. One that may read names
+	// alone is made even where the App lacks what it needs for the rest.
+	_, err := c.token(ctx, repo, forReading)
+	if pipeline.Code(err) == "no_access" {
+		_, err = c.token(ctx, repo, forListing)
+	}
+	if err != nil {
 		return place{}, err
 	}
 	if at, ok := fresh(); ok {
@@ -139,7 +144,15 @@ func (c *Client) repositoryNow(ctx context.Context, repo pipeline.Repo) (*github
 }
 
 func (c *Client) readByID(ctx context.Context, repo pipeline.Repo) (*github.Repository, error) {
-	gh := c.as(repo, forReading)
+	got, err := c.readByIDAs(ctx, repo, forReading)
+	if pipeline.Code(err) == "no_access" {
+		return c.readByIDAs(ctx, repo, forListing)
+	}
+	return got, err
+}
+
+func (c *Client) readByIDAs(ctx context.Context, repo pipeline.Repo, class class) (*github.Repository, error) {
+	gh := c.as(repo, class)
 	r, err := gh.NewRequest(http.MethodGet, fmt.Sprintf("repositories/%d", repo.ID), nil)
 	if err != nil {
 		return nil, err

@@ -259,7 +259,7 @@ func TestAnAppThatIsTakenOffAndInstalledAgain(t *testing.T) {
 	}
 	goOn()
 	s.wait("Slack says so", func() bool {
-		return strings.Contains(s.thread(), "The check cannot be written now: The GitHub App is not installed on acme/shop") && strings.Contains(s.thread(), "succeeded")
+		return strings.Contains(s.thread(), "The check cannot be written now: The GitHub App is not installed on the account that acme/shop belongs to") && strings.Contains(s.thread(), "succeeded")
 	})
 	if _, err := s.w.GitHub.Install(s.repo); err != nil {
 		t.Fatal(err)
