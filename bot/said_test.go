@@ -22,7 +22,7 @@ func TestACommandIsWorkedOnWhileItIsAcked(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- s.try(bot.KindSaid, comment(mona, "/help")) }()
 
-		time.Sleep(1100 * time.Millisecond)
+		pass(1100 * time.Millisecond)
 		close(looking)
 		synctest.Wait()
 		if got := s.talk.happened(); got != "looked" {
@@ -48,7 +48,7 @@ func TestARefusalComesAfterTheAckToo(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- s.try(bot.KindSaid, comment(mona, "/deploy staging")) }()
 
-		time.Sleep(1100 * time.Millisecond)
+		pass(1100 * time.Millisecond)
 		close(looking)
 		synctest.Wait()
 		if got := s.talk.happened(); got != "" {
@@ -67,9 +67,9 @@ func TestARefusalComesAfterTheAckToo(t *testing.T) {
 func TestWhatIsAnsweredWithinASecondIsNotAcked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
-		s.forge.looked = func() { time.Sleep(900 * time.Millisecond) }
+		s.forge.looked = func() { pass(900 * time.Millisecond) }
 		s.say(mona, "/help")
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if got := s.talk.happened(); got != "replied" {
 			t.Errorf("happened: %s", got)
 		}
@@ -129,7 +129,7 @@ func TestWhatIsTriedAgainIsAckedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.forge.write("/help deploy")
-		s.forge.looked = func() { time.Sleep(900 * time.Millisecond) }
+		s.forge.looked = func() { pass(900 * time.Millisecond) }
 		payload, err := json.Marshal(comment(mona, "/help deploy"))
 		if err != nil {
 			t.Fatal(err)
@@ -163,3 +163,6 @@ func TestAnEventThatCannotBeVerifiedIsTriedAgain(t *testing.T) {
 	s.forge.unread = pipeline.Refuse("cannot_verify", "GitHub still shows an older state.")
 	s.say(mona, "/deploy staging").refused(t, "GitHub still shows an older state. (`cannot_verify`)")
 }
+
+// pass lets time pass in a bubble.
+func pass(d time.Duration) { <-time.After(d) }

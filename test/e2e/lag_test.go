@@ -39,7 +39,8 @@ func TestWhileGitHubLags(t *testing.T) {
 
 			mona := s.w.GitHub.As("mona")
 			s.pr.Head.SHA = s.must(mona.Push(github.Push{Repo: s.repo, Branch: "sale", Files: map[string]string{"sale.txt": "half"}}))
-			time.Sleep(time.Second) // GitHub tells times no closer than that
+			pushed := time.Now()
+			s.wait("a second has passed; GitHub tells times no closer than that", func() bool { return time.Since(pushed) >= time.Second })
 			s.say("/deploy staging")
 			s.settle()
 			s.wantStatus("shipmate/checks", "success")
