@@ -30,6 +30,7 @@ type Bot struct {
 	Threads    Threads // nil: there are none
 	Buttons    Buttons
 	Services   Services
+	Rules      *RuleRepos // of the operator; nil: they name no repository
 	Identities Identities
 	Surfaces   map[string]Surface // by Origin.Surface
 	// ConfigChecks is nil where there is no place for checks.

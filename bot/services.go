@@ -192,8 +192,12 @@ func (b *Bot) lift(ctx context.Context, key string, m Installed) error {
 	return b.Records.Put(ctx, nowhere, "lifted:"+key, []byte("1"), keep)
 }
 
-// index reads a repository's file and remembers its service, channels and schedules.
+// index reads a repository's file and remembers its service, channels and
+// schedules, and which rules of the operator name it.
 func (b *Bot) index(ctx context.Context, repo pipeline.Repo) error {
+	if err := b.Rules.See(ctx, repo); err != nil {
+		return err
+	}
 	cfg, err := b.GitHub.Config(ctx, repo)
 	switch code := pipeline.Code(err); {
 	case code == "no_config", code == "not_installed":

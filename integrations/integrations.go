@@ -3,6 +3,7 @@
 package integrations
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -55,9 +56,9 @@ func find(all []pipeline.Integration, name string) (pipeline.Uses, bool) {
 }
 
 // places is how Helm knows of clusters.
-func places(cs *cluster.Clusters) func(*pipeline.Run) (helm.Place, error) {
-	return func(r *pipeline.Run) (helm.Place, error) {
-		t, err := cs.For(r)
+func places(cs *cluster.Clusters) func(context.Context, *pipeline.Run) (helm.Place, error) {
+	return func(ctx context.Context, r *pipeline.Run) (helm.Place, error) {
+		t, err := cs.For(ctx, r)
 		if err != nil {
 			return helm.Place{}, err
 		}

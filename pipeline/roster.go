@@ -75,12 +75,3 @@ func (s Standing) NameTaken(list []string) string {
 	}
 	return fmt.Sprintf("`%s` %s. If the one who has it now is meant, write `%s:%d`.", m.Entry, means, kind, m.Now)
 }
-
-// Fits reports whether an operator's rule means the repository: by its id, or
-// by a pattern for owner/name.
-func (r Repo) Fits(rule string) bool {
-	if id, err := strconv.ParseInt(rule, 10, 64); err == nil {
-		return id == r.ID
-	}
-	return MatchGlobs([]string{rule}, r.String())
-}

@@ -11,12 +11,13 @@ import (
 type Vault struct {
 	Stores map[string]SecretStore // by scheme
 	Allow  []SecretRule
+	Repos  RuleRepos // which repository a rule means
 }
 
 // SecretRule allows references. Globs match whole; no environments mean all,
 // and runs without an environment.
 type SecretRule struct {
-	Repo         string
+	Repo         string // see RuleRepo
 	Environments []string
 	Refs         []string
 }
@@ -28,14 +29,18 @@ func (v Vault) Resolve(ctx context.Context, r *Run, names []string) (map[string]
 	if r.Environment == nil {
 		return nil, Refuse("secret_refused", "Secrets belong to environments, and this run has none.")
 	}
+	repo, err := v.Repos.Of(ctx, r.Repo)
+	if err != nil {
+		return nil, err
+	}
 	refs := map[string]string{}
 	for _, name := range names {
 		ref, ok := r.Environment.Secrets[name]
 		if !ok {
 			return nil, Refuse("secret_refused", "The environment %s declares no secret %s.", r.Environment.Name, name)
 		}
-		if !v.allowed(r, ref) {
-			return nil, Refuse("secret_refused", "The operator has not allowed %s to use the reference of %s in %s. Ask for a rule under `secrets: {allow: ...}`.", r.Repo, name, r.Environment.Name)
+		if err := v.refusal(repo, r, name); err != nil {
+			return nil, err
 		}
 		refs[name] = ref
 	}
@@ -55,11 +60,17 @@ func (v Vault) Resolve(ctx context.Context, r *Run, names []string) (map[string]
 	return values, nil
 }
 
-func (v Vault) allowed(r *Run, ref string) bool {
+// refusal is why the run may not use a secret of its environment; nil if it may.
+func (v Vault) refusal(repo RuleRepo, r *Run, name string) error {
+	ref := r.Environment.Secrets[name]
+	if len(v.Allow) == 0 && strings.HasPrefix(ref, "env:") {
+		return nil
+	}
+	var rules []string
 	for _, rule := range v.Allow {
-		if r.Repo.Fits(rule.Repo) && (len(rule.Environments) == 0 || MatchGlobs(rule.Environments, r.Environment.Name)) && MatchGlobs(rule.Refs, ref) {
-			return true
+		if (len(rule.Environments) == 0 || MatchGlobs(rule.Environments, r.Environment.Name)) && MatchGlobs(rule.Refs, ref) {
+			rules = append(rules, rule.Repo)
 		}
 	}
-	return len(v.Allow) == 0 && strings.HasPrefix(ref, "env:")
+	return repo.Refusal(rules, Refuse("secret_refused", "The operator has not allowed %s to use the reference of %s in %s. Ask for a rule under `secrets: {allow: ...}`.", repo.Repo, name, r.Environment.Name))
 }

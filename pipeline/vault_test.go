@@ -83,3 +83,23 @@ func TestARunWithoutEnvironmentHasNoSecrets(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A store is not asked for a repository that took the name in a rule, nor while
+// it is not known which one a rule means.
+func TestVaultKnowsWhichRepositoryARuleMeans(t *testing.T) {
+	store := &shelf{values: map[string]string{"kv/shop/prod#db": "hunter2"}}
+	v := pipeline.Vault{Stores: map[string]pipeline.SecretStore{"vault": store}, Allow: []pipeline.SecretRule{{Repo: "acme/shop", Refs: []string{"vault:**"}}}}
+	for _, row := range []struct {
+		means int64
+		err   error
+		code  string
+		asked int
+	}{{7, nil, "", 1}, {6, nil, "repository_replaced", 1}, {0, pipeline.Refuse("cannot_verify", "GitHub does not answer."), "cannot_verify", 1}} {
+		v.Repos = func(_ context.Context, repo pipeline.Repo) (pipeline.RuleRepo, error) {
+			return pipeline.RuleRepo{Repo: repo, Means: map[string]int64{"acme/shop": row.means}}, row.err
+		}
+		if got, err := v.Resolve(t.Context(), deploying(), []string{"DB"}); pipeline.Code(err) != row.code || store.asked != row.asked || (err == nil) != (len(got) == 1) {
+			t.Errorf("means %d: %d secrets, %v, the store was asked %d times", row.means, len(got), err, store.asked)
+		}
+	}
+}

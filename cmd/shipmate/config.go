@@ -117,7 +117,7 @@ type Secrets struct {
 	Allow []SecretRule `yaml:"allow"`
 }
 
-// SecretRule allows references; all three lists are globs matched whole.
+// SecretRule allows references. Repo is read as in pipeline.RuleRepo; the lists are globs matched whole.
 type SecretRule struct {
 	Repo         string   `yaml:"repo"`
 	Environments []string `yaml:"environments"`

@@ -26,6 +26,7 @@ type githubSide struct {
 	webhook       http.Handler
 	sinks         []pipeline.Sink
 	surface       bot.Surface
+	rules         *bot.RuleRepos // nil: there are no repositories
 	handlers      map[string]pipeline.Handler
 	configChecks  bot.ConfigChecks
 	source        source
@@ -55,8 +56,9 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 	if err != nil {
 		return githubSide{}, &usageError{fmt.Errorf("SHIPMATE_GITHUB_APP_ID and SHIPMATE_GITHUB_PRIVATE_KEY: %w", err)}
 	}
+	rules := &bot.RuleRepos{Records: store, Locate: client.Locate, Rules: cfg.repoRules()}
 	sources := &gitsource.Git{Cache: filepath.Join(cfg.DataDir, "sources"), CloneURL: client.CloneURL, Token: client.Token, Locate: client.LocateForGit,
-		LFS: metrics.Transport("lfs", transport()), Submodule: cfg.Submodules.finder(client.Repository)}
+		LFS: metrics.Transport("lfs", transport()), Submodule: cfg.Submodules.finder(client.Repository, rules.Of)}
 	replies := &github.Replies{Client: client, Records: store, Queue: store, Limits: store}
 	return githubSide{
 		name:  cfg.GitHub.Slug,
@@ -68,6 +70,7 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 		}),
 		sinks:         github.Sinks(github.ReportConfig{Client: client, Buttons: buttons, Runs: store, Blocked: store, Logs: logs, Report: github.Report(cfg.GitHub.Report)}),
 		surface:       replies,
+		rules:         rules,
 		handlers:      replies.Handlers(),
 		configChecks:  github.ConfigChecks{Client: client, Report: github.Report(cfg.GitHub.Report)},
 		source:        sources,

@@ -13,6 +13,7 @@ import (
 	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/integrations/kubernetes/job"
 	"github.com/shipmate/shipmate/integrations/shell"
+	"github.com/shipmate/shipmate/pipeline"
 	"github.com/shipmate/shipmate/pipeline/artifact"
 )
 
@@ -42,11 +43,38 @@ type scriptRunners struct {
 	close func()
 }
 
+// repos is how the operator's rules know a repository.
+func (gh githubSide) repos() pipeline.RuleRepos {
+	if gh.rules == nil {
+		return nil
+	}
+	return gh.rules.Of
+}
+
+// repoRules are all places of the settings that say which repository is meant.
+func (c *Config) repoRules() []string {
+	var rules []string
+	for _, r := range c.Secrets.Allow {
+		rules = append(rules, r.Repo)
+	}
+	for _, r := range c.Kubernetes.Allow {
+		rules = append(rules, r.Repo)
+	}
+	for _, p := range c.Kubernetes.Jobs.Places {
+		rules = append(rules, p.Repo)
+	}
+	for _, r := range c.Submodules.Allow {
+		rules = append(append(rules, r.Repo), r.Submodules...)
+	}
+	return rules
+}
+
 func openScripts(cfg Config, gh githubSide, artifacts *artifact.Store, log *slog.Logger) (scriptRunners, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return scriptRunners{}, err
 	}
+	cfg.Kubernetes.Config.Repos = gh.repos()
 	clusters, err := cluster.New(cfg.Kubernetes.Config, log)
 	if err != nil {
 		return scriptRunners{}, &usageError{err}
@@ -67,7 +95,7 @@ func openScripts(cfg Config, gh githubSide, artifacts *artifact.Store, log *slog
 		return scriptRunners{}, &usageError{errors.New("SHIPMATE_RUNNER: kubernetes needs GitHub, where the scripts come from; set SHIPMATE_GITHUB_APP_ID and its key and secret")}
 	}
 	runners.needs.Jobs, err = job.New(cfg.Kubernetes.Jobs, job.Needs{
-		Clusters: clusters, Keys: cfg.GitHub.shared(), Source: gh.whole, BaseURL: cfg.BaseURL, Artifacts: artifacts, Dir: filepath.Join(cfg.DataDir, "jobs"), Logger: log, Now: time.Now,
+		Clusters: clusters, Repos: gh.repos(), Keys: cfg.GitHub.shared(), Source: gh.whole, BaseURL: cfg.BaseURL, Artifacts: artifacts, Dir: filepath.Join(cfg.DataDir, "jobs"), Logger: log, Now: time.Now,
 	})
 	if err != nil {
 		return scriptRunners{}, &usageError{err}

@@ -15,7 +15,7 @@ type Submodules struct {
 	Allow []SubmoduleRule `yaml:"allow"`
 }
 
-// SubmoduleRule allows submodules; both are globs matched whole against owner/name.
+// SubmoduleRule allows submodules; which repositories it means is that of pipeline.RuleRepo.
 type SubmoduleRule struct {
 	Repo       string   `yaml:"repo"`
 	Submodules []string `yaml:"submodules"`
@@ -36,43 +36,50 @@ func (s Submodules) check() error {
 	return nil
 }
 
-func (s Submodules) allows(repo, submodule string) bool {
+// refusal is why a repository may not use another one; nil if it may.
+func (s Submodules) refusal(of, used pipeline.RuleRepo, otherwise error) error {
+	var users, all []string
 	for _, r := range s.Allow {
-		if !matches(r.Repo, repo) {
-			continue
-		}
-		for _, pattern := range r.Submodules {
-			if matches(pattern, submodule) {
-				return true
-			}
+		users = append(users, r.Repo)
+		if of.Fits(r.Repo) {
+			all = append(all, r.Submodules...)
 		}
 	}
-	return false
-}
-
-// matches: GitHub tells no letters' case apart in names.
-func matches(pattern, name string) bool {
-	ok, err := pipeline.MatchGlob(strings.ToLower(pattern), strings.ToLower(name))
-	return ok && err == nil
+	if err := of.Refusal(users, otherwise); err != nil {
+		return err
+	}
+	return used.Refusal(all, otherwise)
 }
 
 // finder finds a submodule that the rules allow and that the same installation of
-// the App may read.
-func (s Submodules) finder(find func(ctx context.Context, owner, name string) (pipeline.Repo, error)) func(context.Context, pipeline.Repo, string, string) (pipeline.Repo, error) {
+// the App may read. Of one that they do not allow it does not say whether it is there.
+func (s Submodules) finder(find func(ctx context.Context, owner, name string) (pipeline.Repo, error), rules pipeline.RuleRepos) func(context.Context, pipeline.Repo, string, string) (pipeline.Repo, error) {
 	return func(ctx context.Context, of pipeline.Repo, owner, name string) (pipeline.Repo, error) {
-		wanted := owner + "/" + name
-		if !s.allows(of.String(), wanted) {
-			return pipeline.Repo{}, pipeline.Refuse("submodule_refused", "the operator does not allow %s to use %s; the setting is submodules.allow", of, wanted)
+		wanted := pipeline.RuleRepo{Repo: pipeline.Repo{Owner: owner, Name: name}}
+		otherwise := pipeline.Refuse("submodule_refused", "the operator does not allow %s to use %s; the setting is submodules.allow", of, wanted.Repo)
+		if len(s.Allow) == 0 {
+			return pipeline.Repo{}, otherwise
 		}
-		found, err := find(ctx, owner, name)
+		user, err := rules.Of(ctx, of)
 		if err != nil {
 			return pipeline.Repo{}, err
 		}
-		if found.Installation != of.Installation {
-			return pipeline.Repo{}, pipeline.Refuse("submodule_refused", "%s belongs to another installation of the GitHub App than %s", wanted, of)
+		found, err := find(ctx, owner, name)
+		if err != nil && !pipeline.IsTemporary(err) && s.refusal(user, wanted, otherwise) != nil {
+			err = otherwise
 		}
-		if !s.allows(of.String(), found.String()) { // it has another name by now
-			return pipeline.Repo{}, pipeline.Refuse("submodule_refused", "%s is %s now, and the operator does not allow %s to use that", wanted, found, of)
+		if err != nil {
+			return pipeline.Repo{}, err
+		}
+		used, err := rules.Of(ctx, found)
+		if err != nil {
+			return pipeline.Repo{}, err
+		}
+		if err := s.refusal(user, used, otherwise); err != nil {
+			return pipeline.Repo{}, err
+		}
+		if found.Installation != user.Repo.Installation {
+			return pipeline.Repo{}, pipeline.Refuse("submodule_refused", "%s belongs to another installation of the GitHub App than %s", wanted.Repo, of)
 		}
 		return found, nil
 	}

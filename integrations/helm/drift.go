@@ -19,7 +19,7 @@ import (
 // Drift compares what stands there with the revision that the step deployed:
 // fields that its manifest sets and somebody changed since, be it with Helm.
 func (r *Runner) Drift(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	j, err := r.job(c)
+	j, err := r.job(ctx, c)
 	if err != nil {
 		return pipeline.Result{}, err
 	}

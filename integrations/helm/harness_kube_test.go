@@ -124,7 +124,7 @@ func (s *stage) runner() *helm.Runner {
 		s.t.Fatal(err)
 	}
 	i := helm.Integration(helm.Config{
-		Places: func(*pipeline.Run) (helm.Place, error) {
+		Places: func(context.Context, *pipeline.Run) (helm.Place, error) {
 			return helm.Place{Cluster: "test", Namespace: s.namespace, REST: s.rest, Allows: target.Allows, Explain: target.Explain}, nil
 		},
 		Source: s.files, Load: chart.Load, Explain: chart.Explain, Images: manifest.Running, Now: time.Now, Restore: s.restore,

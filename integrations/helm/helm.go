@@ -35,7 +35,7 @@ type Place struct {
 
 // Config is what the runner is made from.
 type Config struct {
-	Places func(r *pipeline.Run) (Place, error) // where the run's environment lives
+	Places func(ctx context.Context, r *pipeline.Run) (Place, error) // where the run's environment lives
 	Source Source
 	// Load reads a chart of a checkout with the values for it.
 	Load func(root, folder string, values []string, set map[string]any) (*v2.Chart, map[string]any, error)

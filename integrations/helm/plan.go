@@ -21,7 +21,7 @@ import (
 
 // Plan says what Run would change.
 func (r *Runner) Plan(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	j, err := r.job(c)
+	j, err := r.job(ctx, c)
 	if err != nil {
 		return pipeline.Result{}, err
 	}

@@ -64,7 +64,7 @@ func (j *job) restore(ctx context.Context) error {
 
 // Cancel brings back what was there before a step that no call works on.
 func (r *Runner) Cancel(ctx context.Context, c *pipeline.StepContext) error {
-	j, err := r.job(c)
+	j, err := r.job(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -77,14 +77,15 @@ func (r *Runner) Cancel(ctx context.Context, c *pipeline.StepContext) error {
 
 // CanRevert reports whether the step knows what was there before.
 func (r *Runner) CanRevert(c *pipeline.StepContext) bool {
-	j, err := r.job(c)
-	return err == nil && j.state.Revision != 0 && (j.state.Before != 0 || j.state.Fresh)
+	var at state
+	err := c.Restore(&at)
+	return err == nil && at.Revision != 0 && (at.Before != 0 || at.Fresh)
 }
 
 // Revert rolls back to the revision that was there before the step, or
 // uninstalls what the step installed.
 func (r *Runner) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	j, err := r.job(c)
+	j, err := r.job(ctx, c)
 	if err != nil {
 		return pipeline.Result{}, err
 	}

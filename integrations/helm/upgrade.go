@@ -55,8 +55,8 @@ type job struct {
 	touched  bool // the release may have been changed by this step
 }
 
-func (r *Runner) job(c *pipeline.StepContext) (*job, error) {
-	place, err := r.config.Places(c.Run)
+func (r *Runner) job(ctx context.Context, c *pipeline.StepContext) (*job, error) {
+	place, err := r.config.Places(ctx, c.Run)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func texts(list any) []string {
 // Run upgrades the release, or goes on with what an earlier call of the step
 // began. What fails after the first change is taken back before it returns.
 func (r *Runner) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	j, err := r.job(c)
+	j, err := r.job(ctx, c)
 	if err != nil {
 		return pipeline.Result{}, err
 	}

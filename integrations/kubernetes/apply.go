@@ -136,7 +136,7 @@ func (apply) CanRevert(c *pipeline.StepContext) bool {
 
 // Revert brings back what was there before.
 func (a apply) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	d, err := a.cfg.reach(c)
+	d, err := a.cfg.reach(ctx, c)
 	if err != nil {
 		return pipeline.Result{}, err
 	}

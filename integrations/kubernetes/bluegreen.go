@@ -307,7 +307,7 @@ func (s *blueGreen) claimOld(ctx context.Context) error {
 
 // Later removes the old pods when they have been kept long enough.
 func (r rollout) Later(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	d, err := r.cfg.reach(c)
+	d, err := r.cfg.reach(ctx, c)
 	if err != nil {
 		return pipeline.Result{}, err
 	}

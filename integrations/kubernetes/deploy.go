@@ -33,8 +33,8 @@ type deploy struct {
 }
 
 // reach finds the place of the run's environment, without the objects.
-func (cfg Config) reach(c *pipeline.StepContext) (*deploy, error) {
-	target, err := cfg.Clusters.For(c.Run)
+func (cfg Config) reach(ctx context.Context, c *pipeline.StepContext) (*deploy, error) {
+	target, err := cfg.Clusters.For(ctx, c.Run)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (cfg Config) reach(c *pipeline.StepContext) (*deploy, error) {
 
 // open is reach, with the objects.
 func (cfg Config) open(ctx context.Context, c *pipeline.StepContext) (*deploy, error) {
-	d, err := cfg.reach(c)
+	d, err := cfg.reach(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -75,7 +75,7 @@ func checkRollout(with map[string]any) error {
 // Run moves the rollout forward. If that fails for good, or is stopped,
 // everything is as it was before when it returns.
 func (r rollout) Run(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	d, err := r.cfg.reach(c)
+	d, err := r.cfg.reach(ctx, c)
 	if err != nil {
 		return pipeline.Result{}, err
 	}
@@ -165,7 +165,7 @@ func sentence(s string) string { return strings.TrimSuffix(s, ".") + "." }
 
 // Cancel goes back while no call is in flight: during a pause.
 func (r rollout) Cancel(ctx context.Context, c *pipeline.StepContext) error {
-	d, err := r.cfg.reach(c)
+	d, err := r.cfg.reach(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (r rollout) CanRevert(c *pipeline.StepContext) bool {
 
 // Revert makes everything as it was before the rollout.
 func (r rollout) Revert(ctx context.Context, c *pipeline.StepContext) (pipeline.Result, error) {
-	d, err := r.cfg.reach(c)
+	d, err := r.cfg.reach(ctx, c)
 	if err != nil {
 		return pipeline.Result{}, err
 	}

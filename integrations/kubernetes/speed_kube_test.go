@@ -25,7 +25,7 @@ func BenchmarkReady(b *testing.B) {
 		n++
 		r.version(1+n%2, "v0") // one pod more or less
 		s := r.newStep(with2("rolling", nil))
-		target, err := other.For(s.Run)
+		target, err := other.For(b.Context(), s.Run)
 		must(b, err)
 		view, err := target.Watch(b.Context(), cluster.Deployments)
 		must(b, err)

@@ -50,6 +50,13 @@ func open(t *testing.T, cfg world.Config) *scene {
 // shop makes the repository with this file and a pull request by mona.
 func (s *scene) shop(config string) {
 	s.t.Helper()
+	s.makeShop(config)
+	s.settle()
+}
+
+// makeShop is shop where the bot may be away.
+func (s *scene) makeShop(config string) {
+	s.t.Helper()
 	s.repo = s.must(s.w.AddRepo("shop", map[string]string{".shipmate.yaml": config, "README.md": "# shop\n"}))
 	mona := s.w.GitHub.As("mona")
 	s.must(mona.Push(github.Push{Repo: s.repo, Branch: "sale", Files: map[string]string{"sale.txt": "x"}, Message: "Add a sale"}))
@@ -58,7 +65,6 @@ func (s *scene) shop(config string) {
 		s.t.Fatal(err)
 	}
 	s.pr = pr
-	s.settle()
 }
 
 func (s *scene) must(text string, err error) string {

@@ -10,6 +10,7 @@ package cluster
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,6 +38,8 @@ import (
 type Config struct {
 	Clusters map[string]Access `yaml:"clusters"`
 	Allow    []Rule            `yaml:"allow"`
+	// Repos says which repository a rule means.
+	Repos pipeline.RuleRepos `yaml:"-"`
 	// Wrap stands around every request to a cluster; nil: nothing does.
 	Wrap func(http.RoundTripper) http.RoundTripper `yaml:"-"`
 	// Patience is how long a cluster is waited for that does not answer; 0: 15 seconds.
@@ -58,7 +61,7 @@ type Access struct {
 // Rule allows a repository to deploy to namespaces of a cluster. All lists are
 // globs that must match whole; no environments mean all.
 type Rule struct {
-	Repo         string   `yaml:"repo"`
+	Repo         string   `yaml:"repo"` // see pipeline.RuleRepo
 	Environments []string `yaml:"environments"`
 	Cluster      string   `yaml:"cluster"`
 	Namespaces   []string `yaml:"namespaces"`
@@ -163,19 +166,43 @@ func (t Target) String() string { return t.Namespace + " of " + t.Name }
 
 // For is where the run's environment lives, if the operator allows the
 // repository to deploy there. It does not talk to the cluster.
-func (cs *Clusters) For(r *pipeline.Run) (Target, error) {
+func (cs *Clusters) For(ctx context.Context, r *pipeline.Run) (Target, error) {
 	if r.Environment == nil || r.Environment.Kubernetes == nil {
 		return Target{}, pipeline.Refuse("no_cluster", "%s does not say where it lives. Give the environment in .shipmate.yaml a `kubernetes: {cluster: ..., namespace: ...}`.", environmentOf(r))
 	}
 	at := r.Environment.Kubernetes
-	rules := cs.rules(r, at.Cluster)
-	if !slices.ContainsFunc(rules, func(rule Rule) bool { return pipeline.MatchGlobs(rule.Namespaces, at.Namespace) }) {
-		return Target{}, pipeline.Refuse("cluster_refused", "The operator has not allowed %s to deploy %s to the namespace %s of the cluster %s. Ask for a rule under `kubernetes: {allow: ...}`.",
-			r.Repo, r.Environment.Name, at.Namespace, at.Cluster)
+	if cs == nil {
+		return Target{}, refusal(r)
+	}
+	repo, err := cs.config.Repos.Of(ctx, r.Repo)
+	if err != nil {
+		return Target{}, err
+	}
+	var names []string // of repositories that may deploy to the namespace
+	var rules []Rule
+	for _, rule := range cs.config.Allow {
+		if rule.Cluster != at.Cluster || len(rule.Environments) > 0 && !pipeline.MatchGlobs(rule.Environments, r.Environment.Name) {
+			continue
+		}
+		if pipeline.MatchGlobs(rule.Namespaces, at.Namespace) {
+			names = append(names, rule.Repo)
+		}
+		if repo.Fits(rule.Repo) {
+			rules = append(rules, rule)
+		}
+	}
+	if err := repo.Refusal(names, refusal(r)); err != nil {
+		return Target{}, err
 	}
 	t, err := cs.Target(at.Cluster, at.Namespace)
 	t.rules = rules
 	return t, err
+}
+
+func refusal(r *pipeline.Run) error {
+	at := r.Environment.Kubernetes
+	return pipeline.Refuse("cluster_refused", "The operator has not allowed %s to deploy %s to the namespace %s of the cluster %s. Ask for a rule under `kubernetes: {allow: ...}`.",
+		r.Repo, r.Environment.Name, at.Namespace, at.Cluster)
 }
 
 func environmentOf(r *pipeline.Run) string {
@@ -183,17 +210,6 @@ func environmentOf(r *pipeline.Run) string {
 		return "A run without an environment"
 	}
 	return "The environment " + r.Environment.Name
-}
-
-// rules are those that let the run into the cluster.
-func (cs *Clusters) rules(r *pipeline.Run, cluster string) []Rule {
-	if cs == nil {
-		return nil
-	}
-	return slices.DeleteFunc(slices.Clone(cs.config.Allow), func(rule Rule) bool {
-		return rule.Cluster != cluster || !r.Repo.Fits(rule.Repo) ||
-			len(rule.Environments) > 0 && !pipeline.MatchGlobs(rule.Environments, r.Environment.Name)
-	})
 }
 
 // Target is a namespace of a cluster, whoever asks: for what the operator

@@ -94,14 +94,14 @@ func TestWhoMayDeployWhere(t *testing.T) {
 		"a repository all is open to": {"acme/platform", "x", "eu", "kube-system", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := cs.For(runOf(c.repo, c.environment, c.cluster, c.namespace))
+			_, err := cs.For(t.Context(), runOf(c.repo, c.environment, c.cluster, c.namespace))
 			if pipeline.Code(err) != c.code {
 				t.Errorf("%v, want %s", err, c.code)
 			}
 		})
 	}
-	shop, _ := cs.For(runOf("acme/shop", "prod", "eu", "shop"))
-	platform, _ := cs.For(runOf("acme/platform", "x", "eu", "infra"))
+	shop, _ := cs.For(t.Context(), runOf("acme/shop", "prod", "eu", "shop"))
+	platform, _ := cs.For(t.Context(), runOf("acme/platform", "x", "eu", "infra"))
 	for name, c := range map[string]struct {
 		at        Target
 		namespace string
@@ -115,13 +115,24 @@ func TestWhoMayDeployWhere(t *testing.T) {
 		}
 	}
 	nowhere := &pipeline.Run{Request: pipeline.Request{Environment: &pipeline.Environment{Name: "prod"}}}
-	if _, err := cs.For(nowhere); pipeline.Code(err) != "no_cluster" || !strings.Contains(pipeline.Message(err), "The environment prod does not say where it lives.") {
+	if _, err := cs.For(t.Context(), nowhere); pipeline.Code(err) != "no_cluster" || !strings.Contains(pipeline.Message(err), "The environment prod does not say where it lives.") {
 		t.Error(err)
 	}
-	if _, err := cs.For(&pipeline.Run{}); !strings.Contains(pipeline.Message(err), "A run without an environment does not say where it lives.") {
+	if _, err := cs.For(t.Context(), &pipeline.Run{}); !strings.Contains(pipeline.Message(err), "A run without an environment does not say where it lives.") {
 		t.Error(err)
 	}
-	if _, err := (*Clusters)(nil).For(runOf("a/b", "c", "d", "e")); pipeline.Code(err) != "cluster_refused" {
+	cs.config.Repos = func(_ context.Context, repo pipeline.Repo) (pipeline.RuleRepo, error) {
+		return pipeline.RuleRepo{Repo: repo, Means: map[string]int64{"acme/shop": 42, "acme/platform": 43}}, nil
+	}
+	for id, code := range map[int64]string{42: "", 44: "repository_replaced"} {
+		r := runOf("acme/shop", "prod", "eu", "shop")
+		r.Repo.ID = id
+		at, err := cs.For(t.Context(), r)
+		if pipeline.Code(err) != code || err == nil && at.Allows("kube-system") {
+			t.Errorf("%d: %v", id, err)
+		}
+	}
+	if _, err := (*Clusters)(nil).For(t.Context(), runOf("a/b", "c", "d", "e")); pipeline.Code(err) != "cluster_refused" {
 		t.Error(err)
 	}
 }

@@ -48,7 +48,8 @@ type Source interface {
 // Needs is what a Runner works with. Clusters, Keys, Source, Artifacts and Dir must be given.
 type Needs struct {
 	Clusters  *cluster.Clusters
-	Keys      []pipeline.Secret // that all replicas of the bot have; the first is the newest
+	Repos     pipeline.RuleRepos // which repository a place is for
+	Keys      []pipeline.Secret  // that all replicas of the bot have; the first is the newest
 	Source    Source
 	Artifacts *artifact.Store
 	Dir       string // checkouts lie in Dir/orders until they are sent
@@ -140,7 +141,10 @@ func (r *Runner) Cancel(ctx context.Context, c *pipeline.StepContext) error {
 	s := c.Run.Step(c.Step.Name)
 	call := script.Call{StepContext: c, Undo: s != nil && s.Reverting}
 	if !cp.leads() || cp.Undo != call.Undo {
-		at, err := r.cfg.where(c.Run, c.Step)
+		at, err := r.site(ctx, c)
+		if pipeline.IsTemporary(err) {
+			return err
+		}
 		if err != nil {
 			return nil //nolint:nilerr // then no Job was made either
 		}

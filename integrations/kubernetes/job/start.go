@@ -21,7 +21,7 @@ const slack = 5 * time.Second
 // begin starts from nothing. before is the checkpoint of a script that was lost
 // and is begun again, or zero.
 func (r *Runner) begin(ctx context.Context, c script.Call, before checkpoint) (pipeline.Result, error) {
-	at, err := r.cfg.where(c.Run, c.Step)
+	at, err := r.site(ctx, c.StepContext)
 	if err != nil {
 		return pipeline.Result{}, err
 	}
@@ -192,7 +192,7 @@ func (w *work) send(ctx context.Context, c script.Call) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	at, err := w.cfg.where(c.Run, c.Step)
+	at, err := w.site(ctx, c.StepContext)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func TestTheSpecOfAJob(t *testing.T) {
 		Resources: pipeline.Resources{Memory: "2Gi"},
 	}
 	c := aCall(step)
-	at, err := cfg.where(c.Run, step)
+	at, err := cfg.where(pipeline.RuleRepo{Repo: c.Run.Repo}, c.Run.EnvironmentName(), step)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestWhereAScriptRuns(t *testing.T) {
 		if c.env != "" {
 			r.Environment = &pipeline.Environment{Name: c.env}
 		}
-		at, err := cfg.where(r, c.step)
+		at, err := cfg.where(pipeline.RuleRepo{Repo: r.Repo}, r.EnvironmentName(), c.step)
 		if pipeline.Code(err) != c.code {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -132,8 +132,15 @@ func TestWhereAScriptRuns(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
+	means := map[string]int64{"octo/shop": 42}
+	for id, want := range map[int64]string{42: "jobs-prod", 43: ""} { // never the next place
+		at, err := cfg.where(pipeline.RuleRepo{Repo: pipeline.Repo{ID: id, Owner: "octo", Name: "shop"}, Means: means}, "prod", pipeline.Step{})
+		if at.namespace != want || want == "" && pipeline.Code(err) != "repository_replaced" {
+			t.Errorf("%d: %q, %v", id, at.namespace, err)
+		}
+	}
 	cfg.DefaultImage = ""
-	if _, err := cfg.where(&pipeline.Run{}, pipeline.Step{}); pipeline.Code(err) != "no_image" {
+	if _, err := cfg.where(pipeline.RuleRepo{}, "", pipeline.Step{}); pipeline.Code(err) != "no_image" {
 		t.Error(err)
 	}
 }

@@ -1,8 +1,8 @@
 package job
 
 import (
+	"context"
 	"maps"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -22,11 +22,23 @@ type site struct {
 	limits         corev1.ResourceList
 }
 
+// site asks which repository this is, and then where its script runs.
+func (r *Runner) site(ctx context.Context, c *pipeline.StepContext) (site, error) {
+	repo, err := r.with.Repos.Of(ctx, c.Run.Repo)
+	if err != nil {
+		return site{}, err
+	}
+	return r.cfg.where(repo, c.Run.EnvironmentName(), c.Step)
+}
+
 // where decides that, or says why the operator does not allow it.
-func (c Config) where(r *pipeline.Run, s pipeline.Step) (site, error) {
+func (c Config) where(repo pipeline.RuleRepo, environment string, s pipeline.Step) (site, error) {
 	at := site{namespace: c.Namespace}
-	if i := slices.IndexFunc(c.Places, func(p Place) bool { return p.fits(r) }); i >= 0 {
-		p := c.Places[i]
+	p, found, err := c.place(repo, environment)
+	if err != nil {
+		return site{}, err
+	}
+	if found {
 		if p.Namespace != "" {
 			at.namespace = p.Namespace
 		}
@@ -35,7 +47,6 @@ func (c Config) where(r *pipeline.Run, s pipeline.Step) (site, error) {
 			at.tolerations = append(at.tolerations, corev1.Toleration{Key: t.Key, Operator: corev1.TolerationOperator(t.Operator), Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})
 		}
 	}
-	var err error
 	if at.image, err = c.imageOf(s); err != nil {
 		return site{}, err
 	}
@@ -43,8 +54,21 @@ func (c Config) where(r *pipeline.Run, s pipeline.Step) (site, error) {
 	return at, err
 }
 
-func (p Place) fits(r *pipeline.Run) bool {
-	return r.Repo.Fits(p.Repo) && (len(p.Environments) == 0 || pipeline.MatchGlobs(p.Environments, r.EnvironmentName()))
+// place is the first that fits. One that is for another repository, which had
+// the name before, is not passed over: what comes after it was not meant.
+func (c Config) place(repo pipeline.RuleRepo, environment string) (p Place, found bool, err error) {
+	for _, p := range c.Places {
+		if len(p.Environments) > 0 && !pipeline.MatchGlobs(p.Environments, environment) {
+			continue
+		}
+		if repo.Fits(p.Repo) {
+			return p, true, nil
+		}
+		if err := repo.Replaced(p.Repo); err != nil {
+			return Place{}, false, err
+		}
+	}
+	return Place{}, false, nil
 }
 
 func (c Config) imageOf(s pipeline.Step) (string, error) {

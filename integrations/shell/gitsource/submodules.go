@@ -58,7 +58,7 @@ func (t *tree) whole(ctx context.Context, g *Git, repo pipeline.Repo, sha, dir s
 	return nil
 }
 
-func refuseSubmodule(repo pipeline.Repo, path, why string, args ...any) error {
+func refuseSubmodule(repo pipeline.Repo, path, why string, args ...any) *pipeline.Error {
 	return pipeline.Refuse("submodule_refused", "`%s` in %s is a submodule, and it is not fetched: %s. Nothing was started.", path, repo, fmt.Sprintf(why, args...))
 }
 
@@ -99,7 +99,11 @@ func (g *Git) modules(ctx context.Context, repo pipeline.Repo, sha, dir string, 
 		}
 		target, err := g.Submodule(ctx, repo, owner, name)
 		if err != nil && pipeline.Code(err) != "" && !pipeline.IsTemporary(err) {
-			return nil, refuseSubmodule(repo, link.path, "%s", strings.TrimSuffix(pipeline.Message(err), "."))
+			refused := refuseSubmodule(repo, link.path, "%s", strings.TrimSuffix(pipeline.Message(err), "."))
+			if pipeline.Code(err) == "repository_replaced" {
+				refused.Code = pipeline.Code(err)
+			}
+			return nil, refused
 		}
 		if err != nil {
 			return nil, fmt.Errorf("submodule %s: %w", link.path, err)
