@@ -61,6 +61,7 @@ type Live struct {
 	AfterOK     map[string]bool    // environment -> this very commit runs there
 	Checks      []CheckReport      // of the required names, on this very commit
 	ChecksMain  []CheckReport      // of the required names, on the head of the default branch
+	CheckApps   CheckApps          // whom pinned checks mean
 	Pipelines   map[string]State   // of the required pipelines: how the newest run for this very commit stands
 	Reviewed    []ReviewedPull     // where the reviews of the commit are
 	Behind      int                // commits of the base branch that this one does not hold

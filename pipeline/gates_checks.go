@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,6 +18,28 @@ type CheckReport struct {
 	State CheckState //
 }
 
+// CheckApps says whom a check means that is pinned to an App: who reports, as in
+// CheckReport.By, by the App's slug. A slug may be given up and taken over by
+// another App, so it means the App that had it first. One that is not in here
+// means whoever has it.
+type CheckApps map[string][]string
+
+// mean reports whether a report is of the App that a check is pinned to.
+func (known CheckApps) mean(app string, r CheckReport) bool {
+	if writtenByID(app) {
+		return r.By == "app:"+app
+	}
+	if by, ok := known[app]; ok {
+		return slices.Contains(by, r.By)
+	}
+	return r.App == app
+}
+
+func writtenByID(app string) bool {
+	id, err := strconv.ParseInt(app, 10, 64)
+	return err == nil && id > 0
+}
+
 // CheckState is how a report stands: one of these, or GitHub's word for what
 // is neither.
 type CheckState string
@@ -27,8 +50,8 @@ const (
 	checkMissing CheckState = "missing" // nobody has reported it
 )
 
-// CheckName splits a required check into its name and the slug of the App it
-// is pinned to, "" if to none.
+// CheckName splits a required check into its name and the slug or the id of the
+// App it is pinned to, "" if to none.
 func CheckName(entry string) (name, app string) {
 	if m := pinned.FindStringSubmatch(entry); m != nil {
 		return m[1], m[2]
@@ -125,7 +148,7 @@ func required(entry string, live *Live) (CheckState, string) {
 	for _, r := range all {
 		trusted := len(known) == 0 || slices.ContainsFunc(known, func(k CheckReport) bool { return k.By == r.By })
 		if app != "" {
-			trusted = r.App == app
+			trusted = live.CheckApps.mean(app, r)
 		}
 		if trusted {
 			counts = append(counts, r)
@@ -137,7 +160,20 @@ func required(entry string, live *Live) (CheckState, string) {
 	if app == "" && state == CheckGreen && len(counts) < len(known) {
 		state = checkMissing // somebody who reports it on the default branch has not yet
 	}
+	if i := slices.IndexFunc(strange, func(r CheckReport) bool { return app != "" && r.App == app }); i >= 0 {
+		return state, replacedApp(name, strange[i])
+	}
 	return state, leftOut(strange)
+}
+
+// replacedApp says that a pinned check means another App than the one that has
+// the name now.
+func replacedApp(check string, r CheckReport) string {
+	note := fmt.Sprintf("%s is another App now than when it was first seen, and does not count", r.App)
+	if id, ok := strings.CutPrefix(r.By, "app:"); ok {
+		note += "; if it is meant, write " + typed(check+"@"+id)
+	}
+	return note
 }
 
 // leftOut names those whose reports do not count.

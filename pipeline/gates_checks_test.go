@@ -114,6 +114,37 @@ func TestChecksGate(t *testing.T) {
 	}
 }
 
+// A check that is pinned to an App means the one that had the name first, or the
+// one with the id.
+func TestAPinnedCheckWhoseAppWasReplaced(t *testing.T) {
+	first := pipeline.CheckReport{Name: "build", By: "app:7", App: "ci", ID: 1, State: "success"}
+	renamed, squatter := first, pipeline.CheckReport{Name: "build", By: "app:8", App: "ci", ID: 2, State: "success"}
+	renamed.App = "ci-two"
+	bot, otherBot := pipeline.CheckReport{Name: "build", By: "user:70", App: "ci", ID: 3, State: "success"}, pipeline.CheckReport{Name: "build", By: "user:80", App: "ci", ID: 4, State: "success"}
+	known := pipeline.CheckApps{"ci": {"app:7", "user:70"}}
+	for _, row := range []struct {
+		name, required string
+		here           pipeline.CheckReport
+		code, says     string
+	}{
+		{"the first", "build@ci", first, "", ""},
+		{"renamed", "build@ci", renamed, "", ""},
+		{"another one", "build@ci", squatter, "checks_missing", "(not reported yet; ci is another App now than when it was first seen, and does not count; if it is meant, write `build@8`)"},
+		{"a status of its bot", "build@ci", bot, "", ""},
+		{"a status of another one's bot", "build@ci", otherBot, "checks_missing", "ci is another App now than when it was first seen, and does not count"},
+		{"by id", "build@8", squatter, "", ""},
+		{"by another id", "build@8", first, "checks_missing", "that of ci does not count"},
+		{"the new name of the first", "build@ci-two", renamed, "", ""},
+	} {
+		a := fine()
+		a.facts.Policy.Requires.Checks = []string{row.required}
+		a.facts.Live.Checks, a.facts.Live.CheckApps = []pipeline.CheckReport{row.here}, known
+		if g := gate(t, a, pipeline.GateChecks); g.Code != row.code || !strings.Contains(g.Sentence, row.says) {
+			t.Errorf("%s: %q: %s", row.name, g.Code, g.Sentence)
+		}
+	}
+}
+
 func TestOurOwnPipelineAsACheck(t *testing.T) {
 	for state, code := range map[pipeline.State]string{
 		"":                    "checks_missing",

@@ -45,6 +45,20 @@ func (c *Config) Names() []string {
 	return slices.Compact(all)
 }
 
+// CheckApps lists the Apps that required checks are pinned to by name, once.
+func (c *Config) CheckApps() []string {
+	var all []string
+	for _, e := range c.Environments {
+		for _, entry := range e.Requires.Checks {
+			if _, app := CheckName(entry); app != "" && !writtenByID(app) {
+				all = append(all, app)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // WrittenID is the id of a rule that was written by it, such as user:583231.
 func WrittenID(entry string) (id int64, ok bool) {
 	_, name, _ := strings.Cut(entry, ":")

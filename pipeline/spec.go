@@ -46,7 +46,7 @@ type ApprovalPolicy struct {
 
 // Requirements are conditions on the commit.
 type Requirements struct {
-	Checks    []string `json:"checks,omitempty"`    // that GitHub knows: "name", or "name@app" to count one App's only
+	Checks    []string `json:"checks,omitempty"`    // that GitHub knows: "name", or "name@app" or "name@id" to count one App's only
 	Pipelines []string `json:"pipelines,omitempty"` // those of the file's checks that are pipelines of ours, by name
 	Reviews   int      `json:"reviews,omitempty"`
 	UpToDate  bool     `json:"up_to_date,omitempty"`

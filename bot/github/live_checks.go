@@ -30,6 +30,9 @@ func (c *Client) askChecks(ctx context.Context, r *pipeline.Run, l *pipeline.Liv
 		if l.Checks, err = c.checkReports(ctx, r.Repo, r.SHA, names); err != nil {
 			return err
 		}
+		if l.CheckApps, err = c.checkApps(ctx, r, l.Checks); err != nil {
+			return err
+		}
 	}
 	if usual {
 		main, err := c.defaultHead(ctx, r.Repo)

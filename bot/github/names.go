@@ -39,6 +39,9 @@ func (c *Client) meanings(ctx context.Context, repo pipeline.Repo, p parsed) (ma
 		return nil, nil
 	}
 	entries := p.config.Names()
+	for _, app := range p.config.CheckApps() {
+		entries = append(entries, appEntry(app), botEntry(app))
+	}
 	if len(entries) == 0 {
 		return nil, nil
 	}
@@ -134,8 +137,11 @@ func (c *Client) lookUp(ctx context.Context, repo pipeline.Repo, entry string) (
 		return id, nil
 	}
 	kind, name, _ := strings.Cut(entry, ":")
-	if kind == "team" {
+	switch kind {
+	case "team":
 		return c.teamID(ctx, repo, name)
+	case "app":
+		return c.appID(ctx, repo, name)
 	}
 	u, err := c.user(ctx, repo, "users/"+url.PathEscape(name))
 	if errors.Is(err, errMissing) {

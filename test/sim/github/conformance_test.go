@@ -256,6 +256,7 @@ func (d *drive) checks() {
 		}
 	}
 	ci := sim.Must(d.AddApp("ci", 0))
+	got[*gh.App](d)(d.bot.Apps.Get(ctx, "ci"))
 	name, sha := "build", head
 	sim.Must(ci.CreateCheckRun(shop, sim.CheckRunRequest{Name: &name, HeadSHA: &sha}))
 	sim.Must(ci.CreateCheckRun(shop, sim.CheckRunRequest{Name: &name, HeadSHA: &sha}))

@@ -52,6 +52,7 @@ type app struct {
 	permissions map[string]string
 	events      []string
 	created     time.Time
+	private     bool // its owner alone is told of it
 }
 
 type installation struct {

@@ -1,6 +1,9 @@
 package github
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // OtherApp is a GitHub App that is not the one under test, such as a CI.
 type OtherApp struct {
@@ -14,6 +17,35 @@ func (s *Server) AddApp(slug string, id int64) (OtherApp, error) {
 	defer s.mu.Unlock()
 	a, err := s.addApp(slug, id)
 	return OtherApp{s, a}, err
+}
+
+// Rename gives the App another slug, its bot and its owner another login; the ids stay.
+func (o OtherApp) Rename(slug string) {
+	o.s.mu.Lock()
+	defer o.s.mu.Unlock()
+	delete(o.s.db.apps, o.app.slug)
+	delete(o.s.db.accounts, strings.ToLower(o.app.bot.login))
+	delete(o.s.db.accounts, strings.ToLower(o.app.owner.login))
+	o.app.slug, o.app.bot.login = slug, slug+"[bot]"
+	o.app.owner.login = slug + "-inc"
+	o.s.db.accounts[o.app.owner.login] = o.app.owner
+	o.s.db.apps[slug] = o.app
+	o.s.db.accounts[strings.ToLower(o.app.bot.login)] = o.app.bot
+}
+
+// Hide makes the App private, so that others are not told of it.
+func (o OtherApp) Hide() {
+	o.s.mu.Lock()
+	defer o.s.mu.Unlock()
+	o.app.private = true
+}
+
+func (s *Server) getAppBySlug(c *call) (*reply, error) {
+	a := s.db.apps[c.params["slug"]]
+	if a == nil || a.private {
+		return nil, notFound()
+	}
+	return ok(s.appInfo(a)), nil
 }
 
 // ID is the App's id, as check runs show it.

@@ -26,6 +26,7 @@ func (s *Server) table() []route {
 		endpoint("GET /installation/repositories", byInstallation, "metadata=read", s.listInstallationRepositories),
 		endpoint("DELETE /installation/token", byInstallation, "", s.revokeToken),
 		endpoint("GET /users/{username}", byInstallation, "", s.getUser),
+		endpoint("GET /apps/{slug}", byInstallation, "", s.getAppBySlug),
 		endpoint("GET /user", byUser, "", s.getMe),
 		endpoint("GET /user/{id}", byInstallation, "", s.getUserByID),
 		endpoint("GET /orgs/{org}/members/{username}", byInstallation, "members=read", s.isOrgMember),
