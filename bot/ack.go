@@ -39,12 +39,14 @@ func (b *Bot) ack(ctx context.Context, repo pipeline.Repo, at pipeline.Origin) *
 				b.Log.Error("ack panicked", "repo", repo.String(), "panic", p)
 			}
 		}()
-		t := time.NewTimer(after)
-		defer t.Stop()
-		select {
-		case <-over:
-			return
-		case <-t.C:
+		if after > 0 {
+			t := time.NewTimer(after)
+			defer t.Stop()
+			select {
+			case <-over:
+				return
+			case <-t.C:
+			}
 		}
 		if err := s.Ack(ctx, repo, at); pipeline.AsRefused(err) != nil {
 			b.Log.Debug("ack", "repo", repo.String(), "err", err) // the answer meets the same, and says so

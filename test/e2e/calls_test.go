@@ -62,12 +62,12 @@ func TestAPlainDeployIsCheap(t *testing.T) {
 	if points > 35 {
 		t.Errorf("%d points of GitHub's budget of a minute, 35 are enough", points)
 	}
-	if n := len(s.comments()); n != 2 { // the answer to /help, and the living comment
+	if n := len(s.botComments()); n != 2 { // the answer to /help, and the living comment
 		t.Errorf("%d comments", n)
 	}
 }
 
-func (s *scene) comments() (list []github.IssueComment) {
+func (s *scene) botComments() (list []github.IssueComment) {
 	for _, c := range s.w.GitHub.Comments(s.repo, s.pr.Number) {
 		if strings.HasSuffix(c.User.Login, "[bot]") {
 			list = append(list, c)
