@@ -165,21 +165,22 @@ func TestACheckoutOfOthersIsLookedThrough(t *testing.T) {
 	root := t.TempDir()
 	h := newLFSHost(t, root)
 	for name, tt := range map[string]struct {
+		repo string
 		make func() string
 		code string
 	}{
-		"all there": {func() string { return commit(t, root, "octo/a", map[string]string{"x": "y\n"}) }, ""},
-		"a pointer": {func() string {
+		"all there": {"octo/c", func() string { return commit(t, root, "octo/c", map[string]string{"x": "y\n"}) }, ""},
+		"a pointer": {"octo/a", func() string {
 			return commit(t, root, "octo/a", map[string]string{"x.bin": h.large("x"), ".gitattributes": attributes})
 		}, "lfs_missing"},
-		"a submodule": {func() string {
+		"a submodule": {"octo/b", func() string {
 			commit(t, root, "octo/b", map[string]string{"x": "y\n"})
 			return link(t, root, "octo/b", "lib", "../lib", strings.Repeat("a", 40))
 		}, "submodule_refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sha, dir := tt.make(), t.TempDir()
-			from := filepath.Join(root, "octo", map[bool]string{true: "b.git", false: "a.git"}[name == "a submodule"])
+			from := filepath.Join(root, tt.repo+".git")
 			index := filepath.Join(t.TempDir(), "index")
 			for _, args := range [][]string{{"read-tree", sha}, {"checkout-index", "--all", "--prefix=" + dir + "/"}} {
 				cmd := exec.Command("git", args...)
