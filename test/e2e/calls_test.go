@@ -125,6 +125,10 @@ func (s *scene) shops() (repos []string, prs []github.PullRequest) {
 	return repos, prs
 }
 
+// budgetMinute is less than it takes until a spent budget is new, and far more
+// than the deploys take that do not wait for it, on a busy machine too.
+const budgetMinute = 45 * time.Second
+
 // ended is how many runs have ended.
 func (s *scene) ended() int {
 	n, err := s.w.Metric("shipmate_run_seconds_count")
@@ -159,8 +163,8 @@ func TestThirtyDeploysDoNotWaitForTheirReports(t *testing.T) {
 		return good == 30
 	})
 	t.Logf("done after %s, told after %s", done, time.Since(began))
-	if done > 15*time.Second {
-		t.Errorf("they took %s", done)
+	if done > budgetMinute {
+		t.Errorf("they waited for the budget of the next minute: %s", done)
 	}
 	if v := s.w.GitHub.Violations(); v != (github.Violations{}) {
 		t.Errorf("limits: %s", v)
@@ -222,7 +226,7 @@ func TestDeploysOutliveAMomentWithoutRedis(t *testing.T) {
 	back := time.Now()
 	s.wait("all are done", func() bool { return s.ended() == 12 })
 	t.Logf("all are done %s after Redis is back", time.Since(back))
-	if took := time.Since(back); took > 20*time.Second {
-		t.Errorf("they took %s", took)
+	if took := time.Since(back); took > budgetMinute {
+		t.Errorf("they waited for the budget of the next minute: %s", took)
 	}
 }
