@@ -126,7 +126,7 @@ func TestDuplicates(t *testing.T) {
 	defer cancel()
 	l.plenty(ctx)
 	both := story{name: "duplicates", file: deployFile + checksPart,
-		ends: []pipeline.State{pipeline.Succeeded, pipeline.Succeeded}, starts: []string{"build", "release", "unit"}, replies: 1}
+		ends: []pipeline.State{pipeline.Succeeded, pipeline.Succeeded}, starts: []string{"build", "release", "unit"}}
 	var plays []*play
 	var all []github.Webhook
 	seed := uint64(time.Now().UnixNano())

@@ -31,7 +31,7 @@ func TestPausedAnywhere(t *testing.T) {
 		}
 		return p.settled()
 	}
-	s.ends, s.starts, s.replies = append(s.ends, s.ends...), append(s.starts, s.starts...), 2
+	s.ends, s.starts = append(s.ends, s.ends...), append(s.starts, s.starts...)
 	l := newLane(t)
 	other := l.replica("b")
 	o, err := l.perform(&s, point{}, false)
@@ -143,7 +143,7 @@ func TestOneRunAtATime(t *testing.T) {
 	if testing.Short() {
 		runs = 5
 	}
-	s := &story{name: "race", file: oneStepFile, replies: runs}
+	s := &story{name: "race", file: oneStepFile}
 	s.before = func(p *play) error {
 		for i := range runs {
 			if _, err := p.openPR(fmt.Sprintf("change%d", i)); err != nil {

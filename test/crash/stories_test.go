@@ -12,12 +12,11 @@ type story struct {
 	before func(*play) error // not part of what is killed
 	tell   func(*play) error // what people do
 
-	ends    []pipeline.State // of the runs, oldest first
-	starts  []string         // steps that start, once for each run they are named for
-	undone  []string         // steps whose undo runs
-	cut     []string         // steps that are stopped in the middle
-	replies int              // comments that answer
-	locked  bool             // whether the environment is locked at the end
+	ends   []pipeline.State // of the runs, oldest first
+	starts []string         // steps that start, once for each run they are named for
+	undone []string         // steps whose undo runs
+	cut    []string         // steps that are stopped in the middle
+	locked bool             // whether the environment is locked at the end
 }
 
 const deployFile = `
@@ -60,7 +59,7 @@ var stories = []*story{
 	{
 		name: "comment", file: deployFile, before: onePR,
 		tell: func(p *play) error { return p.comment(1, "/deploy staging") },
-		ends: []pipeline.State{pipeline.Succeeded}, starts: []string{"build", "release"}, replies: 1,
+		ends: []pipeline.State{pipeline.Succeeded}, starts: []string{"build", "release"},
 	},
 	{
 		name: "slack", file: deployFile,
@@ -78,7 +77,7 @@ var stories = []*story{
 	{
 		name: "rollback", file: rollbackFile, before: onePR,
 		tell: func(p *play) error { return p.comment(1, "/deploy staging") },
-		ends: []pipeline.State{pipeline.RolledBack}, starts: []string{"build", "release"}, undone: []string{"release", "build"}, replies: 1, locked: true,
+		ends: []pipeline.State{pipeline.RolledBack}, starts: []string{"build", "release"}, undone: []string{"release", "build"}, locked: true,
 	},
 	{
 		name: "checks", file: checksFile,
@@ -96,7 +95,7 @@ var stories = []*story{
 			}
 			return p.comment(1, "/cancel")
 		},
-		ends: []pipeline.State{pipeline.Cancelled}, starts: []string{"build"}, cut: []string{"build"}, replies: 2,
+		ends: []pipeline.State{pipeline.Cancelled}, starts: []string{"build"}, cut: []string{"build"},
 	},
 	{
 		name: "queue", file: deployFile, hold: []string{"build"},
@@ -123,7 +122,7 @@ var stories = []*story{
 			p.let()
 			return nil
 		},
-		ends: []pipeline.State{pipeline.Succeeded, pipeline.Succeeded}, starts: []string{"build", "release", "build", "release"}, replies: 2,
+		ends: []pipeline.State{pipeline.Succeeded, pipeline.Succeeded}, starts: []string{"build", "release", "build", "release"},
 	},
 }
 
