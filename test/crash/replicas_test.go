@@ -198,7 +198,7 @@ func TestTakeover(t *testing.T) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			l := newLane(t)
-			at := []point{{scriptStarted, 1}, {scriptEnding, 2}, {githubAfter, 20}, {redisAfter, 40}}[i]
+			at := []point{{scriptStarted, 1}, {scriptEnding, 2}, {githubAfter, 10}, {redisAfter, 40}}[i]
 			o, err := l.perform(stories[0], at, true)
 			if err != nil || len(o.wrong) > 0 || o.what == "" {
 				t.Fatal(err, o.what, o.wrong)
