@@ -39,7 +39,7 @@ func startMachine(ctx context.Context, b *bench) (*machine, error) {
 		Now:     time.Now,
 		Log:     complaints,
 	}
-	stop := startWorker(ctx, pipeline.Worker{
+	stop := startWorker(ctx, &pipeline.Worker{
 		Queue: store, Handlers: m.engine.Handlers(),
 		Pools: map[pipeline.Pool]int{pipeline.Control: hands, pipeline.Steps: hands},
 	})

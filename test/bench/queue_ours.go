@@ -43,7 +43,7 @@ func (q *oursQueue) addMany(ctx context.Context, n int, payload string) error {
 }
 
 func (q *oursQueue) work(ctx context.Context, size int, handle func()) (func(), error) {
-	return startWorker(ctx, pipeline.Worker{
+	return startWorker(ctx, &pipeline.Worker{
 		Queue: q.store,
 		Handlers: map[string]pipeline.Handler{"noop": func(context.Context, *pipeline.Lease) error {
 			handle()
@@ -54,7 +54,7 @@ func (q *oursQueue) work(ctx context.Context, size int, handle func()) (func(), 
 }
 
 // startWorker runs a worker until stop is called.
-func startWorker(ctx context.Context, w pipeline.Worker) (stop func()) {
+func startWorker(ctx context.Context, w *pipeline.Worker) (stop func()) {
 	w.Log, w.Now = complaints, time.Now
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
