@@ -288,7 +288,7 @@ func numbers(ctx context.Context, addr string) (map[string]float64, error) {
 
 // until asks every few milliseconds, as long as ctx lasts.
 func until(ctx context.Context, what string, ok func() bool) error {
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {

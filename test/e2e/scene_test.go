@@ -126,7 +126,7 @@ func (s *scene) wantStatus(name, want string) {
 // wait asks until the answer is yes.
 func (s *scene) wait(what string, done func() bool) {
 	s.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {

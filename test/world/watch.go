@@ -13,7 +13,7 @@ import (
 
 // ready waits until the bot answers, or has ended.
 func (w *World) ready(ctx context.Context) error {
-	return w.poll(ctx, func() (bool, error) {
+	return w.poll(ctx, 10*time.Millisecond, func() (bool, error) {
 		res, err := http.Get(w.URL + "/readyz")
 		if err != nil {
 			return false, nil
@@ -22,10 +22,10 @@ func (w *World) ready(ctx context.Context) error {
 	})
 }
 
-// poll asks every few milliseconds until done, ctx ends or the bot does. The
-// bot tells nobody when it is idle, so it has to be asked.
-func (w *World) poll(ctx context.Context, done func() (bool, error)) error {
-	t := time.NewTicker(10 * time.Millisecond)
+// poll asks again and again until done, ctx ends or the bot does. The bot tells
+// nobody when it is idle, so it has to be asked.
+func (w *World) poll(ctx context.Context, every time.Duration, done func() (bool, error)) error {
+	t := time.NewTicker(every)
 	defer t.Stop()
 	for {
 		if ok, err := done(); ok || err != nil {
@@ -51,8 +51,11 @@ func (w *World) Settle(ctx context.Context) error {
 // SettleBut is Settle while so many steps, which end only when somebody stops
 // them, stay in hand.
 func (w *World) SettleBut(ctx context.Context, held func() int) error {
+	// All metrics of a bot that was built to find races cost it milliseconds, and
+	// many bots run at once: asked more often, they do nothing else.
+	const every = 100 * time.Millisecond
 	quiet := 0
-	return w.poll(ctx, func() (bool, error) {
+	return w.poll(ctx, every, func() (bool, error) {
 		if err := w.GitHub.WaitDelivered(ctx); err != nil {
 			return false, err
 		}
