@@ -204,10 +204,11 @@ func command(body, botName string) string {
 		return body
 	}
 	begin := len(f.text) - len(strings.TrimLeft(f.text, " "))
-	if !calls(f.text[begin:], botName) {
+	length := mentioned(f.text[begin:], botName)
+	if length == 0 {
 		return ""
 	}
-	name := begin + len("@") + len(botName)
+	name := begin + length
 	glued := f.from(name) > f.from(name-1)+1 // something that cannot be seen follows
 	end := len(f.text) - len(strings.TrimLeft(f.text[name:], " ,:"))
 	rest := Unmark(body[f.from(end):])
@@ -221,14 +222,19 @@ func command(body, botName string) string {
 	return rest
 }
 
-// calls reports whether a text begins with our mention.
-func calls(text, botName string) bool {
-	mention := "@" + botName
-	return botName != "" && len(text) >= len(mention) && strings.EqualFold(text[:len(mention)], mention)
+// mentioned is the length of our mention at the beginning of a text, 0 if there
+// is none. GitHub shows an App's name with "[bot]" behind it.
+func mentioned(text, botName string) int {
+	for _, mention := range []string{"@" + botName + "[bot]", "@" + botName} {
+		if botName != "" && len(text) >= len(mention) && strings.EqualFold(text[:len(mention)], mention) {
+			return len(mention)
+		}
+	}
+	return 0
 }
 
 // isMention reports whether a line is nothing but our mention.
 func isMention(body, botName string) bool {
 	text := strings.TrimRightFunc(fold(Unmark(body)).text, func(c rune) bool { return unicode.IsSpace(c) || c == ',' || c == ':' })
-	return calls(text, botName) && len(text) == len(botName)+1
+	return text != "" && mentioned(text, botName) == len(text)
 }
