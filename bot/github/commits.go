@@ -158,10 +158,11 @@ func (c *Client) readCommit(ctx context.Context, repo pipeline.Repo, ref string)
 	got := &github.RepositoryCommit{}
 	_, err = gh.Do(ctx, r, got)
 	doing := "read commit of " + repo.String()
-	if status(err) == http.StatusUnprocessableEntity {
+	failed := fail(doing, err)
+	if status(err) == http.StatusUnprocessableEntity && !pipeline.IsTemporary(failed) {
 		return nil, fmt.Errorf("%s: %w", doing, errMissing)
 	}
-	return got, fail(doing, err)
+	return got, failed
 }
 
 // plainRef keeps what cannot be the name of a commit away from the API.

@@ -48,7 +48,9 @@ func judge(status int, message string) (m ruling, code string) {
 	switch {
 	case status == 0, status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status == http.StatusUnauthorized, limitWords.MatchString(message):
 		return transient, ""
-	case status == http.StatusNotFound, status == http.StatusGone, has("no commit found for sha"), has("no ref found for"):
+	case has("submitted too quickly"), has("temporarily unavailable"): // of one comment, or of one large diff
+		return transient, ""
+	case status == http.StatusNotFound, status == http.StatusGone, has("no commit found for sha"), has("no ref found for"), has("repository is empty"):
 		return absent, ""
 	case has("suspended"):
 		return refused, "app_suspended"

@@ -55,3 +55,16 @@ func TestAWordForTwoCommits(t *testing.T) {
 		t.Errorf("%+v, %v", refs, err)
 	}
 }
+
+// A commit that GitHub has no time for now is not one that there is not.
+func TestACommitThatIsNotAnsweredNow(t *testing.T) {
+	s := newScene(t)
+	s.sim.Inject(sim.Fault{Path: "/repos/octo/shop/commits/**", Times: 1, Status: 422,
+		Body: `{"message":"Server Error: Sorry, this diff is temporarily unavailable due to heavy server load.","errors":[{"resource":"Commit","field":"diff","code":"not_available"}]}`})
+	if got, err := s.client.Commit(s.ctx(), s.repo, s.sha); !pipeline.IsTemporary(err) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := s.client.Commit(s.ctx(), s.repo, s.sha); err != nil || got.SHA != s.sha {
+		t.Errorf("asked again: %+v, %v", got, err)
+	}
+}
