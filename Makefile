@@ -5,7 +5,7 @@ GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0/golangci-lint
 DEADCODE := $(TOOLS)/deadcode-v0.48.0/deadcode
 GOTESTSUM := $(TOOLS)/gotestsum-v1.13.0/gotestsum
 
-.PHONY: run test test-kube check bench fuzz build crash sbom
+.PHONY: run test test-kube check bench fuzz build crash lag sbom
 
 run:
 	go run ./cmd/playground
@@ -41,6 +41,12 @@ check: $(GOLANGCI) $(DEADCODE)
 # "test" takes every thirtieth.
 crash:
 	go test -tags crash ./test/crash -timeout 90m -every 1 -v
+
+# All conversations while GitHub answers as 5 seconds ago; "test" plays all with
+# one second, and some with five.
+LAG ?= 5s
+lag:
+	go test ./test -count 1 -timeout 15m -run '^TestConversationsWhileGitHubLags$$' -lag $(LAG)
 
 bench:
 	cd test/bench && go run .

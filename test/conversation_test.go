@@ -9,53 +9,60 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/shipmate/shipmate/test/world"
 )
 
-var (
-	update  = flag.Bool("update", false, "write what was said into testdata")
-	lagging = flag.Duration("lag", 0, "play all conversations while GitHub lags so much")
-)
+var update = flag.Bool("update", false, "write what was said into testdata")
 
-var binary string
+// Executables of the bot, made when they are needed: one that looks for data
+// races, and one that is quick enough for dozens side by side.
+var racing, quick func() (string, error)
+
+// hands is how many conversations are played at a time in which nothing is
+// waited for. Of those in which GitHub lags many more go side by side.
+var hands = make(chan struct{}, 6)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if flag.Lookup("test.parallel").Value.String() == flag.Lookup("test.parallel").DefValue {
-		_ = flag.Set("test.parallel", "6") // most of the time a conversation waits for budgets
+		_ = flag.Set("test.parallel", "32")
 	}
 	dir, err := os.MkdirTemp("", "shipmate-conversations-")
-	if err == nil {
-		binary, err = world.Build(context.Background(), dir, "-race")
-	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	racing, quick = executable(filepath.Join(dir, "racing"), "-race"), executable(filepath.Join(dir, "quick"))
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+func executable(dir string, flags ...string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) { return world.Build(context.Background(), dir, flags...) })
 }
 
 // Each file in testdata is a conversation: what people do, and below it what
 // they then see. It is played with the real program between a simulated GitHub
 // and a simulated Slack. Run with -update to write down what they see now.
 func TestConversations(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no conversations: %v", err)
+	if _, err := racing(); err != nil { // before any time is taken
+		t.Fatal(err)
 	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+	for _, file := range conversations(t) {
+		t.Run(nameOf(file), func(t *testing.T) {
 			t.Parallel()
+			hands <- struct{}{}
+			defer func() { <-hands }()
 			want, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := converse(t, readTranscript(string(want)), *lagging)
+			got := converse(t, readTranscript(string(want)), 0)
 			if *update {
 				err = os.WriteFile(file, []byte(got), 0o644)
 			} else if got != string(want) {
@@ -68,24 +75,15 @@ func TestConversations(t *testing.T) {
 	}
 }
 
-// TestConversationsWhileGitHubLags: people see the same, a little later. Most is
-// played by hand with -lag, as every turn takes longer than the lag.
-func TestConversationsWhileGitHubLags(t *testing.T) {
-	for _, name := range []string{"deploy", "edited", "head-moved", "push-trigger", "required-checks", "required-reviews"} {
-		for _, lag := range []time.Duration{time.Second, 5 * time.Second} {
-			t.Run(name+"/"+lag.String(), func(t *testing.T) {
-				t.Parallel()
-				want, err := os.ReadFile("testdata/" + name + ".txt")
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got := converse(t, readTranscript(string(want)), lag); got != string(want) {
-					t.Errorf("something else is said now:\n%s", firstDifference(string(want), got))
-				}
-			})
-		}
+func conversations(t *testing.T) []string {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no conversations: %v", err)
 	}
+	return files
 }
+
+func nameOf(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txt") }
 
 // transcript is a file of testdata, without what was seen.
 type transcript struct {

@@ -89,6 +89,14 @@ func openStage(ctx context.Context, t *testing.T, tr transcript, lag time.Durati
 	link := canLink.MatchString(s.typed)
 	s.ahead.Store(int64(-25 * time.Second)) // within what GitHub forgives in a token
 	clock := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+	build := racing
+	if lag > 0 {
+		build = quick
+	}
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
 	w, err := world.Start(ctx, world.Config{Binary: binary, Dir: t.TempDir(), Clock: clock, Lag: lag, RedisURL: s.redis(tr), Env: env, Link: link})
 	if err != nil {
 		t.Fatal(err)

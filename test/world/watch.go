@@ -13,7 +13,7 @@ import (
 
 // ready waits until the bot answers, or has ended.
 func (w *World) ready(ctx context.Context) error {
-	return w.poll(ctx, 10*time.Millisecond, func() (bool, error) {
+	return w.poll(ctx, func() (bool, error) {
 		res, err := http.Get(w.URL + "/readyz")
 		if err != nil {
 			return false, nil
@@ -22,11 +22,11 @@ func (w *World) ready(ctx context.Context) error {
 	})
 }
 
-// poll asks again and again until done, ctx ends or the bot does. The bot tells
-// nobody when it is idle, so it has to be asked.
-func (w *World) poll(ctx context.Context, every time.Duration, done func() (bool, error)) error {
-	t := time.NewTicker(every)
-	defer t.Stop()
+// poll asks until done, ctx ends or the bot does. The bot tells nobody when it
+// is idle, so it has to be asked: every few milliseconds at first, then more
+// rarely, so that many worlds can wait side by side.
+func (w *World) poll(ctx context.Context, done func() (bool, error)) error {
+	begun := time.Now()
 	for {
 		if ok, err := done(); ok || err != nil {
 			return err
@@ -37,7 +37,7 @@ func (w *World) poll(ctx context.Context, every time.Duration, done func() (bool
 		case <-w.exited:
 			said, _ := os.ReadFile(w.path("bot.log"))
 			return fmt.Errorf("bot ended: %w:\n%s", w.exit, said)
-		case <-t.C:
+		case <-time.After(min(max(time.Since(begun)/10, 20*time.Millisecond), 250*time.Millisecond)):
 		}
 	}
 }
@@ -51,28 +51,36 @@ func (w *World) Settle(ctx context.Context) error {
 // SettleBut is Settle while so many steps, which end only when somebody stops
 // them, stay in hand.
 func (w *World) SettleBut(ctx context.Context, held func() int) error {
-	// All metrics of a bot that was built to find races cost it milliseconds, and
-	// many bots run at once: asked more often, they do nothing else.
-	const every = 100 * time.Millisecond
-	quiet := 0
-	return w.poll(ctx, every, func() (bool, error) {
+	quiet, queues := 0, ""
+	err := w.poll(ctx, func() (bool, error) {
 		if err := w.GitHub.WaitDelivered(ctx); err != nil {
 			return false, err
 		}
-		// Twice in a row, because a job may end after it caused a webhook.
-		if quiet++; !w.idle(float64(held())) {
+		var idle bool
+		if idle, queues = w.idle(float64(held())); idle {
+			quiet++
+		} else {
 			quiet = 0
 		}
-		return quiet == 2, nil
+		return quiet == 2, nil // twice in a row, because a job may end after it caused a webhook
 	})
+	if err != nil {
+		return fmt.Errorf("%w; when asked last: %s", err, queues)
+	}
+	return nil
 }
 
-// idle reports whether the queues are empty but for the held steps. A bot that
-// does not answer is not idle.
-func (w *World) idle(held float64) bool {
+// idle reports whether the queues are empty but for the held steps, and what
+// is in them. A bot that does not answer is not idle.
+func (w *World) idle(held float64) (idle bool, queues string) {
 	m, err := w.scrape()
+	if err != nil {
+		return false, err.Error()
+	}
 	control, known := m[`shipmate_queue_depth{pool="control"}`]
-	return err == nil && known && control == 0 && m[`shipmate_queue_depth{pool="steps"}`] == held && m[`shipmate_queue_delayed{due="soon"}`] == 0
+	steps, soon := m[`shipmate_queue_depth{pool="steps"}`], m[`shipmate_queue_delayed{due="soon"}`]
+	queues = fmt.Sprintf("%v control jobs, %v steps of which %v are held, %v jobs due soon", control, steps, held, soon)
+	return known && control == 0 && steps == held && soon == 0, queues
 }
 
 // Metric sums a metric of the bot over its labels.
