@@ -75,9 +75,6 @@ func readAs(r rune) string {
 	case isDash(r):
 		return "-"
 	}
-	if twin, ok := twins[r]; ok {
-		return string(twin)
-	}
 	var b strings.Builder
 	for _, part := range norm.NFKD.String(string(r)) {
 		if twin, ok := twins[part]; ok {

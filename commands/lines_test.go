@@ -40,6 +40,7 @@ func TestWhatStandsBelowACommand(t *testing.T) {
 		{"/deploy prod\n—dry-run", dry},
 		{"/deploy prod\n–dry-run", "! not_ascii"},
 		{"/deploy prod\n‑‑dry-run", "! not_ascii"},
+		{"/deploy prod\n−−dry-run", "! not_ascii"},
 		{"/deploy prod\n-dry-run", "! unknown_flag"},
 		{"/deploy prod\n- dry-run", "! unknown_flag"},
 		{"/deploy prod\n-- dry-run", "! unknown_flag"},
@@ -95,6 +96,9 @@ func TestWhatStandsBelowACommand(t *testing.T) {
 		{"/deploy\nbeta", "! missing_argument"},
 		{"/deploy prod\nv1.4.0", split},
 		{"/deploy prod\n\nv1.4.0", split},
+		{"/deploy prod\n\n    v1.4.0", split},
+		{"/deploy prod\nthanks\nv1.4.0", split},
+		{"/deploy prod\n\nthanks\nv1.4.0", "deploy env=prod"},
 		{"/deploy prod\n`v1.4.0`", split},
 		{"/deploy prod\n- v1.4.0", split},
 		{"/deploy prod\nfeature/x", split},
@@ -195,7 +199,7 @@ func TestWhatCannotBeSeen(t *testing.T) {
 	var odd []rune
 	for _, r := range []struct{ from, to rune }{
 		{0x1, 0x8}, {0xb, 0xc}, {0xe, 0x1f}, {0x7f, 0xa0}, {0xad, 0xad}, {0x300, 0x36f}, {0x61c, 0x61c}, {0x1160, 0x1160}, {0x1680, 0x1680}, {0x180b, 0x180e}, {0x2000, 0x200f},
-		{0x2028, 0x202f}, {0x205f, 0x2064}, {0x2066, 0x206f}, {0x2800, 0x2800}, {0x3000, 0x3000}, {0x3164, 0x3164}, {0x115f, 0x115f}, {0x17b4, 0x17b5}, {0x1d159, 0x1d159}, {0x1d173, 0x1d17a}, {0x13441, 0x13442}, {0xe000, 0xe000}, {0xfe00, 0xfe0f}, {0xfeff, 0xfeff},
+		{0x2028, 0x202f}, {0x205f, 0x2064}, {0x2066, 0x206f}, {0x2800, 0x2800}, {0x3000, 0x3000}, {0x3164, 0x3164}, {0x115f, 0x115f}, {0x488, 0x489}, {0x20dd, 0x20e0}, {0x17b4, 0x17b5}, {0x1d159, 0x1d159}, {0x1d173, 0x1d17a}, {0x13441, 0x13442}, {0xe000, 0xe000}, {0xfe00, 0xfe0f}, {0xfeff, 0xfeff},
 		{0xffa0, 0xffa0}, {0xfff9, 0xfffb}, {0xe0001, 0xe0001}, {0xe0020, 0xe007f}, {0xe0100, 0xe0100},
 	} {
 		for c := r.from; c <= r.to; c++ {
@@ -235,6 +239,7 @@ func TestLettersThatLookAlike(t *testing.T) {
 		{"/ԁерӏоу prod", odd},
 		{"/déploy prod", odd},
 		{"/de\u0301ploy prod", odd},
+		{"/dep\xffloy prod", odd},
 		{"/ﬆatus", odd},
 		{"/рrоmоtе staging prod", odd},
 		{"/dęploy prod", odd},
@@ -293,7 +298,7 @@ func TestOtherBots(t *testing.T) {
 	for line, want := range map[string]bool{
 		"/approve no-issue": true, "/approve cancel": true, "/Approve CANCEL": true, "/approve": false, "/approve r-1": false,
 		"/override ci/prow/e2e": true, "/override dco": true, "/override Verify Pull Request": true,
-		"/override r-1": false, "/override r-1 freeze": false, "/override freeze": false, "/override prod freeze": false, "/override x --reason y": false, "/override": false,
+		"/override r-1": false, "/override r-1 freeze": false, "/override freeze": false, "/override prod freeze": false, "/override x --reason y": false, "/override x —reason y": false, "/override": false,
 		"/lock": false, "/retry": false, "/help cancel": false, "/cancel": false, "/ok-to-test": false,
 	} {
 		if Others(line) != want {
