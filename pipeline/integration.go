@@ -32,6 +32,9 @@ type Uses struct {
 	// Check looks at what Params cannot say; it may be nil. At load a text may
 	// still be an expression.
 	Check func(with map[string]any) error
+	// LeftOut says that the runner is not part of this build, and what to do
+	// about it. A file that uses it is refused with that.
+	LeftOut string
 }
 
 // InParam says which parameter the error of a Check is about.

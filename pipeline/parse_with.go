@@ -38,6 +38,10 @@ func (l *linker) with(s *Step, n *node, scope *scope) {
 		return
 	}
 	u, before := l.uses[i], l.d.total
+	if u.LeftOut != "" {
+		l.d.report(n.at("uses"), "%s is left out here. %s", u.Name, u.LeftOut)
+		return
+	}
 	with := n.at("with")
 	if with.kind != mapping {
 		return // reported when it was read

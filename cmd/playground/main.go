@@ -13,27 +13,39 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/shipmate/shipmate/test/world"
 )
 
+// options are the flags.
+type options struct {
+	addr string
+	keep bool
+	full bool
+}
+
 func main() {
-	addr := flag.String("addr", "127.0.0.1:7070", "where the page is served: a loopback address; the next free port is taken if this one is not free")
-	keep := flag.Bool("keep", false, "keep the folder with the bot, its data and its log")
+	var o options
+	flag.StringVar(&o.addr, "addr", "127.0.0.1:7070", "where the page is served: a loopback address; the next free port is taken if this one is not free")
+	flag.BoolVar(&o.keep, "keep", false, "keep the folder with the bot, its data and its log")
+	flag.BoolVar(&o.full, "full", false, "build the bot with Kubernetes, Helm and S3 too, which takes some minutes the first time")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *addr, *keep); err != nil && !errors.Is(err, context.Canceled) {
+	if err := run(ctx, o); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "playground: "+err.Error())
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, addr string, keep bool) (err error) {
-	listener, err := listen(addr)
+func run(ctx context.Context, o options) (err error) {
+	listener, err := listen(o.addr)
 	if err != nil {
 		return err
 	}
@@ -42,14 +54,14 @@ func run(ctx context.Context, addr string, keep bool) (err error) {
 		return err
 	}
 	defer func() {
-		if !keep {
+		if !o.keep {
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
 
 	begin := time.Now()
 	fmt.Print("Building shipmate (the first time takes a minute) ... ")
-	binary, err := world.Build(ctx, dir)
+	binary, err := build(ctx, dir, o.full)
 	if err != nil {
 		fmt.Println("failed")
 		return errors.Join(err, listener.Close())
@@ -60,14 +72,30 @@ func run(ctx context.Context, addr string, keep bool) (err error) {
 		fmt.Println("failed")
 		return err
 	}
-	fmt.Print("ready\n\n", help(p.URL, dir, keep))
+	fmt.Print("ready\n\n", p.help(dir, o.keep))
 
 	<-ctx.Done()
 	fmt.Println("\nEnding everything ...")
 	return p.Close()
 }
 
-func help(url, dir string, keep bool) string {
+// small are the flags of a build that leaves out what takes most of its time
+// and the page does not use; package integrations has the list.
+var small = []string{"-tags", "small", "-ldflags", "-s -w"}
+
+// build makes the bot in a folder of its own, which people put into their PATH.
+func build(ctx context.Context, dir string, full bool) (string, error) {
+	dir = filepath.Join(dir, "bin")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return "", err
+	}
+	if full {
+		return world.Build(ctx, dir)
+	}
+	return world.Build(ctx, dir, small...)
+}
+
+func (p *Playground) help(dir string, keep bool) string {
 	after := "removes everything"
 	if keep {
 		after = "keeps " + dir
@@ -80,8 +108,30 @@ func help(url, dir string, keep bool) string {
     3. say "/rollback prod" in Slack
     4. push a broken build, and read what the bot makes of it
 
+  Or from another terminal, as mona; paste:
+
+%s
+
   Ctrl-C ends it and %s.
-`, url, after)
+`, p.URL, p.terminal(), after)
+}
+
+// terminal is what people paste into a shell of this machine to command the bot.
+func (p *Playground) terminal() string {
+	return fmt.Sprintf(`export SHIPMATE_URL=%s SHIPMATE_API_TOKEN=%s PATH=%s:"$PATH"
+shipmate deploy shop staging
+shipmate why shop prod
+`, p.World.URL, world.APIToken, quoted(p.bin))
+}
+
+// quoted is one word of a shell.
+func quoted(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("/._-", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // listen takes the address, or the next free port after it.

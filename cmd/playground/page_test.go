@@ -18,8 +18,6 @@ import (
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-
-	"github.com/shipmate/shipmate/test/world"
 )
 
 var pictures = flag.String("pictures", "", "write pictures of the page to this folder")
@@ -28,7 +26,7 @@ var pictures = flag.String("pictures", "", "write pictures of the page to this f
 func start(t *testing.T) *Playground {
 	t.Helper()
 	dir := t.TempDir()
-	binary, err := world.Build(t.Context(), dir)
+	binary, err := build(t.Context(), dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}

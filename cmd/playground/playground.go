@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,8 @@ type Playground struct {
 	URL   string
 	World *world.World
 
+	id   string // no other playground has it
+	bin  string // the folder of the shipmate executable
 	repo string
 	pull int
 	site *os.Root // a folder per environment, see package sample
@@ -56,6 +59,8 @@ const (
 func Start(ctx context.Context, cfg Config) (*Playground, error) {
 	p := &Playground{
 		URL:   "http://" + cfg.Listener.Addr().String(),
+		id:    rand.Text(),
+		bin:   filepath.Dir(cfg.Binary),
 		scene: "One moment: the bot gets to know the repository.",
 		stop:  func() {},
 	}

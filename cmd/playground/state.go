@@ -17,12 +17,14 @@ import (
 
 // State is everything the page shows but the log.
 type State struct {
-	Scene   string            `json:"scene"`
-	Channel string            `json:"channel"`
-	People  []person          `json:"people"`
-	GitHub  github.Snapshot   `json:"github"`
-	Slack   *slack.State      `json:"slack"`
-	Running map[string]string `json:"running"` // environment -> short commit, empty for none
+	ID       string            `json:"id"` // of the playground: what a page keeps belongs to one
+	Scene    string            `json:"scene"`
+	Terminal string            `json:"terminal"` // what to paste into one
+	Channel  string            `json:"channel"`
+	People   []person          `json:"people"`
+	GitHub   github.Snapshot   `json:"github"`
+	Slack    *slack.State      `json:"slack"`
+	Running  map[string]string `json:"running"` // environment -> short commit, empty for none
 }
 
 type person struct {
@@ -36,7 +38,7 @@ func (p *Playground) state() (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	s := State{Channel: world.Channel, GitHub: snapshot, Slack: p.World.Slack.Snapshot(), Running: map[string]string{}}
+	s := State{ID: p.id, Terminal: p.terminal(), Channel: world.Channel, GitHub: snapshot, Slack: p.World.Slack.Snapshot(), Running: map[string]string{}}
 	for _, who := range world.People {
 		s.People = append(s.People, person{who.Login, who.Slack, who.Permission})
 	}

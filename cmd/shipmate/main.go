@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/shipmate/shipmate/integrations/kubernetes/job"
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -50,7 +49,7 @@ func main() {
 // arguments in a pod.
 func shim(args []string) int {
 	if len(args) > 0 {
-		return job.ShimMain(args)
+		return shimInPod(args)
 	}
 	return shell.ShimMain(args)
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/bot/api"
 	"github.com/shipmate/shipmate/bot/github"
-	"github.com/shipmate/shipmate/integrations/kubernetes/job"
 	"github.com/shipmate/shipmate/integrations/shell"
 	"github.com/shipmate/shipmate/integrations/shell/gitsource"
 	"github.com/shipmate/shipmate/pipeline"
@@ -30,7 +29,7 @@ type githubSide struct {
 	handlers      map[string]pipeline.Handler
 	configChecks  bot.ConfigChecks
 	source        source
-	whole         job.Source // checkouts to be taken elsewhere
+	whole         shell.Source // checkouts to be taken elsewhere
 	installations func(ctx context.Context) ([]bot.Installed, error)
 	web           string // where people see repositories
 }

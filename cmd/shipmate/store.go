@@ -12,7 +12,6 @@ import (
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
-	"gocloud.dev/blob/s3blob"
 	"gocloud.dev/gcerrors"
 )
 
@@ -33,7 +32,7 @@ func (c *Config) checkStore() error {
 		return errors.New("SHIPMATE_STORE_URL has a user or a password in it; take them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the bot a role")
 	case u.Scheme == "file" && u.Host == "" && filepath.IsAbs(u.Path) && u.RawQuery == "":
 		return nil
-	case u.Scheme != s3blob.Scheme || u.Host == "" || u.Path != "":
+	case u.Scheme != "s3" || u.Host == "" || u.Path != "":
 		return errors.New("SHIPMATE_STORE_URL is neither a bucket, s3://bucket?region=REGION, nor a folder, file:///folder")
 	}
 	for name := range u.Query() {
@@ -41,7 +40,7 @@ func (c *Config) checkStore() error {
 			return fmt.Errorf("SHIPMATE_STORE_URL: %q cannot follow the bucket; what can: %q. Credentials come from the variables of the AWS SDK alone", name, storeOptions)
 		}
 	}
-	return nil
+	return bucketsLeftOut()
 }
 
 // openStore opens what keeps logs of ended steps and artifacts: a bucket that

@@ -49,6 +49,11 @@ function site(env, commit) {
 }
 
 const act = {
+  // show brings the place where something happens onto a small screen.
+  show: (where) => {
+    if (!matchMedia('(max-width: 699px)').matches) return;
+    document.querySelector(where === 'slash' || where === 'press' ? '.panel.slack' : '.panel.github').scrollIntoView();
+  },
   become: (who) => speaker.set(who),
   comment: (who, text) => { commenter.set(who); return post('comment', { as: who, text }); },
   slash: (who, text) => { speaker.set(who); return post('slash', { as: who, text }); },
@@ -81,6 +86,13 @@ function composer(form, input, send) {
   });
 }
 
+// Ctrl+Enter, Cmd+Enter on a Mac, sends whatever form somebody writes in.
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || event.isComposing || !event.target.matches('input, textarea, select')) return;
+  event.preventDefault();
+  if (!event.repeat) event.target.form?.requestSubmit();
+});
+
 composer($('comment-form'), $('comment'), (text) => act.comment(commenter.get(), text));
 composer($('slash-form'), $('slash'), (text) => act.slash(speaker.get(), text));
 guide.make($('guide'), act, () => state);
@@ -109,6 +121,10 @@ function logged(lines) {
   const box = $('log-lines');
   box.append(...lines.map(logLine));
   limited(lines[lines.length - 1]);
+  if (lines.some((l) => l.includes('"command accepted over the API"') && l.includes('"surface":"cli"'))) {
+    guide.typed();
+    redraw();
+  }
   while (box.children.length > 500) box.firstElementChild.remove();
   $('log-count').textContent = `${box.children.length} lines`;
   sticky(box);

@@ -47,14 +47,30 @@ export function sync(box, items, draw) {
   return changed;
 }
 
-// sticky keeps a box scrolled to its end, unless the reader scrolled away from it.
+// sticky keeps a box scrolled to its end, unless the reader scrolled away from
+// it. Only a scroll in a box that has not changed is the reader's: one that comes
+// with another size, of the box or of what is in it, is the browser's.
 export function sticky(box) {
   if (!box.sticks) {
-    box.sticks = { end: true };
-    const down = () => { if (box.sticks.end) box.scrollTop = box.scrollHeight; };
-    box.addEventListener('scroll', () => { box.sticks.end = box.scrollHeight - box.scrollTop - box.clientHeight < 40; });
-    new ResizeObserver(down).observe(box);
-    box.sticks.down = down;
+    const sticks = { end: true, height: 0, room: 0 };
+    const atEnd = () => box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+    const sizeKept = () => sticks.height === box.scrollHeight && sticks.room === box.clientHeight;
+    sticks.down = () => {
+      sticks.end ||= atEnd();
+      if (sticks.end) box.scrollTop = box.scrollHeight;
+      [sticks.height, sticks.room] = [box.scrollHeight, box.clientHeight];
+    };
+    box.addEventListener('scroll', () => {
+      if (sizeKept()) sticks.end = atEnd();
+      else sticks.down();
+    });
+    // Who opens or closes something wants to see it where it is.
+    box.addEventListener('click', (event) => { if (event.target.closest('summary')) sticks.end = false; });
+    const sizes = new ResizeObserver(sticks.down);
+    sizes.observe(box);
+    new MutationObserver(() => [...box.children].forEach((c) => sizes.observe(c))).observe(box, { childList: true });
+    [...box.children].forEach((c) => sizes.observe(c));
+    box.sticks = sticks;
   }
   box.sticks.down();
 }
@@ -81,10 +97,17 @@ export async function post(what, body) {
 }
 
 let hide;
+
+// toast tells what went wrong: in the open form, else in a line of its own that
+// takes the room it needs, so that it covers nothing.
 export function toast(text) {
+  const dialog = document.querySelector('dialog[open]');
+  if (dialog) dialog.querySelector('.problem')?.remove();
+  if (dialog) return dialog.append(el('p', { class: 'wrong problem', role: 'alert' }, text));
   const box = document.getElementById('toast');
   box.textContent = text;
-  box.classList.add('shown');
+  box.hidden = false;
   clearTimeout(hide);
-  hide = setTimeout(() => box.classList.remove('shown'), 6000);
+  hide = setTimeout(() => { box.hidden = true; }, 5000 + 40 * text.length);
+  return undefined;
 }

@@ -1,7 +1,7 @@
 // The pull request, as its page on GitHub shows it.
 import { el, sync, sticky, avatar, post } from './dom.js';
 import { icon } from './icons.js';
-import { markdown } from './markdown.js';
+import { markdown, titled } from './markdown.js';
 
 const $ = (id) => document.getElementById(id);
 const reactions = { '+1': '👍', '-1': '👎', rocket: '🚀', eyes: '👀', heart: '❤', hooray: '🎉', laugh: '😄', confused: '😕' };
@@ -13,7 +13,7 @@ export function draw(state, as) {
   const pr = repo.pull_requests[0];
   if (!pr) return;
   $('repo').textContent = repo.repo;
-  $('pr-title').replaceChildren(pr.title, el('span', { class: 'number' }, ` #${pr.number}`));
+  $('pr-title').replaceChildren(el('span', {}, titled(pr.title)), el('span', { class: 'number' }, ` #${pr.number}`));
   const branch = pr.head.split(':').pop();
   sync($('pr-facts'), [{ key: 'facts', data: [pr.state, pr.author, branch, pr.base, pr.head_sha, repo.deployments.map((d) => d.id + d.state)] }], () => el('div', { class: 'facts' },
     el('span', { class: `state ${pr.state}` }, pr.state),
@@ -79,13 +79,14 @@ const opened = new Map(); // whether the details of a check are shown, where som
 function check({ run, status }, as) {
   const name = run ? run.name : status.context;
   const state = run ? run.conclusion || run.status : status.state;
-  const title = (run && run.title) || (status && status.description) || '';
+  const title = el('span', { class: 'title' }, run && run.title ? titled(run.title) : (status && status.description) || '');
+  title.title = title.textContent;
   const more = run && (run.summary || run.text) ? el('div', { class: 'markdown more' }, markdown(run.text), markdown(run.summary)) : null;
   return el('div', { class: 'check', 'data-check': name, 'data-state': state },
     el('div', { class: 'row' },
       more ? discloser(name, more, state === 'failure') : el('span', { class: 'nothing' }),
       icon(verdict(state)),
-      el('b', {}, name), el('span', { class: 'title', title }, title),
+      el('b', {}, name), title,
       status ? el('span', { class: `status ${status.state}`, title: `Commit status ${status.context}: ${status.state}, ${status.description}` }, 'status') : null,
       run ? run.buttons.map((b) => el('button', { type: 'button', title: b.description, onclick: () => post('check', { as: as(), check: run.id, button: b.identifier }) }, b.label)) : null,
       run && run.status === 'completed' ? el('button', { type: 'button', class: 'quiet', title: 'Re-run this check', 'aria-label': `Re-run ${name}`, onclick: () => post('check', { as: as(), check: run.id }) }, '↻') : null),

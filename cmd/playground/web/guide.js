@@ -1,5 +1,5 @@
-// What to try, with a button each; a step ticks itself when it has happened,
-// whichever way somebody did it.
+// What to try, a button each; a step ticks itself when it has happened, whichever
+// way somebody did it.
 import { el, post, avatar, toast } from './dom.js';
 import { icon } from './icons.js';
 
@@ -10,9 +10,30 @@ const said = (s, words) => messages(s).some((m) => words.test(m.rendered)) || s.
 const question = (s) => messages(s).reverse().find((m) => (m.buttons ?? []).some((b) => b.text === 'Approve'));
 const main = (s) => s.github.branches.main.slice(0, 7);
 
-// once remembers that something has been, for steps that speak of a change.
-const been = {};
-const once = (name, now) => { been[name] = been[name] || now; return been[name]; };
+// kept is what a reload must not forget: steps that are ticked, and what has
+// been, for steps that speak of a change. It belongs to one playground.
+let kept = { playground: '', ticked: [], been: [] };
+const once = (name, now) => {
+  if (now && !kept.been.includes(name)) kept.been.push(name);
+  return kept.been.includes(name);
+};
+
+function recall(playground) {
+  kept = { playground, ticked: [], been: [] };
+  try {
+    const found = JSON.parse(localStorage.getItem('guide'));
+    if (found?.playground === playground) kept = found;
+  } catch { /* nothing was kept, or nothing can be: the guide works without */ }
+}
+
+function keep() {
+  try { localStorage.setItem('guide', JSON.stringify(kept)); } catch { /* likewise */ }
+}
+
+// typed is told that somebody used the command line, which only the bot's log shows.
+export function typed() {
+  once('typed', true);
+}
 
 const steps = [
   { name: 'staging', text: 'Deploy to staging', as: 'mona', say: '/deploy staging', where: 'comment', done: (s) => checkIs(s, 'shipmate/deploy/staging', 'success') },
@@ -28,26 +49,31 @@ const steps = [
   { name: 'fix', text: 'Push the fix', as: 'mona', say: 'fix the build', where: 'push', change: 'fix', done: (s) => once('broken', checkIs(s, 'shipmate/checks', 'failure')) && checkIs(s, 'shipmate/checks', 'success') },
   { name: 'status', text: 'Ask what runs where', as: 'octavia', say: '/status', where: 'slash', done: (s) => said(s, /^• \*staging\*/m) || said(s, /^- \*\*staging\*\*/m) },
   { name: 'typo', text: 'Mistype', as: 'mona', say: '/deploy prdo', where: 'comment', done: (s) => said(s, /Did you mean/) },
+  { name: 'terminal', text: 'Deploy from your terminal', as: 'mona', say: 'shipmate deploy', where: 'terminal', done: () => once('typed', false) },
   { name: 'stranger', text: 'Try it without rights', as: 'eve', say: '/deploy staging', where: 'comment', done: (s) => said(s, /eve may not|eve.*you have read/) },
 ];
-
-const ticked = new Set();
 
 // make builds the list; act.comment and act.slash type and send for somebody.
 export function make(box, act, state) {
   for (const step of steps) {
     box.append(el('li', { id: `step-${step.name}` },
-      el('span', { class: 'tick' }),
-      el('span', { class: 'what' }, step.text),
-      el('button', { type: 'button', id: `do-${step.name}`, title: how(step), onclick: () => run(step, act, state()) }, avatar(step.as), step.say)));
+      el('button', { type: 'button', id: `do-${step.name}`, title: how(step), onclick: () => run(step, act, state()) },
+        el('span', { class: 'tick' }),
+        el('span', { class: 'what' }, step.text),
+        el('span', { class: 'say' }, avatar(step.as), step.say))));
   }
 }
 
 function how(step) {
-  return { comment: `${step.as} comments ${step.say}`, slash: `${step.as} says ${step.say} in Slack`, press: `${step.as} presses ${step.say} in Slack`, push: `${step.as} pushes a commit` }[step.where];
+  return {
+    comment: `${step.as} comments ${step.say}`, slash: `${step.as} says ${step.say} in Slack`, press: `${step.as} presses ${step.say} in Slack`,
+    push: `${step.as} pushes a commit`, terminal: 'Shows what to paste into a terminal on this machine',
+  }[step.where];
 }
 
 function run(step, act, state) {
+  if (step.where === 'terminal') return lines(state.terminal);
+  act.show(step.where);
   if (step.where === 'push') return post('push', { change: step.change });
   if (step.where !== 'press') return act[step.where](step.as, step.say);
   act.become(step.as);
@@ -56,18 +82,44 @@ function run(step, act, state) {
   return act.press(m.ts, step.say);
 }
 
+// lines shows what to paste into a terminal, or hides it again.
+function lines(text) {
+  const li = document.getElementById('step-terminal');
+  const shown = li.querySelector('.terminal');
+  if (shown) return shown.remove();
+  const copy = el('button', { type: 'button', id: 'copy', onclick: () => {
+    navigator.clipboard.writeText(text).then(() => { copy.textContent = 'Copied'; }, () => toast('The browser does not let this page copy. Select the lines and copy them.'));
+  } }, 'Copy');
+  li.append(el('div', { class: 'terminal' },
+    el('p', {}, 'Paste this into a terminal on this machine. It acts as mona.'),
+    el('pre', { tabindex: '0' }, el('code', {}, text)), copy));
+  return li.scrollIntoView({ block: 'nearest' });
+}
+
 export function draw(state, ready) {
+  if (kept.playground !== state.id) recall(state.id);
+  const before = JSON.stringify(kept);
   let next = null;
   for (const step of steps) {
-    if (ready && !ticked.has(step.name) && step.done(state)) ticked.add(step.name);
+    // done is asked first: it may have to remember what it sees.
+    if (ready && step.done(state) && !kept.ticked.includes(step.name)) kept.ticked.push(step.name);
     const li = document.getElementById(`step-${step.name}`);
-    const done = ticked.has(step.name);
-    if (done && !li.classList.contains('done')) {
-      li.classList.add('done');
-      li.querySelector('.tick').replaceChildren(icon('✅'));
+    const done = kept.ticked.includes(step.name);
+    if (done !== li.classList.contains('done')) {
+      li.classList.toggle('done', done);
+      li.querySelector('.tick').replaceChildren(...(done ? [icon('✅')] : []));
     }
-    li.classList.toggle('next', !done && !next);
-    if (!done && !next) next = step;
+    const isNext = !done && !next;
+    if (isNext && !li.classList.contains('next')) reveal(li);
+    li.classList.toggle('next', isNext);
+    if (isNext) next = step;
   }
-  document.getElementById('guide-count').textContent = `${ticked.size} of ${steps.length}`;
+  document.getElementById('guide-count').textContent = `${kept.ticked.length} of ${steps.length}`;
+  if (JSON.stringify(kept) !== before) keep();
+}
+
+// reveal scrolls the list, and nothing around it, to the step that comes next.
+function reveal(li) {
+  const box = li.parentElement;
+  box.scrollTop = li.offsetTop - box.offsetTop - (box.clientHeight - li.offsetHeight) / 2;
 }

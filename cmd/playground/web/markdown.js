@@ -105,8 +105,12 @@ function paragraph(lines, i) {
   return [el('p', {}, out), end - i];
 }
 
+const entity = /&(amp|lt|gt|quot|#39|#34);/;
+const entities = (text) => text.replace(new RegExp(entity, 'g'), (_, name) => ({ amp: '&', lt: '<', gt: '>', quot: '"', '#34': '"', '#39': "'" })[name]);
+
 const spans = [
   [/(`+)(.+?)(?<!`)\1(?!`)/, (m) => el('code', {}, m[2].replace(/^ (.*) $/, '$1'))],
+  [/<code>(.*?)<\/code>/, (m) => el('code', {}, entities(m[1]))],
   [/\\([!-/:-@[-`{-~])/, (m) => m[1]],
   [/<br ?\/?>/, () => el('br')],
   [/\[((?:[^[\]]|\\.)+)\]\(([^()\s]+)\)/, (m) => link(m[2], inline(m[1]))],
@@ -115,15 +119,15 @@ const spans = [
   [/~~(.+?)~~/, (m) => el('del', {}, inline(m[1]))],
   [/https?:\/\/[^\s<>"')]+/, (m) => link(m[0], m[0])],
   [/(?<!\w)@[A-Za-z0-9][A-Za-z0-9-]*/, (m) => el('b', {}, m[0])],
-  [/&(amp|lt|gt|quot|#39|#34);/, (m) => ({ amp: '&', lt: '<', gt: '>', quot: '"', '#34': '"', '#39': "'" })[m[1]]],
+  [entity, (m) => entities(m[0])],
 ];
 
 // inline reads what stands within a line: always the leftmost span.
-export function inline(text) {
+export function inline(text, known = spans) {
   const out = [];
   while (text) {
     let best = null;
-    for (const [pattern, make] of spans) {
+    for (const [pattern, make] of known) {
       const m = pattern.exec(text);
       if (m && (!best || m.index < best.m.index)) best = { m, make };
     }
@@ -133,4 +137,19 @@ export function inline(text) {
   }
   out.push(withIcons(text));
   return out;
+}
+
+// In a title only code is shown as such. Other marks are left out, and a link
+// is its words: a title is one line of plain text.
+const titleSpans = [
+  [/(`+)(.+?)(?<!`)\1(?!`)/, (m) => el('code', {}, m[2].replace(/^ (.*) $/, '$1'))],
+  [/\\([!-/:-@[-`{-~])/, (m) => m[1]],
+  [/!?\[((?:[^[\]]|\\.)+)\]\(([^()\s]+)\)/, (m) => titled(m[1])],
+  [/(\*\*|__|~~)(?=\S)(.+?)(?<=\S)\1(?!\w)/, (m) => titled(m[2])],
+  [/(?<![\w*])([*_])(?=[^\s*_])([^*_]+)(?<=\S)\1(?!\w)/, (m) => titled(m[2])],
+  [entity, (m) => entities(m[0])],
+];
+
+export function titled(text) {
+  return inline(text, titleSpans);
 }
