@@ -18,6 +18,7 @@ func measureIdle(ctx context.Context, b *bench) error {
 	load := b.table.figure("idle bot: CPU", "%", target{AtMost: 1})
 	asked := b.table.figure("idle bot: commands to Redis", "commands/s", target{AtMost: 5})
 	inside := b.table.figure("idle bot: commands, those in scripts included", "commands/s")
+	ready := b.table.figure("bot: ready after its start", "ms", target{AtMost: 300})
 	w, err := b.startWorld(ctx, "idle")
 	if err != nil {
 		return err
@@ -46,6 +47,14 @@ func measureIdle(ctx context.Context, b *bench) error {
 	load.add(ours, 100*(after-before).Seconds()/b.watch.Seconds())
 	asked.add(ours, t.sent)
 	inside.add(ours, t.executed)
+	if err := w.StopBot(); err != nil {
+		return err
+	}
+	begin := time.Now()
+	if err := w.StartBot(ctx); err != nil {
+		return err
+	}
+	ready.add(ours, float64(time.Since(begin).Milliseconds()))
 	return nil
 }
 
@@ -82,7 +91,8 @@ func (b *bench) buildBot(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("find the bot's module (run this in test/bench): %w", err)
 	}
 	binary := filepath.Join(b.dir, "shipmate")
-	build := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(root)), "-trimpath", "-ldflags=-s -w", "-o", binary, "./cmd/shipmate")
+	args := append([]string{"build", "-C", strings.TrimSpace(string(root)), "-trimpath", "-o", binary}, world.Release...)
+	build := exec.CommandContext(ctx, "go", append(args, "./cmd/shipmate")...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if _, err := output(build); err != nil {
 		return "", fmt.Errorf("build the bot: %w", err)

@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/shipmate/shipmate/test/world"
 )
 
 const user = 65532
@@ -31,9 +34,7 @@ func TestTheImageHoldsWhatTheBotNeeds(t *testing.T) {
 	if err := errors.Join(os.Mkdir(filepath.Join(root, "dev"), 0o755), syscall.Mknod(filepath.Join(root, "dev/null"), syscall.S_IFCHR|0o666, null), os.Chmod(filepath.Join(root, "dev/null"), 0o666)); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.Command("go", "build", "-o", filepath.Join(root, "usr/local/bin/shipmate"), "../../cmd/shipmate")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	run(t, build)
+	isSmall(t, release(t, filepath.Join(root, "usr/local/bin")))
 	for dir := root; filepath.Clean(dir) != filepath.Clean(os.TempDir()); dir = filepath.Dir(dir) { // others have to get there
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -55,6 +56,49 @@ func TestTheImageHoldsWhatTheBotNeeds(t *testing.T) {
 	for _, program := range []string{"bin/sh", "usr/bin/sh", "bin/bash", "usr/bin/apt", "usr/bin/dpkg", "usr/bin/perl"} {
 		if _, err := os.Stat(filepath.Join(root, program)); err == nil {
 			t.Errorf("/%s is in the image", program)
+		}
+	}
+}
+
+// release builds the bot as it is released.
+func release(t *testing.T, dir string) string {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CGO_ENABLED", "0")
+	binary, err := world.Build(t.Context(), dir, world.Release...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary
+}
+
+// isSmall holds the size of the released bot.
+func isSmall(t *testing.T, binary string) {
+	t.Helper()
+	const most = 90 << 20
+	info, err := os.Stat(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > most {
+		t.Errorf("the released bot has %d MiB, want at most %d", info.Size()>>20, most>>20)
+	}
+}
+
+// The bot is released with the flags that are tested here.
+func TestReleasesAreBuiltAlike(t *testing.T) {
+	for _, file := range []string{"../../Makefile", "../../Dockerfile"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := regexp.MustCompile(`(?m)^.*CGO_ENABLED=0 go build .*$`).FindString(string(text))
+		for _, flag := range append([]string{"-trimpath"}, world.Release...) {
+			if !strings.Contains(line, flag) {
+				t.Errorf("%s builds without %s: %s", file, flag, line)
+			}
 		}
 	}
 }

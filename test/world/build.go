@@ -11,6 +11,11 @@ import (
 	"strings"
 )
 
+// Release are the flags of a build as it is released, but for the version and
+// for -trimpath, with which everything would be compiled once more. Makefile
+// and Dockerfile have the same, and CGO_ENABLED=0.
+var Release = []string{"-tags", "kustomize_disable_go_plugin_support", "-ldflags", "-s -w -buildid="}
+
 // Build compiles shipmate into dir and returns the executable's path.
 func Build(ctx context.Context, dir string, flags ...string) (string, error) {
 	path := filepath.Join(dir, "shipmate")
