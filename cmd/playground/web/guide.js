@@ -60,7 +60,7 @@ export function make(box, act, state) {
       el('button', { type: 'button', id: `do-${step.name}`, title: how(step), onclick: () => run(step, act, state()) },
         el('span', { class: 'tick' }),
         el('span', { class: 'what' }, step.text),
-        el('span', { class: 'say' }, avatar(step.as), step.say))));
+        el('span', { class: 'say' }, avatar(step.as), el('span', {}, step.say)))));
   }
 }
 
