@@ -185,6 +185,7 @@ type Result struct {
 	RetryAfter  time.Duration     // if not Done: when to call again
 	Later       time.Duration     // if Done and Succeeded: after this time, and the run's end, Finisher.Later is called
 
+	failures  int       // the engine's: calls in a row that failed for the time being, this one included
 	untouched bool      // the engine's: neither this call nor one before it has begun to change anything
 	lagging   time.Time // the engine's: since when the call's Lagging error has been met; zero: it met none
 }

@@ -186,6 +186,7 @@ type StepRun struct {
 	Reverting     bool              `json:"reverting,omitempty"`      // the call in flight, or the last one, is a Revert
 	Untouched     bool              `json:"untouched,omitempty"`      // no attempt has begun to change anything
 	UndoUntouched bool              `json:"undo_untouched,omitempty"` // its undoing has not begun to change anything
+	Failures      int               `json:"failures,omitempty"`       // calls in a row that failed for the time being
 	Lagging       time.Time         `json:"lagging,omitzero"`         // since when it waits for what may only be late, see the function Lagging
 	Later         time.Time         `json:"later,omitzero"`           // what the runner left to do is not done before; zero: nothing is left
 }

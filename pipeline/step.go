@@ -72,9 +72,13 @@ func (e *Engine) step(job context.Context, l *Lease) error {
 		// left at once. A call that nobody can take up has until the drain ends.
 		defer onStopping(job, func() { cancel(ErrHandedOver) })()
 	}
-	res, err := e.call(ctx, l, errand{run: r, step: s, log: s.LogName(s.Reverting), do: func(ctx context.Context, c *StepContext) (Result, error) { return e.dispatch(ctx, c, s) }})
+	v := errand{run: r, step: s, log: s.LogName(s.Reverting), do: func(ctx context.Context, c *StepContext) (Result, error) { return e.dispatch(ctx, c, s) }}
+	res, err := e.call(ctx, l, v)
 	if cause := context.Cause(ctx); errors.Is(cause, ErrHandedOver) && err != nil || errors.Is(cause, ErrLeaseLost) && !res.Done {
 		return Temporary(cause) // whoever leases the job next goes on with the call
+	}
+	if err != nil && !res.Done {
+		e.tellAgain(&v, res, err)
 	}
 	return e.record(job, r, p, l, res)
 }
@@ -113,7 +117,7 @@ func (s *StepRun) untouched() *bool {
 // unknown. If the lease is lost the commit is refused.
 func (e *Engine) record(job context.Context, r *Run, p stepPayload, l *Lease, res Result) error {
 	fence := r.Fence // of this call
-	for now := r; ; now = nil {
+	for now, wait := r, firstPause; ; now, wait = nil, min(2*wait, time.Second) {
 		_, err := e.updateFrom(context.WithoutCancel(job), now, l.Run, func(m *move) error { return m.endCall(p, l, res) })
 		switch {
 		case err == nil && res.Done:
@@ -124,7 +128,8 @@ func (e *Engine) record(job context.Context, r *Run, p stepPayload, l *Lease, re
 		case !IsTemporary(err) || job.Err() != nil:
 			return ignoreGone(err)
 		}
-		pause(job, time.Second)
+		e.Log.Warn("result of a call is recorded again", "run", string(l.Run), "step", p.Step, "in", wait, "err", err)
+		pause(job, wait)
 	}
 }
 
@@ -192,7 +197,7 @@ func (m *move) endCall(p stepPayload, l *Lease, res Result) error {
 	m.change.Finish = l
 	m.touched = true
 	s.Calling = false
-	s.Lagging = res.lagging
+	s.Lagging, s.Failures = res.lagging, res.failures
 	if !res.untouched {
 		*s.untouched() = false
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,17 +154,36 @@ func (e *Engine) stopped(ctx context.Context, runner Runner, c *StepContext, s *
 // says nothing about what it had done by then; if it cannot be made again,
 // nobody knows.
 func (e *Engine) failedCall(ctx context.Context, v *errand, err error) Result {
-	const wait = 10 * time.Second
 	cut := ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
 	switch {
 	case IsLagging(err) && *v.step.untouched() && !v.saved.Load(): // one that has begun is not given up for that
 		return lag(err, v.step.Lagging, e.Now())
 	case IsTemporary(err):
-		return Result{RetryAfter: cmp.Or(asksFor(err), wait), Message: Message(err)}
+		failures := v.step.Failures + 1
+		return Result{RetryAfter: cmp.Or(asksFor(err), callPause(failures)), Message: Message(err), failures: failures}
 	case cut && e.class(v.run, v.step.Name) == Once && !e.untouched(v):
 		return Result{Done: true, State: Unknown, Code: "cut_short", Message: "It was stopped in the middle, and nobody saw how far it came."}
 	}
 	return Result{Done: true, State: Failed, Code: cmp.Or(Code(err), "runner_error"), Message: Message(err)}
+}
+
+// callPause is how long until a call is made again that has failed for the time
+// being so often in a row: next to nothing at first, as most of what fails is
+// over by then, and each time twice as long.
+func callPause(failures int) time.Duration {
+	const first, longest = 100 * time.Millisecond, 10 * time.Second
+	return min(longest, first<<min(failures-1, 10))
+}
+
+// tellAgain has the operator know why a call is made again: the run's own
+// message says that it is, and no more.
+func (e *Engine) tellAgain(v *errand, res Result, err error) {
+	level := slog.LevelWarn
+	if asksFor(err) > 0 {
+		level = slog.LevelDebug // it waits for its turn
+	}
+	e.Log.Log(context.Background(), level, "call of a runner failed and is made again", "run", string(v.run.ID), "step", v.step.Name,
+		"failures", res.failures, "in", res.RetryAfter, "err", err)
 }
 
 func (e *Engine) context(ctx context.Context, l *Lease, v errand) (*StepContext, LogWriter, error) {

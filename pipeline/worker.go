@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,13 +32,14 @@ type Worker struct {
 }
 
 const (
-	maxTries  = 1500 // with backoff to a minute: about a day of trying
-	lagTries  = 7    // of what may only be late: half a minute
-	maxPanics = 3
-	maxFence  = 5 // leases of one job that ended without a word: it kills its workers
-	leaseTTL  = 15 * time.Second
-	maxPause  = time.Minute
-	leaseSize = 64 // jobs fetched at once, at most
+	maxTries   = 1500 // with backoff to a minute: about a day of trying
+	lagTries   = 7    // of what may only be late: half a minute
+	maxPanics  = 3
+	maxFence   = 5 // leases of one job that ended without a word: it kills its workers
+	leaseTTL   = 15 * time.Second
+	maxPause   = time.Minute
+	firstPause = 50 * time.Millisecond // until the queue or the store is asked again that did not answer; doubled each time
+	leaseSize  = 64                    // jobs fetched at once, at most
 )
 
 // Run works until ctx ends, then waits for the jobs in hand: their ctx stays
@@ -100,6 +100,7 @@ func (w *Worker) pull(ctx, jobs context.Context, pool Pool, size int) {
 	telling := make(chan struct{}, max(1, size/2))
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	wait := firstPause
 	for {
 		select {
 		case <-ctx.Done():
@@ -109,8 +110,11 @@ func (w *Worker) pull(ctx, jobs context.Context, pool Pool, size int) {
 		hands := 1 + takeAll(free, leaseSize-1)
 		leases, err := w.Queue.Lease(ctx, pool, hands, w.ttl())
 		if err != nil && ctx.Err() == nil {
-			w.Log.Error("lease jobs", "pool", string(pool), "err", err)
-			pause(ctx, time.Second)
+			w.Log.Error("lease jobs", "pool", string(pool), "in", wait, "err", err)
+			pause(ctx, wait)
+			wait = min(2*wait, time.Second)
+		} else {
+			wait = firstPause
 		}
 		for range hands - len(leases) {
 			free <- struct{}{}
@@ -220,59 +224,6 @@ func (w *Worker) renew(ctx context.Context, l *Lease, lapse time.Time) error {
 	ctx, cancel := context.WithDeadline(ctx, lapse)
 	defer cancel()
 	return w.Queue.Renew(ctx, l)
-}
-
-// conclude finishes, retries or buries a job. If Redis cannot be reached the
-// lease lapses and somebody does the job again.
-func (w *Worker) conclude(l *Lease, err error) {
-	const patience = 5 * time.Second
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err == nil && l.Blocked != nil && w.refusals.over(l.Blocked) {
-		w.Log.Info("accepted again", "job", l.ID, "run", string(l.Run), "code", l.Blocked.Code, "since", l.Blocked.Since)
-	}
-	var after error
-	switch {
-	case l.Done, errors.Is(err, ErrLeaseLost):
-		return
-	case err == nil:
-		after = w.Queue.Finish(ctx, l)
-	case AsRefused(err) != nil, l.Blocked != nil && IsTemporary(err):
-		after = w.block(ctx, l, err)
-	case IsTemporary(err) && l.Tries < maxTries && (!IsLagging(err) || l.Tries < lagTries || l.Kind == "report"), errors.As(err, new(*panicError)) && l.Tries < maxPanics-1:
-		level := slog.LevelWarn
-		if errors.As(err, new(interface{ RetryAfter() time.Duration })) {
-			level = slog.LevelDebug // it waits for its turn
-		}
-		w.Log.Log(ctx, level, "job is tried again", "job", l.ID, "run", string(l.Run), "tries", l.Tries+1, "err", err)
-		after = w.Queue.Retry(ctx, l, w.Now().Add(retryAfter(err, l.Tries)))
-	default:
-		w.Log.Error("job buried", "job", l.ID, "run", string(l.Run), "err", err)
-		after = w.Queue.Bury(ctx, l, err.Error())
-	}
-	if after != nil && !errors.Is(after, ErrLeaseLost) {
-		w.Log.Error("conclude job", "job", l.ID, "err", after)
-	}
-}
-
-// panicError is a fault in a handler: tried a few times, then buried with its stack.
-type panicError struct{ text string }
-
-func (p *panicError) Error() string { return p.text }
-
-// retryAfter is what the error asks for, else 250 ms, doubled with every try up
-// to a minute.
-func retryAfter(err error, tries int) time.Duration {
-	return cmp.Or(asksFor(err), min(maxPause, 250*time.Millisecond<<min(max(tries, 0), 10)))
-}
-
-// asksFor is how long the error says to wait, zero if it says nothing.
-func asksFor(err error) time.Duration {
-	var asks interface{ RetryAfter() time.Duration }
-	if !errors.As(err, &asks) {
-		return 0
-	}
-	return max(0, asks.RetryAfter())
 }
 
 func (w *Worker) ttl() time.Duration {
