@@ -74,8 +74,11 @@ func (f folder) make() error {
 	if err := removeAll(string(f)); err != nil {
 		return err
 	}
-	for _, dir := range []string{string(f), f.src(), f.home(), f.io()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeShared(string(f)); err != nil {
+		return err
+	}
+	for _, dir := range []string{f.src(), f.home(), f.io()} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
 			return err
 		}
 	}
@@ -85,6 +88,21 @@ func (f folder) make() error {
 		}
 	}
 	return nil
+}
+
+// makeShared makes a folder with those above it. They are the run's and the
+// step's: when another call ends, Forget removes them if they are empty, and so
+// they may go while this one is on its way down. Once there is a folder in
+// them they stay.
+func makeShared(dir string) error {
+	const tries = 1000 // each is one folder that was removed in this very moment
+	var err error
+	for range tries {
+		if err = os.MkdirAll(dir, 0o700); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return err
 }
 
 // Forget removes what the calls of an attempt up to a fence left on disk, and

@@ -28,7 +28,7 @@ func (r *Runner) start(ctx context.Context, j job) (pipeline.Result, error) {
 		Host: r.cfg.Host, Boot: r.boot, Fence: j.Fence, Undo: j.Undo,
 		LogBase: j.Log.Offset(), Deadline: r.cfg.Now().Add(o.Timeout).UTC(),
 	}
-	shim, err := r.release(ctx, j, o, &cp)
+	shim, err := r.begin(ctx, j, o, &cp)
 	switch {
 	case err == nil:
 	case pipeline.HandedOver(ctx) != nil:
@@ -55,22 +55,37 @@ func (r *Runner) start(ctx context.Context, j job) (pipeline.Result, error) {
 	return r.result(ctx, j, dir, cp, e)
 }
 
-// release does everything up to the go. If it fails nothing has run.
-func (r *Runner) release(ctx context.Context, j job, o order, cp *checkpoint) (_ *shimProcess, err error) {
+// startTries is how often a script is brought to its start in one call.
+const startTries = 3
+
+// begin brings the script to its start. What this machine refused before
+// anything was saved has left nothing, so it is tried again at once.
+func (r *Runner) begin(ctx context.Context, j job, o order, cp *checkpoint) (*shimProcess, error) {
+	for try := 1; ; try++ {
+		shim, err := r.prepare(ctx, j, o, cp)
+		if err == nil {
+			return shim, r.release(ctx, j, shim, cp)
+		}
+		if rmErr := removeAll(string(o.Dir)); rmErr != nil {
+			r.cfg.Logger.Warn("remove workspace", "run", j.Run.ID, "step", j.Step.Name, "err", rmErr)
+		}
+		if pipeline.Code(err) != "no_workspace" || try == startTries || ctx.Err() != nil {
+			return nil, err
+		}
+		r.cfg.Logger.Warn("a script could not be started and is tried again at once", "run", j.Run.ID, "step", j.Step.Name, "err", err)
+	}
+}
+
+// prepare does everything up to the checkpoint. If it fails nothing has run,
+// and nothing leads to the folder.
+func (r *Runner) prepare(ctx context.Context, j job, o order, cp *checkpoint) (_ *shimProcess, err error) {
 	shim, err := r.shim() // it starts up while the source is checked out
 	if err != nil {
 		return nil, noWorkspace(r.cfg.Host, err)
 	}
-	saved := false
 	defer func() {
-		if err == nil {
-			return
-		}
-		shim.abandon()
-		if !saved { // a saved checkpoint may lead here: then the folder says that nothing began
-			if rmErr := removeAll(string(o.Dir)); rmErr != nil {
-				r.cfg.Logger.Warn("remove workspace", "run", j.Run.ID, "step", j.Step.Name, "err", rmErr)
-			}
+		if err != nil {
+			shim.abandon()
 		}
 	}()
 	if err := o.Dir.make(); err != nil {
@@ -90,17 +105,27 @@ func (r *Runner) release(ctx context.Context, j job, o order, cp *checkpoint) (_
 	if cp.PID, cp.Started, err = shim.prepare(ctx, o); err != nil {
 		return nil, noWorkspace(r.cfg.Host, err)
 	}
-	saved = true // even if Save fails: it may have been done
-	if err := j.Save(ctx, cp.encode()); err != nil {
-		return nil, pipeline.Temporary(fmt.Errorf("save the checkpoint: %w", err))
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if err := shim.release(); err != nil {
-		return nil, noWorkspace(r.cfg.Host, err)
-	}
 	return shim, nil
+}
+
+// release saves the checkpoint and lets the script go. If it fails nothing has
+// run; the folder stays and says so, as the checkpoint may lead there.
+func (r *Runner) release(ctx context.Context, j job, shim *shimProcess, cp *checkpoint) error {
+	err := j.Save(ctx, cp.encode())
+	switch {
+	case err != nil: // it may have been done
+		err = pipeline.Temporary(fmt.Errorf("save the checkpoint: %w", err))
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	default:
+		if err = shim.release(); err != nil {
+			err = noWorkspace(r.cfg.Host, err)
+		}
+	}
+	if err != nil {
+		shim.abandon()
+	}
+	return err
 }
 
 func noWorkspace(host string, err error) error {

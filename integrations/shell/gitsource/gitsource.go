@@ -13,16 +13,13 @@ package gitsource
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -91,15 +88,12 @@ func (g *Git) Prefetch(ctx context.Context, repo pipeline.Repo, sha string) erro
 	return g.fetch(ctx, repo, cache, sha)
 }
 
+// cache is the repository's; the first fetch makes it.
 func (g *Git) cache(repo pipeline.Repo, sha string) (string, error) {
 	if !fullSHA.MatchString(sha) {
 		return "", pipeline.Refuse("invalid_sha", "%q is not a full commit id (40 hexadecimal digits).", sha)
 	}
-	dir, err := filepath.Abs(filepath.Join(g.Cache, strconv.FormatInt(repo.ID, 10)+".git"))
-	if err != nil {
-		return "", err
-	}
-	return dir, makeBare(dir)
+	return filepath.Abs(filepath.Join(g.Cache, strconv.FormatInt(repo.ID, 10)+".git"))
 }
 
 // readTree writes the files. It is the one process a checkout costs.
@@ -181,140 +175,6 @@ func (g *Git) remote(repo pipeline.Repo) (from, protocol string, err error) {
 		return from, u.Scheme, nil
 	}
 	return "", "", pipeline.Refuse("invalid_clone_url", "The clone URL of %s must begin with https://; the operator sets it with SHIPMATE_GITHUB_CLONE_URL.", repo)
-}
-
-// lockCache waits until nobody else changes the cache, in this process or another.
-func lockCache(cache string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(cache, "shipmate.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if err != nil {
-			f.Close()
-			return nil, fmt.Errorf("lock: %w", err)
-		}
-		now := time.Now()
-		return f, os.Chtimes(f.Name(), now, now) // Clean goes by it
-	}
-}
-
-// keepRefs is how many fetched commits git may name to the server as known, to
-// be sent differences only. The commits themselves stay.
-const keepRefs = 64
-
-// tidy removes what a fetch that was killed left behind, and the oldest refs.
-// The caller holds the lock.
-func tidy(cache string) error {
-	for _, pattern := range []string{"*.lock", "refs/shipmate/*.lock", "objects/pack/tmp_*"} {
-		stale, _ := filepath.Glob(filepath.Join(cache, pattern)) // the patterns are well-formed
-		for _, path := range stale {
-			if filepath.Base(path) == "shipmate.lock" {
-				continue
-			}
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-		}
-	}
-	refs, err := os.ReadDir(filepath.Join(cache, "refs", "shipmate"))
-	if err != nil || len(refs) < keepRefs {
-		return err
-	}
-	age := func(e fs.DirEntry) time.Time {
-		info, err := e.Info()
-		if err != nil {
-			return time.Time{}
-		}
-		return info.ModTime()
-	}
-	slices.SortFunc(refs, func(a, b fs.DirEntry) int { return age(a).Compare(age(b)) })
-	for _, e := range refs[:len(refs)-keepRefs+1] {
-		if err := os.Remove(filepath.Join(cache, "refs", "shipmate", e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Clean removes caches that were not fetched into for longer than unused, and
-// packs those together that have become many pieces. For now and then.
-func (g *Git) Clean(ctx context.Context, unused time.Duration) error {
-	caches, _ := filepath.Glob(filepath.Join(g.Cache, "*.git")) // the pattern is well-formed
-	var errs []error
-	for _, cache := range caches {
-		errs = append(errs, g.clean(ctx, cache, unused))
-	}
-	return errors.Join(errs...)
-}
-
-func (g *Git) clean(ctx context.Context, cache string, unused time.Duration) error {
-	info, err := os.Stat(filepath.Join(cache, "shipmate.lock"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // being made, or never fetched into
-	}
-	if err != nil {
-		return err
-	}
-	if time.Since(info.ModTime()) > unused {
-		// Whoever is in the middle of a checkout meets a missing object, and fetches again.
-		return os.RemoveAll(cache)
-	}
-	if err := cleanLarge(cache, unused); err != nil {
-		return err
-	}
-	packs, _ := filepath.Glob(filepath.Join(cache, "objects", "pack", "*.pack")) // the pattern is well-formed
-	if len(packs) < 50 {
-		return nil
-	}
-	lock, err := lockCache(cache)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	cmd := g.command(ctx, nil, "--git-dir="+cache, "repack", "-a", "-d", "--keep-unreachable", "--quiet")
-	cmd.ExtraFiles = []*os.File{lock}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("git repack: %w: %s", err, strings.TrimSpace(string(out)))
-	}
-	return nil
-}
-
-// makeBare makes the cache if it is not there. "git init" would cost a process
-// and bring a template.
-func makeBare(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err == nil {
-		return nil
-	}
-	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads", "refs/shipmate"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-			return err
-		}
-	}
-	// Nothing is ever thrown away on git's own account: checkouts borrow the objects.
-	config := "[core]\n\trepositoryformatversion = 0\n\tbare = true\n" +
-		"[gc]\n\tauto = 0\n\tpruneExpire = never\n\tcruftPacks = false\n[maintenance]\n\tauto = false\n" +
-		"[fetch]\n\tunpackLimit = 1\n" // one pack, whole or not at all
-	if err := writeOnce(filepath.Join(dir, "config"), config); err != nil {
-		return err
-	}
-	return writeOnce(filepath.Join(dir, "HEAD"), "ref: refs/heads/none\n") // last: it says that all is there
-}
-
-func writeOnce(path, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "new")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := f.WriteString(text); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // bareWorktree gives dir a .git of which HEAD is the commit.
