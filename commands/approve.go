@@ -98,6 +98,9 @@ func (b bench) judge(ctx context.Context, c *Call, a pipeline.Approval) (*pipeli
 		}
 		return nil, pipeline.Refuse(code, "You may not approve this: %s.", why)
 	}
+	if a.Yes {
+		b.Runs.Prepare(r.Request)
+	}
 	a.Key = c.Key
 	a.Gate, a.By, a.Via, a.Reason = gate, c.Actor, c.Origin.Surface, prose(c.Line.Flag("reason"))
 	return b.Runs.Approve(ctx, r.ID, a)

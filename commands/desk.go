@@ -21,6 +21,8 @@ type Desk struct {
 // Runs changes runs; pipeline.Engine does it.
 type Runs interface {
 	Start(ctx context.Context, req pipeline.Request) (*pipeline.Run, error)
+	// Prepare makes ready what the run needs if it begins soon. It returns at once.
+	Prepare(req pipeline.Request)
 	Approve(ctx context.Context, id pipeline.RunID, a pipeline.Approval) (*pipeline.Run, error)
 	Cancel(ctx context.Context, id pipeline.RunID, c pipeline.Cancellation) (*pipeline.Run, error)
 	// Undoable: why not, to follow "because", is "" where nobody would expect it.

@@ -44,6 +44,9 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 		return Reply{}, err
 	}
 	req.ID = id
+	if !req.AsksPeople() { // who has to be asked takes longer than a checkout waits
+		s.Runs.Prepare(req)
+	}
 	gates, err := s.gates(ctx, &req, c)
 	if err != nil {
 		return Reply{}, err

@@ -91,6 +91,22 @@ func (e *Engine) Start(ctx context.Context, req Request) (*Run, error) {
 	return nil, Temporary(fmt.Errorf("start run %s: %w, %d times in a row", req.ID, ErrConflict, tries))
 }
 
+// Prepare has the runners make ready what the steps of a run will need that is
+// about to begin if its gates let it. It returns at once.
+func (e *Engine) Prepare(req Request) {
+	if req.DryRun || req.SHA == "" || req.Reverts != "" || req.NotBefore.After(e.Now()) {
+		return
+	}
+	asked := map[string]bool{}
+	for i := range req.Pipeline.Steps {
+		name := req.Pipeline.Steps[i].Runner()
+		if p, ok := e.Runners[name].Runner.(Preparer); ok && !asked[name] {
+			asked[name] = true
+			p.Prepare(req.Repo, req.SHA)
+		}
+	}
+}
+
 func (e *Engine) make(ctx context.Context, req Request) (*Run, error) {
 	now := e.Now()
 	r := &Run{Request: req}

@@ -105,6 +105,14 @@ type Finisher interface {
 	Later(ctx context.Context, c *StepContext) (Result, error)
 }
 
+// Preparer is a Runner that can make ready what its steps need of a commit, before
+// it is known whether they will run: the run's gates are being asked meanwhile.
+// It returns at once and runs nothing of the commit. What it made is for that
+// very commit of that very repository, and is removed if no step comes soon.
+type Preparer interface {
+	Prepare(repo Repo, sha string)
+}
+
 // Forgetter is a Runner that keeps something on this machine until the result
 // of a call is recorded: a workspace, a file of output. It forgets what calls
 // up to that fence left: a later one, such as the undo that the result brought

@@ -79,6 +79,7 @@ type Runner struct {
 	patience time.Duration
 
 	spare chan *shimProcess // a shim that waits for its order, if there is one
+	ahead *aheads           // checkouts that wait for their step
 }
 
 // New checks the configuration and makes the folder for steps.
@@ -117,7 +118,8 @@ func New(cfg Config) (*Runner, error) {
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, "work"), 0o700); err != nil {
 		return nil, fmt.Errorf("shell: %w", err)
 	}
-	return &Runner{cfg: cfg, boot: bootID(), slack: 5 * time.Second, patience: 15 * time.Second, spare: make(chan *shimProcess, 1)}, nil
+	return &Runner{cfg: cfg, boot: bootID(), slack: 5 * time.Second, patience: 15 * time.Second,
+		spare: make(chan *shimProcess, 1), ahead: newAheads(cfg)}, nil
 }
 
 // Warm starts a shim ahead of the first script, which then begins that much
@@ -138,8 +140,10 @@ func (r *Runner) Warm() error {
 	return nil
 }
 
-// Close ends the shim that waits; scripts go on.
+// Close ends the shim that waits, and removes what was checked out ahead;
+// scripts go on.
 func (r *Runner) Close() {
+	r.ahead.close()
 	select {
 	case s := <-r.spare:
 		s.abandon()

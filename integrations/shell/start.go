@@ -94,8 +94,8 @@ func (r *Runner) prepare(ctx context.Context, j job, o order, cp *checkpoint) (_
 	if err := os.WriteFile(o.Dir.script(), []byte(j.Text()), 0o600); err != nil {
 		return nil, noWorkspace(r.cfg.Host, err)
 	}
-	if err := r.cfg.Source.Checkout(ctx, j.Run.Repo, j.Run.SHA, o.Dir.src()); err != nil {
-		return nil, fmt.Errorf("check out %s at %s: %w", j.Run.Repo, j.Run.ShortSHA(), err)
+	if err := r.checkout(ctx, j, o.Dir.src()); err != nil {
+		return nil, err
 	}
 	if r.cfg.Artifacts != nil {
 		if err := r.cfg.Artifacts.Load(ctx, j.Run, j.Step.Name, o.Dir.src()); err != nil {
@@ -106,6 +106,17 @@ func (r *Runner) prepare(ctx context.Context, j job, o order, cp *checkpoint) (_
 		return nil, noWorkspace(r.cfg.Host, err)
 	}
 	return shim, nil
+}
+
+// checkout fills the step's folder with its commit.
+func (r *Runner) checkout(ctx context.Context, j job, src string) error {
+	if r.ahead.take(ctx, j.Run.Repo, j.Run.SHA, src) {
+		return nil
+	}
+	if err := r.cfg.Source.Checkout(ctx, j.Run.Repo, j.Run.SHA, src); err != nil {
+		return fmt.Errorf("check out %s at %s: %w", j.Run.Repo, j.Run.ShortSHA(), err)
+	}
+	return nil
 }
 
 // release saves the checkpoint and lets the script go. If it fails nothing has
