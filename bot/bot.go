@@ -62,6 +62,9 @@ type Forge interface {
 	Changed(ctx context.Context, r *pipeline.Run) ([]string, error)
 	// SameFiles reports whether two commits hold the very same files.
 	SameFiles(ctx context.Context, repo pipeline.Repo, a, b string) (bool, error)
+	// Ahead asks side by side what is about to be asked about a message, for a
+	// context of ReadOnce. It decides nothing. end must be called.
+	Ahead(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, who pipeline.Actor) (end func())
 	// ReadOnce returns a context in which the same question is asked once.
 	ReadOnce(ctx context.Context) context.Context
 }

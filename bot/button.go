@@ -29,6 +29,8 @@ type Buttons struct{ Records Records }
 type Records interface {
 	// Get returns the value, or pipeline.ErrNotFound.
 	Get(ctx context.Context, repo int64, key string) ([]byte, error)
+	// GetAll returns the values in the order of their keys, nil where there is none.
+	GetAll(ctx context.Context, repo int64, keys ...string) ([][]byte, error)
 	Put(ctx context.Context, repo int64, key string, value []byte, keep time.Duration) error
 	// PutNew stores the value unless there is one, and reports whether it did.
 	PutNew(ctx context.Context, repo int64, key string, value []byte, keep time.Duration) (bool, error)

@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -26,17 +25,21 @@ const (
 // flooded answers what is too much, and reports whether it was. A message is
 // counted once, however often it is tried.
 func (b *Bot) flooded(ctx context.Context, key string, m Said, c *commands.Call, n int) (bool, error) {
-	record := "flood:" + key
-	kept, err := b.Records.Get(ctx, c.Repo.ID, record)
-	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
-		return false, pipeline.Temporary(err)
+	was := m.was
+	if was == nil {
+		all, err := b.triesOf(ctx, c.Repo.ID, key)
+		if err != nil {
+			return false, err
+		}
+		was = &all
 	}
-	verdict := string(kept)
+	verdict := was.counted
 	if verdict == "" {
+		var err error
 		if verdict, err = b.count(ctx, c, n); err != nil {
 			return false, pipeline.Temporary(err)
 		}
-		if err := b.Records.Put(ctx, c.Repo.ID, record, []byte(verdict), keepCounted); err != nil {
+		if err := b.Records.Put(ctx, c.Repo.ID, floodKey(key), []byte(verdict), keepCounted); err != nil {
 			return false, pipeline.Temporary(err)
 		}
 	}
@@ -51,6 +54,8 @@ func (b *Bot) flooded(ctx context.Context, key string, m Said, c *commands.Call,
 	m.seen.end()
 	return true, b.reply(ctx, c.Repo, c.Origin, c.Actor, key, answer)
 }
+
+func floodKey(key string) string { return "flood:" + key }
 
 // What comes of counting a message.
 const (

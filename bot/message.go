@@ -40,6 +40,7 @@ type Said struct {
 
 	gate  string          // of the button that was pressed instead
 	yesTo pipeline.Commit // what the person confirmed by a button
+	was   *tries          // what earlier tries left; nil: not looked at
 	seen  *seen           // shows that it takes a while; nil: nothing is to be shown
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,10 @@ import (
 // obey does the lines in order and answers them together.
 func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Line) error {
 	base := commands.Call{Actor: m.Actor, Origin: m.Origin, Repo: m.Repo, PR: m.Origin.PR, Said: m.At, Came: m.Came, Now: b.Now(), Confirmed: m.yesTo}
+	if ended, err := b.tooMuch(ctx, key, &m, &base, lines); ended || err != nil {
+		return err
+	}
+	defer b.ahead(ctx, m, &base, lines)()
 	if ended, err := b.admit(ctx, key, m, &base, lines); ended || err != nil {
 		return err
 	}
@@ -56,19 +61,55 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 	return b.reply(ctx, base.Repo, m.Origin, base.Actor, key, answer)
 }
 
-// admit finds out whether the message may be worked on, and completes the call.
-// ended: it was answered already. On GitHub it is known from the start who
-// speaks and where, so that a flood of comments costs no call there.
-func (b *Bot) admit(ctx context.Context, key string, m Said, base *commands.Call, lines []commands.Line) (ended bool, err error) {
-	begun := base.Repo.ID != 0 && b.begun(ctx, base, key)
-	known := base.Repo.ID != 0 && base.Actor.ID != 0
-	if known && !begun {
-		if ended, err = b.flooded(ctx, key, m, base, len(lines)); ended || err != nil {
-			return true, err
-		}
+// knownFromStart: on GitHub it is known from the start who speaks and where.
+func knownFromStart(c *commands.Call) bool { return c.Repo.ID != 0 && c.Actor.ID != 0 }
+
+// tooMuch answers a flood of comments, before it costs a call of GitHub. ended: it
+// was answered.
+func (b *Bot) tooMuch(ctx context.Context, key string, m *Said, base *commands.Call, lines []commands.Line) (ended bool, err error) {
+	if base.Repo.ID == 0 {
+		return false, nil
 	}
+	was, err := b.triesOf(ctx, base.Repo.ID, key)
+	if err != nil {
+		return false, err
+	}
+	m.was = &was
+	if !knownFromStart(base) || was.begun {
+		return false, nil
+	}
+	return b.flooded(ctx, key, *m, base, len(lines))
+}
+
+// ahead has GitHub asked at once what is about to be asked one by one. What was
+// begun before is not looked at again, and what needs no right asks little.
+func (b *Bot) ahead(ctx context.Context, m Said, base *commands.Call, lines []commands.Line) (end func()) {
+	needs := pipeline.NoAccess
+	for _, l := range lines {
+		needs = max(needs, l.Command.Help().Needs)
+	}
+	if !knownFromStart(base) || m.was.begun || needs == pipeline.NoAccess {
+		return func() {}
+	}
+	at := m.Origin
+	if needs < pipeline.Write { // it changes no deploy
+		at.PR = 0
+	}
+	return b.GitHub.Ahead(ctx, base.Repo, at, base.Actor)
+}
+
+// admit finds out whether the message may be worked on, and completes the call.
+// ended: it was answered already.
+func (b *Bot) admit(ctx context.Context, key string, m Said, base *commands.Call, lines []commands.Line) (ended bool, err error) {
+	known, begun := knownFromStart(base), m.was != nil && m.was.begun
 	err = b.place(ctx, base, lines)
-	begun = begun || err == nil && !known && b.begun(ctx, base, key)
+	if err == nil && !known && !begun {
+		was, lost := b.triesOf(ctx, base.Repo.ID, key)
+		if lost != nil {
+			return true, lost
+		}
+		m.was, begun = &was, was.begun
+	}
 	if err == nil && !begun {
 		err = b.stands(ctx, m)
 	}
@@ -125,16 +166,20 @@ func (b *Bot) once(ctx context.Context, c *commands.Call) (commands.Reply, error
 	return reply, err
 }
 
-// begun reports whether an earlier try did the first line: then the comment is
-// not looked at again, nor counted.
-func (b *Bot) begun(ctx context.Context, c *commands.Call, key string) bool {
+// tries are what earlier tries of a message have left.
+type tries struct {
+	begun   bool   // one did the first line: the comment is not looked at again, nor counted
+	counted string // what came of counting it, "" if it was not
+}
+
+func (b *Bot) triesOf(ctx context.Context, repo int64, key string) (tries, error) {
 	first := key + ":0"
-	for _, record := range []string{"answer:" + first, commands.RunKey(first), "about:" + first} {
-		if kept, err := b.Records.Get(ctx, c.Repo.ID, record); err == nil && kept != nil {
-			return true
-		}
+	kept, err := b.Records.GetAll(ctx, repo, floodKey(key), "answer:"+first, commands.RunKey(first), "about:"+first)
+	if err != nil {
+		return tries{}, pipeline.Temporary(err)
 	}
-	return false
+	begun := slices.ContainsFunc(kept[1:], func(value []byte) bool { return value != nil })
+	return tries{begun: begun, counted: string(kept[0])}, nil
 }
 
 // outcome is what came of a line, as it is kept.

@@ -290,6 +290,10 @@ func (f *forge) Changed(context.Context, *pipeline.Run) ([]string, error) {
 
 func (f *forge) ReadOnce(ctx context.Context) context.Context { return ctx }
 
+func (f *forge) Ahead(context.Context, pipeline.Repo, pipeline.Origin, pipeline.Actor) func() {
+	return func() {}
+}
+
 // linked says who on Slack is who on GitHub.
 type linked map[string]pipeline.Actor
 

@@ -12,7 +12,7 @@ import (
 // what a message asks for is decided on one view of it, and soon. It is for
 // work that is over in seconds; what waits asks again when its time comes.
 func (c *Client) ReadOnce(ctx context.Context) context.Context {
-	return context.WithValue(ctx, readsKey{}, &reads{answers: map[string]*http.Response{}, bodies: map[string][]byte{}})
+	return context.WithValue(ctx, readsKey{}, &reads{answers: map[string]*asked{}})
 }
 
 type readsKey struct{}
@@ -20,8 +20,14 @@ type readsKey struct{}
 // reads are the answers so far.
 type reads struct {
 	mu      sync.Mutex
-	answers map[string]*http.Response
-	bodies  map[string][]byte
+	answers map[string]*asked
+}
+
+// asked is one question, and what came of it.
+type asked struct {
+	mu   sync.Mutex // also while asking: who asks the same waits for the answer
+	resp *http.Response
+	body []byte
 }
 
 func readsOf(ctx context.Context) *reads {
@@ -35,9 +41,10 @@ func (o *reads) once(key string, ask func() (*http.Response, error)) (*http.Resp
 	if o == nil {
 		return ask()
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock() // also while asking: who asks the same waits for the answer
-	if _, have := o.answers[key]; !have {
+	a := o.answerTo(key)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.resp == nil {
 		resp, err := ask()
 		if err != nil || resp.StatusCode != http.StatusOK || resp.ContentLength > maxCachedBody {
 			return resp, err
@@ -47,11 +54,22 @@ func (o *reads) once(key string, ask func() (*http.Response, error)) (*http.Resp
 		if err != nil {
 			return nil, err
 		}
-		o.answers[key], o.bodies[key] = resp, body
+		a.resp, a.body = resp, body
 	}
-	resp := *o.answers[key]
-	resp.Body = io.NopCloser(bytes.NewReader(o.bodies[key]))
+	resp := *a.resp
+	resp.Body = io.NopCloser(bytes.NewReader(a.body))
 	return &resp, nil
+}
+
+func (o *reads) answerTo(key string) *asked {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	a := o.answers[key]
+	if a == nil {
+		a = &asked{}
+		o.answers[key] = a
+	}
+	return a
 }
 
 // forget is called when something was written: it may be what was read.
@@ -62,5 +80,4 @@ func (o *reads) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	clear(o.answers)
-	clear(o.bodies)
 }

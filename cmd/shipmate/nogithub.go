@@ -73,6 +73,10 @@ func (noGitHub) Live(context.Context, *pipeline.Run) (pipeline.Live, error) {
 
 func (noGitHub) ReadOnce(ctx context.Context) context.Context { return ctx }
 
+func (noGitHub) Ahead(context.Context, pipeline.Repo, pipeline.Origin, pipeline.Actor) func() {
+	return func() {}
+}
+
 func (noGitHub) Changed(context.Context, *pipeline.Run) ([]string, error) { return nil, errNoGitHub }
 
 func (noGitHub) Checkout(context.Context, pipeline.Repo, string, string) error { return errNoGitHub }

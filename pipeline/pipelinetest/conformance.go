@@ -26,6 +26,7 @@ type Backend interface {
 	Put(ctx context.Context, repo int64, key string, value []byte, ttl time.Duration) error
 	PutNew(ctx context.Context, repo int64, key string, value []byte, ttl time.Duration) (bool, error)
 	Get(ctx context.Context, repo int64, key string) ([]byte, error)
+	GetAll(ctx context.Context, repo int64, keys ...string) ([][]byte, error)
 	Take(ctx context.Context, repo int64, key string) ([]byte, error)
 	Delete(ctx context.Context, repo int64, key string) error
 	Add(ctx context.Context, repo int64, key, member string, ttl time.Duration) error

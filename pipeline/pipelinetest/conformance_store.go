@@ -307,6 +307,10 @@ func records(t *testing.T, s Subject) {
 		got, err := s.Get(ctx, repo, "k")
 		must(t, err)
 		equal(t, "value", string(got), "new")
+		all, err := s.GetAll(ctx, repo, "none", "k")
+		must(t, err)
+		equal(t, "nothing among others", all[0] == nil, true)
+		equal(t, "value among others", string(all[1]), "new")
 
 		var taken atomic.Int64
 		race(16, func(int) {

@@ -68,6 +68,19 @@ func (s *Store) Get(_ context.Context, repo int64, key string) ([]byte, error) {
 	return slices.Clone(r.value), nil
 }
 
+// GetAll returns the values in the order of their keys, nil where there is none.
+func (s *Store) GetAll(_ context.Context, repo int64, keys ...string) ([][]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		if r, ok := s.record(recordKey(repo, key)); ok {
+			values[i] = slices.Clone(r.value)
+		}
+	}
+	return values, nil
+}
+
 // Take returns the value and removes it.
 func (s *Store) Take(_ context.Context, repo int64, key string) ([]byte, error) {
 	s.mu.Lock()

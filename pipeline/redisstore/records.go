@@ -40,6 +40,30 @@ func (s *Store) Get(ctx context.Context, repo int64, key string) ([]byte, error)
 	return value, wireRecord("get "+key, err)
 }
 
+// GetAll returns the values in the order of their keys, nil where there is none,
+// in one round trip.
+func (s *Store) GetAll(ctx context.Context, repo int64, keys ...string) ([][]byte, error) {
+	pipe := s.redis.Pipeline()
+	gets := make([]*redis.StringCmd, len(keys))
+	for i, key := range keys {
+		gets[i] = pipe.Get(ctx, s.recordKey(repo, key))
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, wire("get records", err)
+	}
+	values := make([][]byte, len(keys))
+	for i, get := range gets {
+		value, err := get.Bytes()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, wire("get "+keys[i], err)
+		}
+		if err == nil {
+			values[i] = value
+		}
+	}
+	return values, nil
+}
+
 // Take returns the value and removes it: of many who ask, one gets it.
 func (s *Store) Take(ctx context.Context, repo int64, key string) ([]byte, error) {
 	value, err := s.redis.GetDel(ctx, s.recordKey(repo, key)).Bytes()
