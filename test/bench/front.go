@@ -34,6 +34,7 @@ type front struct {
 type span struct {
 	from, to time.Time
 	read     bool
+	what     string
 }
 
 // reads reports whether the bot cannot go on without the answer. Writes are
@@ -77,7 +78,7 @@ func (f *front) toGitHub(w http.ResponseWriter, r *http.Request) {
 	f.github.ServeHTTP(w, r)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.spans = append(f.spans, span{from, time.Now(), reads(r)})
+	f.spans = append(f.spans, span{from, time.Now(), reads(r), r.Method + " " + r.URL.Path})
 }
 
 func (f *front) toBot(w http.ResponseWriter, r *http.Request) {
@@ -103,7 +104,7 @@ func (f *front) path(until time.Time) (path, error) {
 	if f.arrived.IsZero() {
 		return path{}, errors.New("no webhook came")
 	}
-	p := path{took: until.Sub(f.arrived)}
+	p := path{began: f.arrived, took: until.Sub(f.arrived)}
 	slices.SortFunc(f.spans, func(a, b span) int { return cmp.Compare(a.from.UnixNano(), b.from.UnixNano()) })
 	counted := f.arrived
 	for _, s := range f.spans {

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // measurements are everything there is to measure, in order.
@@ -46,6 +47,7 @@ type bench struct {
 	table *table
 	bot   string // the bot's executable, once it is built
 	dir   string // for everything written, removed at the end
+	trace bool   // print what happens between a comment and its script
 }
 
 func main() {
@@ -55,10 +57,11 @@ func main() {
 	only := flag.String("only", "", "measure only these, separated by commas: "+names())
 	quick := flag.Bool("quick", false, "a short run that only shows that everything works")
 	asJSON := flag.Bool("json", false, "print JSON")
+	trace := flag.Bool("trace", false, "print, with the measurement comment, what happens until the script runs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	exit(run(ctx, strings.FieldsFunc(*only, func(r rune) bool { return r == ',' }), *quick, *asJSON))
+	exit(run(ctx, options{strings.FieldsFunc(*only, func(r rune) bool { return r == ',' }), *quick, *asJSON, *trace}))
 }
 
 func exit(err error) {
@@ -69,8 +72,14 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-func run(ctx context.Context, only []string, quick, asJSON bool) error {
-	for _, name := range only {
+// options are the flags.
+type options struct {
+	only                 []string
+	quick, asJSON, trace bool
+}
+
+func run(ctx context.Context, o options) error {
+	for _, name := range o.only {
 		if !slices.ContainsFunc(measurements, func(m measurement) bool { return m.name == name }) {
 			return fmt.Errorf("--only %s: there are %s", name, names())
 		}
@@ -85,14 +94,14 @@ func run(ctx context.Context, only []string, quick, asJSON bool) error {
 		return err
 	}
 	defer redis.stop()
-	b := &bench{sizes: full, redis: redis, dir: dir, table: &table{}}
-	if quick {
+	b := &bench{sizes: full, redis: redis, dir: dir, table: &table{}, trace: o.trace}
+	if o.quick {
 		b.sizes = short
 	}
 	b.table.note("redis-server %s, TCP over loopback, appendonly yes, appendfsync everysec; %s; %d CPUs; medians of up to %d rounds",
 		redis.version, runtime.Version(), runtime.NumCPU(), b.rounds)
-	err = b.measureAll(ctx, only)
-	if asJSON {
+	err = b.measureAll(ctx, o.only)
+	if o.asJSON {
 		return errors.Join(b.table.writeJSON(os.Stdout), err)
 	}
 	b.table.write(os.Stdout)
@@ -107,6 +116,7 @@ func (b *bench) measureAll(ctx context.Context, only []string) error {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, "measuring", m.name)
+		began := time.Now()
 		if m.node && b.node == nil {
 			b.node = findNode(ctx, b)
 		}
@@ -114,6 +124,7 @@ func (b *bench) measureAll(ctx context.Context, only []string) error {
 			errs = append(errs, fmt.Errorf("%s: %w", m.name, err))
 			b.table.note("%s: ended early: %v", m.name, err)
 		}
+		fmt.Fprintf(os.Stderr, "  took %s\n", time.Since(began).Round(time.Second))
 	}
 	return errors.Join(append(errs, ctx.Err())...)
 }

@@ -17,6 +17,7 @@ type sizes struct {
 }
 
 var (
-	full  = sizes{rounds: 3, webhooks: 5 * time.Second, latencies: 1000, polled: 10, drain: 100_000, runs: 200, parked: 10_000, watch: 20 * time.Second, comments: 100}
+	full = sizes{rounds: 3, webhooks: 3 * time.Second, latencies: 500, polled: 8, drain: 40_000,
+		runs: 150, parked: 10_000, watch: 10 * time.Second, comments: 100}
 	short = sizes{quick: true, rounds: 1, webhooks: 400 * time.Millisecond, latencies: 50, polled: 2, drain: 2000, runs: 10, parked: 500, watch: 2 * time.Second, comments: 3}
 )
