@@ -2,6 +2,7 @@ package shell
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -107,13 +108,25 @@ func (a *aheads) take(ctx context.Context, repo pipeline.Repo, sha, src string) 
 		return false
 	}
 	if e.err == nil {
-		e.err = os.Rename(e.dir, src) // in the place of an empty folder
+		e.err = replaceEmpty(src, e.dir)
 	}
 	if e.err != nil {
 		a.log.Debug("a checkout made ahead is not used", "repo", repo.String(), "err", e.err)
 		a.discard(e)
 	}
 	return e.err == nil
+}
+
+// replaceEmpty puts a folder in the place of an empty one, which stays if that
+// does not work.
+func replaceEmpty(empty, by string) error {
+	if err := os.Remove(empty); err != nil {
+		return err
+	}
+	if err := os.Rename(by, empty); err != nil {
+		return errors.Join(err, os.Mkdir(empty, 0o700))
+	}
+	return nil
 }
 
 // drop removes a checkout that no step came for.

@@ -17,7 +17,7 @@ import (
 // another. One that was removed meanwhile, because it was long unused, is made anew.
 func lockCache(cache string) (*os.File, error) {
 	for {
-		if err := makeBare(cache); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := makeBare(cache); err != nil && !errors.Is(err, fs.ErrExist) { // there a moment ago, and gone
 			return nil, err
 		}
 		f, err := lockFile(filepath.Join(cache, "shipmate.lock"))
@@ -99,9 +99,23 @@ func tidy(cache string) error {
 // packs those together that have become many pieces. For now and then.
 func (g *Git) Clean(ctx context.Context, unused time.Duration) error {
 	caches, _ := filepath.Glob(filepath.Join(g.Cache, "*.git")) // the pattern is well-formed
-	var errs []error
+	errs := []error{removeHalf(g.Cache, unused)}
 	for _, cache := range caches {
 		errs = append(errs, g.clean(ctx, cache, unused))
+	}
+	return errors.Join(errs...)
+}
+
+// removeHalf removes caches that were being made or removed when the bot was killed.
+func removeHalf(dir string, unused time.Duration) error {
+	var errs []error
+	for _, pattern := range []string{"new-*", "old-*"} {
+		half, _ := filepath.Glob(filepath.Join(dir, pattern)) // the pattern is well-formed
+		for _, path := range half {
+			if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > unused {
+				errs = append(errs, os.RemoveAll(path))
+			}
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -147,6 +161,9 @@ func isUnused(cache string, unused time.Duration) (bool, error) {
 // fetches again.
 func removeUnused(cache string, unused time.Duration) error {
 	lock, err := lockFile(filepath.Join(cache, "shipmate.lock"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // another bot was faster
+	}
 	if err != nil {
 		return err
 	}
@@ -154,15 +171,45 @@ func removeUnused(cache string, unused time.Duration) error {
 	if old, err := isUnused(cache, unused); !old { // somebody came for it
 		return err
 	}
-	return os.RemoveAll(cache)
+	gone, err := os.MkdirTemp(filepath.Dir(cache), "old-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(cache, filepath.Join(gone, "cache")), os.RemoveAll(gone))
 }
 
-// makeBare makes the cache if it is not there. "git init" would cost a process
-// and bring a template.
+// makeBare makes the cache if it is not there, whole or not at all. "git init"
+// would cost a process and bring a template.
 func makeBare(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err == nil {
+	if isCache(dir) {
 		return nil
 	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	made, err := os.MkdirTemp(filepath.Dir(dir), "new-")
+	if err != nil {
+		return err
+	}
+	err = fillBare(made)
+	if err == nil {
+		err = os.Rename(made, dir)
+	}
+	if err != nil {
+		err = errors.Join(err, os.RemoveAll(made))
+	}
+	if isCache(dir) { // somebody else may have been faster
+		return nil
+	}
+	return err
+}
+
+func isCache(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "HEAD"))
+	return err == nil
+}
+
+func fillBare(dir string) error {
 	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads", "refs/shipmate"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return err
@@ -172,20 +219,8 @@ func makeBare(dir string) error {
 	config := "[core]\n\trepositoryformatversion = 0\n\tbare = true\n" +
 		"[gc]\n\tauto = 0\n\tpruneExpire = never\n\tcruftPacks = false\n[maintenance]\n\tauto = false\n" +
 		"[fetch]\n\tunpackLimit = 1\n" // one pack, whole or not at all
-	if err := writeOnce(filepath.Join(dir, "config"), config); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
 		return err
 	}
-	return writeOnce(filepath.Join(dir, "HEAD"), "ref: refs/heads/none\n") // last: it says that all is there
-}
-
-func writeOnce(path, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "new")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := f.WriteString(text); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return os.WriteFile(filepath.Join(dir, "HEAD"), []byte("ref: refs/heads/none\n"), 0o600)
 }
