@@ -57,11 +57,12 @@ func main() {
 	only := flag.String("only", "", "measure only these, separated by commas: "+names())
 	quick := flag.Bool("quick", false, "a short run that only shows that everything works")
 	asJSON := flag.Bool("json", false, "print JSON")
+	bot := flag.String("bot", "", "measure this executable of the bot, not one built as it is released")
 	trace := flag.Bool("trace", false, "print, with the measurement comment, what happens until the script runs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	exit(run(ctx, options{strings.FieldsFunc(*only, func(r rune) bool { return r == ',' }), *quick, *asJSON, *trace}))
+	exit(run(ctx, options{strings.FieldsFunc(*only, func(r rune) bool { return r == ',' }), *quick, *asJSON, *trace, *bot}))
 }
 
 func exit(err error) {
@@ -76,6 +77,7 @@ func exit(err error) {
 type options struct {
 	only                 []string
 	quick, asJSON, trace bool
+	bot                  string
 }
 
 func run(ctx context.Context, o options) error {
@@ -94,7 +96,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer redis.stop()
-	b := &bench{sizes: full, redis: redis, dir: dir, table: &table{}, trace: o.trace}
+	b := &bench{sizes: full, redis: redis, dir: dir, table: &table{}, trace: o.trace, bot: o.bot}
 	if o.quick {
 		b.sizes = short
 	}
