@@ -28,6 +28,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -78,8 +79,9 @@ type Runner struct {
 	// step may be another's.
 	patience time.Duration
 
-	spare chan *shimProcess // a shim that waits for its order, if there is one
-	ahead *aheads           // checkouts that wait for their step
+	spare  chan *shimProcess // a shim that waits for its order, if there is one
+	ahead  *aheads           // checkouts that wait for their step
+	closed atomic.Bool       // nothing is kept ready any more
 }
 
 // New checks the configuration and makes the folder for steps.
@@ -125,7 +127,7 @@ func New(cfg Config) (*Runner, error) {
 // Warm starts a shim ahead of the first script, which then begins that much
 // sooner. After each script one is started for the next.
 func (r *Runner) Warm() error {
-	if len(r.spare) > 0 {
+	if len(r.spare) > 0 || r.closed.Load() {
 		return nil
 	}
 	s, err := r.spawn()
@@ -137,13 +139,33 @@ func (r *Runner) Warm() error {
 	default:
 		s.abandon()
 	}
+	if r.closed.Load() { // meanwhile
+		r.dropSpare()
+	}
 	return nil
+}
+
+// warmAfter is when the shim for the next script is started: a large program,
+// which would take the processor from a script that just begins.
+const warmAfter = 50 * time.Millisecond
+
+func (r *Runner) warmSoon() {
+	time.AfterFunc(warmAfter, func() {
+		if err := r.Warm(); err != nil {
+			r.cfg.Logger.Warn("start a shim for the next script", "err", err)
+		}
+	})
 }
 
 // Close ends the shim that waits, and removes what was checked out ahead;
 // scripts go on.
 func (r *Runner) Close() {
+	r.closed.Store(true)
 	r.ahead.close()
+	r.dropSpare()
+}
+
+func (r *Runner) dropSpare() {
 	select {
 	case s := <-r.spare:
 		s.abandon()

@@ -39,9 +39,7 @@ func (r *Runner) start(ctx context.Context, j job) (pipeline.Result, error) {
 		return pipeline.Result{}, err
 	}
 	defer shim.leave()
-	if err := r.Warm(); err != nil {
-		r.cfg.Logger.Warn("start a shim for the next script", "err", err)
-	}
+	r.warmSoon()
 	e, err := r.follow(ctx, j, dir, cp)
 	if errors.Is(err, errGone) && r.neverBegan(dir, cp) {
 		return pipeline.Result{}, noWorkspace(r.cfg.Host, err)
