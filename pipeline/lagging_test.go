@@ -158,6 +158,25 @@ func TestAStepThatHasBegunIsNotGivenUp(t *testing.T) {
 	}
 }
 
+// A step that has begun no longer says that it waits to begin.
+func TestWhatWasLateIsNotSaidWhileTheStepRuns(t *testing.T) {
+	s, b := withBeginner(t)
+	commit := s.showing(3 * time.Second)
+	var meanwhile pipeline.StepRun
+	b["one"] = func(c *pipeline.StepContext) (pipeline.Result, error) {
+		if err := commit.look(); err != nil {
+			return pipeline.Result{}, err
+		}
+		err := c.Save(context.Background(), []byte(`{}`))
+		meanwhile = *s.load(c.Run.ID).Step("one")
+		return pipeline.Result{Done: true}, err
+	}
+	r := s.until(s.deploy(deployOf("one"), "2").ID, time.Minute, ended)
+	if r.State != pipeline.Succeeded || len(commit.asked) < 2 || meanwhile.Message != "" || !meanwhile.Lagging.IsZero() {
+		t.Errorf("%s; while it ran it said %q, asked at %v", r.State, meanwhile.Message, commit.asked)
+	}
+}
+
 func TestAPlanWaitsForACommitThatIsLate(t *testing.T) {
 	for name, c := range map[string]struct {
 		late time.Duration

@@ -209,6 +209,9 @@ func (e *Engine) context(ctx context.Context, l *Lease, v errand) (*StepContext,
 			s := m.run.Step(def.Name)
 			s.Checkpoint = checkpoint
 			*s.untouched() = false
+			if !s.Lagging.IsZero() { // what was late is there
+				s.Lagging, s.Message = time.Time{}, ""
+			}
 			m.touched = true
 			m.change.Hold = l
 			return nil
