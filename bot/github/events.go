@@ -113,7 +113,7 @@ func (d *delivery) tellComment(about string, body string, updated time.Time) {
 	f := fact{Is: state{SHA: textDigest(body)}, At: updated}
 	before := body
 	switch d.action {
-	case "created":
+	case "created", "submitted":
 	case "edited":
 		before = d.text(d.changes.Get("body.from"))
 		f.Was = &state{SHA: textDigest(before)}

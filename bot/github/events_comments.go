@@ -55,6 +55,9 @@ func review(d *delivery) message {
 	switch d.action {
 	case "submitted":
 		d.tellReview(number)
+		if r.user.kind == "User" {
+			d.tellComment(aboutRemark(at), r.body, r.at)
+		}
 		moved := d.moved(sha, number)
 		said := d.said(r, at, "review")
 		if d.wrong || said.kind == "" {

@@ -113,6 +113,7 @@ var (
 	pullPath     = regexp.MustCompile(`/(?:pulls|issues)/([0-9]+)(?:/|$)`)
 	commentPath  = regexp.MustCompile(`/issues/comments/([0-9]+)(?:/|$)`)
 	linePath     = regexp.MustCompile(`/pulls/comments/(\d+)`)
+	reviewPath   = regexp.MustCompile(`/pulls/\d+/reviews/(\d+)`)
 	branchPath   = regexp.MustCompile(`/branches/(.+)$`)
 	contentsPath = regexp.MustCompile(`/contents/.`)
 )
@@ -136,9 +137,11 @@ func named(u *url.URL) (about []string) {
 			about = append(about, aboutComment(id))
 		}
 	}
-	if m := linePath.FindStringSubmatch(u.Path); m != nil {
-		if id, err := strconv.ParseInt(m[1], 10, 64); err == nil {
-			about = append(about, aboutRemark(pipeline.Origin{Comment: id, CommentKind: pipeline.ReviewComment}))
+	for kind, path := range map[string]*regexp.Regexp{pipeline.ReviewComment: linePath, pipeline.ReviewBody: reviewPath} {
+		if m := path.FindStringSubmatch(u.Path); m != nil {
+			if id, err := strconv.ParseInt(m[1], 10, 64); err == nil {
+				about = append(about, aboutRemark(pipeline.Origin{Comment: id, CommentKind: kind}))
+			}
 		}
 	}
 	if m := branchPath.FindStringSubmatch(u.Path); m != nil {

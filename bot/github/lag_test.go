@@ -425,6 +425,31 @@ func TestACommentThatLags(t *testing.T) {
 	}
 }
 
+// TestAReviewThatLags: a command in a review, or on a line of it, is not there
+// yet, though nothing else of the pull request is new.
+func TestAReviewThatLags(t *testing.T) {
+	s := newLagScene(t)
+	sim.Must(s.sim.As("mona").Push(sim.Push{Repo: "octo/shop", Branch: "topic", Files: map[string]string{"line.txt": "x"}}))
+	s.hear()
+	s.clock.add(time.Minute)
+	review := sim.Must(s.sim.As("hubot").Review("octo/shop", s.pr, sim.NewReview{State: "COMMENTED", Body: "/deploy prod", Comments: []sim.NewLineComment{{Path: "line.txt", Body: "/deploy prod"}}}))
+	lines := s.sim.LineComments("octo/shop", s.pr)
+	s.hear()
+	for what, at := range map[string]pipeline.Origin{
+		"the review":         {PR: s.pr, Comment: review.ID, CommentKind: pipeline.ReviewBody},
+		"the comment of one": {PR: s.pr, Comment: lines[len(lines)-1].ID, CommentKind: pipeline.ReviewComment},
+	} {
+		_, err := s.client.CommentUnchanged(s.ctx(), s.repo, at, "/deploy prod")
+		s.early(what, err)
+		defer func() {
+			if same, err := s.client.CommentUnchanged(s.ctx(), s.repo, at, "/deploy prod"); !same || err != nil {
+				t.Errorf("%s after the lag: %v, %v", what, same, err)
+			}
+		}()
+	}
+	s.clock.add(lag)
+}
+
 // TestCameAfter: the comment is written at second 10; one webhook may be lost.
 func TestCameAfter(t *testing.T) {
 	const repo = "octo/shop"
