@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,15 +23,17 @@ var update = flag.Bool("update", false, "write what was said into testdata")
 // races, and one that is quick enough for dozens side by side.
 var racing, quick func() (string, error)
 
-// hands is how many conversations are played at a time in which nothing is
-// waited for. Of those in which GitHub lags many more go side by side.
-var hands = make(chan struct{}, 6)
+// How many conversations are played at a time: of those in which GitHub lags
+// nearly all is waiting, and each takes some 150 MB. -parallel is for both.
+var atOnce, lagAtOnce = 6, 32
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if flag.Lookup("test.parallel").Value.String() == flag.Lookup("test.parallel").DefValue {
-		_ = flag.Set("test.parallel", "32")
+	given := flag.Lookup("test.parallel")
+	if n, err := strconv.Atoi(given.Value.String()); err == nil && given.Value.String() != given.DefValue {
+		atOnce, lagAtOnce = n, n
 	}
+	_ = given.Value.Set("100000") // who waits in a queue of ours must not be in the way of who goes
 	dir, err := os.MkdirTemp("", "shipmate-conversations-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -53,11 +56,10 @@ func TestConversations(t *testing.T) {
 	if _, err := racing(); err != nil { // before any time is taken
 		t.Fatal(err)
 	}
+	q := queue{hands: make(chan struct{}, atOnce)}
 	for _, file := range conversations(t) {
 		t.Run(nameOf(file), func(t *testing.T) {
-			t.Parallel()
-			hands <- struct{}{}
-			defer func() { <-hands }()
+			defer q.wait(t)()
 			want, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -72,6 +74,31 @@ func TestConversations(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+	go q.serve()
+}
+
+// queue lets so many of its tests go on at a time, the first first: the testing
+// package has no order for those that are parallel.
+type queue struct {
+	hands chan struct{}
+	turns []chan struct{}
+}
+
+// wait has a test wait until it is its turn. It calls what is returned at its end.
+func (q *queue) wait(t *testing.T) (leave func()) {
+	turn := make(chan struct{})
+	q.turns = append(q.turns, turn)
+	t.Parallel()
+	<-turn
+	return func() { <-q.hands }
+}
+
+// serve begins when all tests wait.
+func (q *queue) serve() {
+	for _, turn := range q.turns {
+		q.hands <- struct{}{}
+		close(turn)
 	}
 }
 
@@ -155,7 +182,7 @@ func converse(t *testing.T, tr transcript, lag time.Duration) string {
 			continue
 		}
 		act := turn.act
-		act.text, act.what = s.real(act.text), s.real(act.what)
+		act.text, act.what, s.speaker = s.real(act.text), s.real(act.what), act.who
 		if err := turn.do(s, act); err != nil {
 			t.Fatalf("%s: %v", turn.raw, err)
 		}

@@ -32,14 +32,16 @@ func TestConversationsWhileGitHubLags(t *testing.T) {
 	if _, err := quick(); err != nil { // before any time is taken
 		t.Fatal(err)
 	}
+	q := queue{hands: make(chan struct{}, lagAtOnce)}
 	for _, p := range plays(t) {
 		t.Run(nameOf(p.file)+"/"+p.lag.String(), func(t *testing.T) {
-			t.Parallel()
+			defer q.wait(t)()
 			if got := converse(t, readTranscript(p.text), p.lag); got != p.text {
 				t.Errorf("%s: while GitHub lags, something else is said:\n%s", p.file, firstDifference(p.text, got))
 			}
 		})
 	}
+	go q.serve()
 }
 
 // plays lists what takes longest first.

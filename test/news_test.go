@@ -61,7 +61,9 @@ var marker = regexp.MustCompile(`(?s)^<!-- shipmate:(.*?) -->\n`)
 func (s *stage) comments(show func(key, text string)) {
 	var living string
 	for number := 1; number <= s.pr; number++ {
-		for _, c := range s.w.GitHub.Comments(s.repo, number) {
+		all := s.w.GitHub.Comments(s.repo, number)
+		s.othersFirst(all)
+		for _, c := range all {
 			if c.User.Login != "shipmate[bot]" {
 				s.reactions(c, show)
 				continue
@@ -89,6 +91,22 @@ func (s *stage) comments(show func(key, text string)) {
 			}
 		}
 	}
+}
+
+// othersFirst puts what is told to somebody else before the answer to who spoke:
+// which of them is there first is a matter of luck.
+func (s *stage) othersFirst(comments []github.IssueComment) {
+	rank := func(c github.IssueComment) int {
+		_, text, _ := strings.Cut(c.Body, "-->\n")
+		switch {
+		case c.User.Login != "shipmate[bot]" || s.seen[fmt.Sprint(c.ID)] != "":
+			return 0
+		case s.speaker != "" && strings.HasPrefix(text, "@"+s.speaker+" "):
+			return 2
+		}
+		return 1
+	}
+	slices.SortStableFunc(comments, func(a, b github.IssueComment) int { return rank(a) - rank(b) })
 }
 
 func (s *stage) reactions(c github.IssueComment, show func(key, text string)) {

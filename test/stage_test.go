@@ -32,6 +32,7 @@ type stage struct {
 	held    string       // scripts that wait leave their process id here, under their run's
 	last    github.IssueComment
 	line    github.ReviewComment // the newest on a line
+	speaker string               // who did the last thing
 	holding bool                 // GitHub keeps its webhooks back, so nothing settles
 	hubot   github.OtherApp
 	apps    map[string]github.OtherApp // that report checks

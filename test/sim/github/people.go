@@ -176,9 +176,17 @@ func (p Person) Comment(repo string, number int, body string) (out IssueComment,
 // not got its webhook through since.
 func (p Person) CommentBefore(repo string, number int, ago time.Duration, body string) (out IssueComment, err error) {
 	err = p.onPull(repo, number, "read", func(pr *pull, me *account) error {
-		cm, err := p.s.addCommentAt(pr, me, body, p.s.now().Add(-ago))
+		at := p.s.now().Add(-ago)
+		cm, err := p.s.addCommentAt(pr, me, body, at)
 		if err != nil {
 			return err
+		}
+		for _, old := range pr.repo.past { // only the webhook is late: the comment was there before all that lags
+			if was := old.repo.pull(number); was != nil && !p.s.lags(at) {
+				there := *cm
+				there.pull = was
+				was.comments = append(was.comments, &there)
+			}
 		}
 		out = p.s.issueComment(cm)
 		return nil
