@@ -39,7 +39,8 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{422, "something new", refused, "github_refused"},
 	} {
 		if m, code := judge(c.status, c.message); m != c.want || code != c.code {
-			t.Errorf("%d %q means %d, %q", c.status, c.message, m, code)
+			names := map[ruling]string{transient: "transient", absent: "absent", refused: "refused"}
+			t.Errorf("%d %q means %s %q, want %s %q", c.status, c.message, names[m], code, names[c.want], c.code)
 		}
 	}
 }

@@ -25,12 +25,11 @@ func TestAWordForTwoCommits(t *testing.T) {
 	sim.Must(s.sim.As("mona").Push(sim.Push{Repo: "octo/shop", Branch: "v1", Files: map[string]string{"v": "1"}, Message: "Version"}))
 	tag(main[:7], s.sha)
 	for ref, want := range map[string]string{
-		"topic":  fmt.Sprintf("`topic` can mean the branch, which is `%.7s` `Add a`, or the tag, which is `%.7s` `Initial commit`. Write which: `refs/heads/topic` or `refs/tags/topic`.", s.sha, main),
-		"main":   fmt.Sprintf("`main` can mean the branch, which is `%.7s` `Initial commit`, or the tag, which is `%.7s` `Add a`. Write which: `refs/heads/main` or `refs/tags/main`.", main, s.sha),
-		main[:7]: fmt.Sprintf("`%s` can mean the tag, which is `%.7s` `Add a`, or the commit, which is `%.7s` `Initial commit`. Write which: `refs/tags/%s` or `%s`.", main[:7], s.sha, main, main[:7], main),
+		"topic": fmt.Sprintf("`topic` can mean the branch, which is `%.7s` `Add a`, or the tag, which is `%.7s` `Initial commit`. Write which: `refs/heads/topic` or `refs/tags/topic`.", s.sha, main),
+		"main":  fmt.Sprintf("`main` can mean the branch, which is `%.7s` `Initial commit`, or the tag, which is `%.7s` `Add a`. Write which: `refs/heads/main` or `refs/tags/main`.", main, s.sha),
 	} {
 		got, err := s.client.Commit(s.ctx(), s.repo, ref)
-		if pipeline.Code(err) != "ambiguous_ref" && ref != main[:7] || err != nil && pipeline.Message(err) != want {
+		if pipeline.Code(err) != "ambiguous_ref" || pipeline.Message(err) != want {
 			t.Errorf("%s: %+v, %v", ref, got, err)
 		}
 	}
@@ -39,6 +38,7 @@ func TestAWordForTwoCommits(t *testing.T) {
 		"refs/tags/topic":  {SHA: main, Title: "Initial commit", OnDefault: true},
 		"refs/heads/main":  {SHA: main, Title: "Initial commit", Branch: "main", OnDefault: true},
 		"refs/tags/main":   {SHA: s.sha, Title: "Add a"},
+		main[:7]:           {SHA: s.sha, Title: "Add a"}, // GitHub, like git, reads a name before the beginning of an id
 		"":                 {SHA: main, Title: "Initial commit", Branch: "main", OnDefault: true},
 	} {
 		if got, err := s.client.Commit(s.ctx(), s.repo, ref); err != nil || got != want {

@@ -41,6 +41,7 @@ func TestWeigh(t *testing.T) {
 		"of no time, and known to be over":             {[]fact{headMoved("a", "b", 1)}, fact{Is: headed("a")}, 2, older},
 		"of no time, and new":                          {[]fact{headMoved("a", "b", 1)}, fact{Is: headed("c")}, 2, news},
 		"of no time, half a minute later":              {[]fact{headMoved("a", "b", 1)}, fact{Is: headed("a")}, 40, news},
+		"shown before, with no word of what was":       {[]fact{{Is: headed("a"), Came: atSecond(1)}, {Is: headed("b"), Came: atSecond(2)}}, fact{Is: headed("a")}, 3, older},
 		"forced back":                                  {[]fact{headMoved("a", "b", 1), headMoved("b", "a", 2)}, fact{Is: headed("a"), At: atSecond(2)}, 3, news},
 		"from before it was forced back":               {[]fact{headMoved("a", "b", 1), headMoved("b", "a", 2)}, fact{Is: headed("b"), At: atSecond(1)}, 3, older},
 		"open, and it was closed":                      {[]fact{headMoved("a", "b", 1), closed}, fact{Is: headed("b"), At: atSecond(1)}, 4, older},
@@ -78,13 +79,38 @@ func TestInOrder(t *testing.T) {
 }
 
 func TestHeadAt(t *testing.T) {
-	story := []fact{headMoved("a", "b", 10), headMoved("b", "c", 20), {Is: headed("c"), At: atSecond(25), By: "pull_request closed"}, headMoved("c", "a", 30)}
-	for n, want := range map[int]string{5: "a", 15: "b", 22: "c", 27: "c", 35: "a", 10: "", 20: "", 30: ""} {
+	was := headed("c")
+	story := []fact{headMoved("a", "b", 10), headMoved("b", "c", 20), {Is: headed("c"), Was: &was, At: atSecond(25), By: "pull_request closed"}, headMoved("c", "a", 30)}
+	for n, want := range map[int]string{5: "a", 15: "b", 22: "c", 25: "c", 27: "c", 35: "a", 10: "", 20: "", 30: ""} {
 		if got, known := headAt(story, atSecond(n).Add(300*time.Millisecond)); got != want || known != (want != "") {
 			t.Errorf("second %d: %q, %v, want %q", n, got, known, want)
 		}
 	}
 	if got, known := headAt([]fact{{Is: headed("a"), At: atSecond(1)}}, atSecond(5)); known {
 		t.Errorf("nothing moved, and it is known to be at %q", got)
+	}
+}
+
+// TestMissing: a list lacks what was told of within half a minute, and what has
+// another verdict in it.
+func TestMissing(t *testing.T) {
+	told := func(id int64, verdict string, n int) fact {
+		return fact{ID: id, Is: state{SHA: verdict}, Came: atSecond(n)}
+	}
+	facts := []fact{told(1, "approved", 1), told(2, "approved", 2), told(1, "dismissed", 3)}
+	for name, c := range map[string]struct {
+		have map[int64]string
+		now  int
+		want int64
+	}{
+		"all of it":                   {map[int64]string{1: "dismissed", 2: "approved", 3: "approved"}, 5, 0},
+		"the second is not in it":     {map[int64]string{1: "dismissed"}, 5, 2},
+		"the first is as it was":      {map[int64]string{1: "approved", 2: "approved"}, 5, 1},
+		"half a minute later":         {map[int64]string{}, 40, 0},
+		"only the last is so new yet": {map[int64]string{}, 32, 1},
+	} {
+		if f, lacks := missing(facts, c.have, atSecond(c.now)); f.ID != c.want || lacks != (c.want != 0) {
+			t.Errorf("%s: it lacks %d, %v, want %d", name, f.ID, lacks, c.want)
+		}
 	}
 }
