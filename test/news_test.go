@@ -183,11 +183,14 @@ func (s *stage) checks(show func(key, text string)) {
 	deployments := s.w.GitHub.Deployments(s.repo)
 	slices.Reverse(deployments)
 	for _, d := range deployments {
-		state := "pending"
+		key, state := fmt.Sprint("deployment ", d.ID), "pending"
 		if len(d.Statuses) > 0 {
 			state = d.Statuses[0].State
 		}
-		show(fmt.Sprint("deployment ", d.ID), s.plain(fmt.Sprintf("deployment of %s to %s: %s", d.SHA[:7], d.Environment, state)))
+		if state == "inactive" && s.seen[key] == "" {
+			continue // another one took its place meanwhile; whether there is one at all depends on who is faster
+		}
+		show(key, s.plain(fmt.Sprintf("deployment of %s to %s: %s", d.SHA[:7], d.Environment, state)))
 	}
 }
 
