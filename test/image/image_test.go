@@ -74,10 +74,10 @@ func release(t *testing.T, dir string) string {
 	return binary
 }
 
-// isSmall holds the size of the released bot.
+// isSmall holds the size of the released bot: it may shrink, and not grow unseen.
 func isSmall(t *testing.T, binary string) {
 	t.Helper()
-	const most = 90 << 20
+	const most = 96 << 20
 	info, err := os.Stat(binary)
 	if err != nil {
 		t.Fatal(err)
