@@ -34,7 +34,10 @@ func (o Outside) scripts() (pipeline.Integration, bool) {
 func (o Outside) systems(runner func(name string) (pipeline.Uses, bool)) []pipeline.Integration {
 	return []pipeline.Integration{
 		kubernetes.Integration(kubernetes.Config{Clusters: o.Clusters, Source: o.Source, Runner: runner, Now: time.Now}),
-		helm.Integration(helm.Config{Places: places(o.Clusters), Source: o.Source, Load: chart.Load, Explain: chart.Explain, Images: manifest.Running, Now: time.Now}),
+		helm.Integration(helm.Config{
+			Places: places(o.Clusters), Source: o.Source,
+			Load: chart.Load, Explain: chart.Explain, Images: manifest.Running, Now: time.Now,
+		}),
 	}
 }
 

@@ -18,4 +18,5 @@ func (Outside) systems(func(name string) (pipeline.Uses, bool)) []pipeline.Integ
 }
 
 // Remedy says how people get what a small build leaves out.
-const Remedy = "This shipmate is the playground's, which leaves out Kubernetes, Helm and S3 to be built quickly. Start the playground with them: `go run ./cmd/playground --full`."
+const Remedy = "This shipmate is the playground's, which leaves out Kubernetes, Helm and S3 to be built quickly. " +
+	"Start the playground with them: `go run ./cmd/playground --full`."

@@ -32,9 +32,11 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.addr, "addr", "127.0.0.1:7070", "where the page is served: a loopback address; the next free port is taken if this one is not free")
+	flag.StringVar(&o.addr, "addr", "127.0.0.1:7070",
+		"where the page is served: a loopback address; the next free port is taken if this one is not free")
 	flag.BoolVar(&o.keep, "keep", false, "keep the folder with the bot, its data and its log")
-	flag.BoolVar(&o.full, "full", false, "build the bot with Kubernetes, Helm and S3 too, which takes some minutes the first time")
+	flag.BoolVar(&o.full, "full", false,
+		"build the bot with Kubernetes, Helm and S3 too, which takes some minutes the first time")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

@@ -38,7 +38,10 @@ func (p *Playground) state() (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	s := State{ID: p.id, Terminal: p.terminal(), Channel: world.Channel, GitHub: snapshot, Slack: p.World.Slack.Snapshot(), Running: map[string]string{}}
+	s := State{
+		ID: p.id, Terminal: p.terminal(), Channel: world.Channel,
+		GitHub: snapshot, Slack: p.World.Slack.Snapshot(), Running: map[string]string{},
+	}
 	for _, who := range world.People {
 		s.People = append(s.People, person{who.Login, who.Slack, who.Permission})
 	}

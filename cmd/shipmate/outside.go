@@ -58,8 +58,8 @@ func openOutside(cfg Config, gh githubSide, log *slog.Logger) (outside, error) {
 // openJobs makes scripts run as Jobs.
 func (o *outside) openJobs(cfg Config, gh githubSide, artifacts *artifact.Store, log *slog.Logger) (err error) {
 	o.Jobs, err = job.New(cfg.Kubernetes.Jobs, job.Needs{
-		Clusters: o.Clusters, Repos: gh.repos(), Keys: cfg.GitHub.shared(), Source: gh.whole, BaseURL: cfg.BaseURL, Artifacts: artifacts,
-		Dir: filepath.Join(cfg.DataDir, "jobs"), Logger: log, Now: time.Now,
+		Clusters: o.Clusters, Repos: gh.repos(), Keys: cfg.GitHub.shared(), Source: gh.whole,
+		BaseURL: cfg.BaseURL, Artifacts: artifacts, Dir: filepath.Join(cfg.DataDir, "jobs"), Logger: log, Now: time.Now,
 	})
 	return err
 }

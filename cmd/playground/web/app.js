@@ -88,7 +88,8 @@ function composer(form, input, send) {
 
 // Ctrl+Enter, Cmd+Enter on a Mac, sends whatever form somebody writes in.
 document.addEventListener('keydown', (event) => {
-  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || event.isComposing || !event.target.matches('input, textarea, select')) return;
+  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+  if (!event.target.matches('input, textarea, select')) return;
   event.preventDefault();
   if (!event.repeat) event.target.form?.requestSubmit();
 });

@@ -79,7 +79,8 @@ const opened = new Map(); // whether the details of a check are shown, where som
 function check({ run, status }, as) {
   const name = run ? run.name : status.context;
   const state = run ? run.conclusion || run.status : status.state;
-  const title = el('span', { class: 'title' }, run && run.title ? titled(run.title) : (status && status.description) || '');
+  const words = run && run.title ? titled(run.title) : (status && status.description) || '';
+  const title = el('span', { class: 'title' }, words);
   title.title = title.textContent;
   const more = run && (run.summary || run.text) ? el('div', { class: 'markdown more' }, markdown(run.text), markdown(run.summary)) : null;
   return el('div', { class: 'check', 'data-check': name, 'data-state': state },

@@ -66,8 +66,11 @@ export function make(box, act, state) {
 
 function how(step) {
   return {
-    comment: `${step.as} comments ${step.say}`, slash: `${step.as} says ${step.say} in Slack`, press: `${step.as} presses ${step.say} in Slack`,
-    push: `${step.as} pushes a commit`, terminal: 'Shows what to paste into a terminal on this machine',
+    comment: `${step.as} comments ${step.say}`,
+    slash: `${step.as} says ${step.say} in Slack`,
+    press: `${step.as} presses ${step.say} in Slack`,
+    push: `${step.as} pushes a commit`,
+    terminal: 'Shows what to paste into a terminal on this machine',
   }[step.where];
 }
 
@@ -88,7 +91,8 @@ function lines(text) {
   const shown = li.querySelector('.terminal');
   if (shown) return shown.remove();
   const copy = el('button', { type: 'button', id: 'copy', onclick: () => {
-    navigator.clipboard.writeText(text).then(() => { copy.textContent = 'Copied'; }, () => toast('The browser does not let this page copy. Select the lines and copy them.'));
+    const no = () => toast('The browser does not let this page copy. Select the lines and copy them.');
+    navigator.clipboard.writeText(text).then(() => { copy.textContent = 'Copied'; }, no);
   } }, 'Copy');
   li.append(el('div', { class: 'terminal' },
     el('p', {}, 'Paste this into a terminal on this machine. It acts as mona.'),

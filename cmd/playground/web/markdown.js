@@ -106,7 +106,8 @@ function paragraph(lines, i) {
 }
 
 const entity = /&(amp|lt|gt|quot|#39|#34);/;
-const entities = (text) => text.replace(new RegExp(entity, 'g'), (_, name) => ({ amp: '&', lt: '<', gt: '>', quot: '"', '#34': '"', '#39': "'" })[name]);
+const named = { amp: '&', lt: '<', gt: '>', quot: '"', '#34': '"', '#39': "'" };
+const entities = (text) => text.replace(new RegExp(entity, 'g'), (_, name) => named[name]);
 
 const spans = [
   [/(`+)(.+?)(?<!`)\1(?!`)/, (m) => el('code', {}, m[2].replace(/^ (.*) $/, '$1'))],
