@@ -202,7 +202,7 @@ func (r *Runner) shim() (*shimProcess, error) {
 
 func (r *Runner) spawn() (*shimProcess, error) {
 	cmd := exec.Command(r.cfg.Shim[0], r.cfg.Shim[1:]...)
-	cmd.Env = []string{} // not ours: it would be the script's to read
+	cmd.Env = []string{"GOGC=off"} // not ours: it would be the script's to read. Until it is up it collects no garbage
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	in, err := cmd.StdinPipe()

@@ -185,11 +185,18 @@ func (s *stage) newPull(org string) (repo string, pull int, err error) {
 // commands a minute.
 func (s *stage) dev() string { return fmt.Sprintf("dev-%d", s.orgs) }
 
+// calm is how long after a deploy the bot counts as idle: by then it has made
+// ready for the next.
+const calm = 300 * time.Millisecond
+
 // deploy comments when the bot is idle and waits for the script.
 func (s *stage) deploy(ctx context.Context, repo string, pull int) (path, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	if err := s.world.Settle(ctx); err != nil {
+		return path{}, err
+	}
+	if err := pause(ctx, calm); err != nil {
 		return path{}, err
 	}
 	s.front.forget()
