@@ -36,7 +36,7 @@ func NewMetrics(stats func(ctx context.Context) (pipeline.Stats, error)) *Metric
 		acks:     histogram("shipmate_webhook_ack_seconds", "Time from a request of a platform to its answer.", fast, "source", "status"),
 		jobs:     histogram("shipmate_job_seconds", "Time a job's handler took.", fast, "kind", "result"),
 		waits:    histogram("shipmate_job_tries", "Failed tries of a job before this one.", []float64{0, 1, 2, 4, 8, 12}, "kind"),
-		runs:     histogram("shipmate_run_seconds", "Time from a run's creation to its end.", slow, "pipeline", "environment", "state"),
+		runs:     histogram("shipmate_run_seconds", "Time from a run's creation to its end; dry runs are not counted.", slow, "pipeline", "environment", "state"),
 		steps:    histogram("shipmate_step_seconds", "Time of a step's last attempt.", slow, "uses", "state"),
 		calls:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "shipmate_api_calls_total", Help: "Calls of a platform's API."}, []string{"api", "status"}),
 		budgets:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "shipmate_api_budget_remaining", Help: "What is left of a GitHub installation's hourly budget."}, []string{"installation"}),
@@ -78,14 +78,17 @@ func (m *Metrics) Job(l *pipeline.Lease, took time.Duration, err error) {
 	m.waits.WithLabelValues(l.Kind).Observe(float64(l.Tries))
 }
 
-// Observer counts runs and steps.
+// Observer counts runs and steps, but for dry runs: what is counted was done.
 func (m *Metrics) Observer() pipeline.Observer {
 	return pipeline.Observer{
 		RunEnded: func(r *pipeline.Run) {
+			if r.DryRun {
+				return
+			}
 			m.runs.WithLabelValues(r.Pipeline.Name, r.EnvironmentName(), string(r.State)).Observe(r.Ended.Sub(r.Created).Seconds())
 		},
 		StepEnded: func(r *pipeline.Run, s *pipeline.StepRun) {
-			if def, ok := r.Pipeline.Step(s.Name); ok && !s.Started.IsZero() {
+			if def, ok := r.Pipeline.Step(s.Name); ok && !s.Started.IsZero() && !r.DryRun {
 				m.steps.WithLabelValues(def.Runner(), string(s.State)).Observe(s.Ended.Sub(s.Started).Seconds())
 			}
 		},

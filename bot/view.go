@@ -55,6 +55,9 @@ func (k ButtonKind) Label() string {
 // Show describes a run.
 func Show(r *pipeline.Run) View {
 	v := View{Title: Title(r), State: r.State, Icon: Icon(r.State), Headline: headline(r), Note: r.Message}
+	if r.DryRun {
+		v.Headline, v.Note = dryHeadline(r), strings.TrimSpace(strings.TrimSuffix(r.Message, pipeline.NothingChanged))
+	}
 	for _, s := range r.Steps {
 		v.Steps = append(v.Steps, stepView(s))
 	}
@@ -79,7 +82,7 @@ func Show(r *pipeline.Run) View {
 	case !r.State.Terminal() && r.Cancel == nil && r.State != pipeline.RollingBack:
 		v.Buttons = append(v.Buttons, ButtonCancel)
 		v.Paste = append(v.Paste, "/cancel "+string(r.ID))
-	case r.State == pipeline.Succeeded && r.Environment != nil && r.Trigger != pipeline.ByRollback && !r.DryRun:
+	case r.State == pipeline.Succeeded && r.Deploys() && r.Trigger != pipeline.ByRollback:
 		v.Buttons = append(v.Buttons, ButtonRollback)
 		v.Paste = append(v.Paste, "/rollback "+r.Environment.Name)
 	case r.State == pipeline.Failed && r.Reverts != "": // to try the very same again is no way on
@@ -139,6 +142,14 @@ func headline(r *pipeline.Run) string {
 		return fmt.Sprintf("%s after %s", Words(r.State), Took(r.Started, r.Ended))
 	}
 	return Words(r.State)
+}
+
+// dryHeadline: who sees no more of a dry run than this must not take it for a deploy.
+func dryHeadline(r *pipeline.Run) string {
+	if r.State.Terminal() {
+		return headline(r) + ", nothing was changed"
+	}
+	return headline(r) + ", nothing is changed"
 }
 
 func stepView(s pipeline.StepRun) StepView {

@@ -76,7 +76,7 @@ func TestShow(t *testing.T) {
 		{"a rollback succeeded", pipeline.Progress{State: succeeded, Admitted: true, Started: began, Ended: ended, Steps: steps(succeeded, pipeline.Skipped, succeeded)}, rollback,
 			"✅ succeeded after 1m15s |  | "},
 		{"a dry run succeeded", pipeline.Progress{State: succeeded, Admitted: true, Started: began, Ended: ended}, func(r *pipeline.Run) { r.DryRun = true },
-			"✅ succeeded after 1m15s |  | "},
+			"✅ succeeded after 1m15s, nothing was changed |  | "},
 		{"a run that deploys nowhere succeeded", pipeline.Progress{State: succeeded, Admitted: true, Started: began, Ended: ended}, func(r *pipeline.Run) { r.Environment = nil },
 			"✅ succeeded after 1m15s |  | "},
 		{"it failed", pipeline.Progress{State: pipeline.Failed, Admitted: true, Message: "`build` exited with code 2.", Started: began, Ended: ended, Steps: steps(pipeline.Failed, pipeline.Skipped, pipeline.Skipped)}, nil,

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -94,6 +95,7 @@ func (x Cancel) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
 		return known(ctx, x.Store, c, name)
 	}
 	open, err := x.Store.Runs(ctx, q)
+	open = realFirst(open)
 	switch {
 	case err != nil:
 		return nil, err
@@ -103,6 +105,16 @@ func (x Cancel) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
 		return nil, pipeline.Refuse("several_open", "Several runs are open: %s. Say which: `/cancel <run>`.", list(open))
 	}
 	return open[0], nil
+}
+
+// realFirst leaves dry runs out if there are others: who names no run means one
+// that does something.
+func realFirst(runs []*pipeline.Run) []*pipeline.Run {
+	others := slices.DeleteFunc(slices.Clone(runs), func(r *pipeline.Run) bool { return r.DryRun })
+	if len(others) > 0 {
+		return others
+	}
+	return runs
 }
 
 func list(runs []*pipeline.Run) string {

@@ -163,7 +163,14 @@ func lockedBy(l *pipeline.Lock) string {
 // describe is a run in one sentence, without its end.
 func describe(r *pipeline.Run) string {
 	sha, _ := r.Brings()
-	text := fmt.Sprintf("run %s of `%s` by %s %s", r.ID, short(sha), r.Actor.Login, stands(r.State))
+	what := "run"
+	if r.DryRun {
+		what = "dry run"
+	}
+	text := fmt.Sprintf("%s %s of `%s` by %s %s", what, r.ID, short(sha), r.Actor.Login, stands(r.State))
+	if r.DryRun && !r.State.Terminal() {
+		text += " and changes nothing"
+	}
 	if r.Message != "" {
 		text += ": " + strings.TrimSuffix(r.Message, ".")
 	}

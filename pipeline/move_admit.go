@@ -73,7 +73,7 @@ func (m *move) admit() {
 		r.State, r.Message = RollingBack, undoingOf(r)
 	}
 	m.event(Event{Kind: "run", State: r.State, Message: r.Message})
-	if m.env != nil && !r.DryRun {
+	if r.Deploys() {
 		m.takeEnvironment()
 	}
 }

@@ -1,15 +1,16 @@
 package pipeline
 
 import (
+	"strings"
 	"time"
 )
 
 // finish ends the run, gives its environment back and wakes who waited for it.
 func (m *move) finish(d Finish) {
 	r := m.run
-	r.State, r.Code, r.Message, r.Ended = d.State, d.Code, d.Message, m.now
+	r.State, r.Code, r.Message, r.Ended = d.State, d.Code, endMessage(r, d.Message), m.now
 	r.Wake, r.Deadline, r.HeldUntil, r.HeldSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-	m.event(Event{Kind: "run", State: d.State, Code: d.Code, Message: d.Message})
+	m.event(Event{Kind: "run", State: d.State, Code: d.Code, Message: r.Message})
 	m.leaveForLater()
 	if m.env != nil {
 		m.leave(d)
@@ -22,6 +23,16 @@ func (m *move) finish(d Finish) {
 	if told := m.e.Observe.RunEnded; told != nil {
 		m.observe = append(m.observe, func() { told(r) })
 	}
+}
+
+// NothingChanged is the last sentence of every dry run that has ended.
+const NothingChanged = "This was a dry run: nothing was changed."
+
+func endMessage(r *Run, message string) string {
+	if !r.DryRun {
+		return message
+	}
+	return strings.TrimSpace(message + " " + NothingChanged)
 }
 
 // leave gives the environment back, with what is to be said about it.
@@ -43,7 +54,7 @@ func (m *move) leave(d Finish) {
 		env.Lock = &Lock{By: by, Reason: d.Lock, Run: r.ID, At: m.now}
 		m.envDone = true
 	}
-	if (!r.Admitted || r.DryRun) && !d.Adopts {
+	if r.DryRun || !r.Admitted && !d.Adopts {
 		return
 	}
 	dep := deploymentOf(r, m.now)
@@ -85,7 +96,8 @@ func changed(r *Run) bool {
 // deploymentOf is the line a run leaves in its environment's history: what runs
 // there if it succeeded. A run that undid another one leaves what ran before that.
 func deploymentOf(r *Run, now time.Time) Deployment {
-	d := Deployment{Run: r.ID, SHA: r.SHA, Ref: r.Ref, PR: r.PR, Pipeline: r.Pipeline.Name, By: r.Actor.Login, State: r.State, At: now, Artifacts: r.outputs(), Made: r.made(), Images: r.Images()}
+	d := Deployment{Run: r.ID, SHA: r.SHA, Ref: r.Ref, PR: r.PR, Pipeline: r.Pipeline.Name, By: r.Actor.Login, State: r.State, At: now,
+		Trigger: r.Trigger, Reverts: r.Reverts, Parent: r.Parent, Artifacts: r.outputs(), Made: r.made(), Images: r.Images()}
 	if r.Restores != nil {
 		d.Restores = r.Restores.Run
 	}

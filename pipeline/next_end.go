@@ -109,7 +109,7 @@ func leftBehind(r *Run) string {
 			done = append(done, s.Name)
 		}
 	}
-	if len(done) == 0 || r.Environment == nil || r.DryRun || r.Reverts != "" {
+	if len(done) == 0 || !r.Deploys() || r.Reverts != "" {
 		return ""
 	}
 	return fmt.Sprintf("Done before and left as it is: %s. To bring the last good revision back: `/rollback %s`.", strings.Join(done, ", "), r.Environment.Name)
@@ -136,7 +136,7 @@ func cancelMessage(r *Run) string {
 
 // rollsBack: only what deploys has something to go back to.
 func rollsBack(r *Run) bool {
-	return r.Pipeline.OnFailure == Rollback && r.Environment != nil && !r.DryRun
+	return r.Pipeline.OnFailure == Rollback && r.Deploys()
 }
 
 // rollback chooses how to undo a failed run: revert its steps, if every one

@@ -120,6 +120,7 @@ type Request struct {
 	Same        RunID        `json:"same,omitempty"`     // with Nothing: only as long as this run's deployment is what runs there
 	Refused     string       `json:"refused,omitempty"`  // why it cannot be done: the run says so and fails
 	NotBefore   time.Time    `json:"not_before,omitzero"`
+	Once        bool         `json:"-"` // where an open run does the same already, Start returns that one
 	Created     time.Time    `json:"created"`
 }
 
@@ -130,6 +131,10 @@ func (r *Request) EnvironmentName() string {
 	}
 	return r.Environment.Name
 }
+
+// Deploys reports whether the run changes an environment. A dry run does not, so
+// it counts for nothing that asks what was, is or will be deployed.
+func (r *Request) Deploys() bool { return r.Environment != nil && !r.DryRun }
 
 // ShortSHA is the first seven characters of the commit id.
 func (r *Request) ShortSHA() string { return r.SHA[:min(7, len(r.SHA))] }
@@ -294,23 +299,6 @@ type Lock struct {
 
 // Holds reports whether the lock is there and has not expired.
 func (l *Lock) Holds(now time.Time) bool { return l != nil && !reached(l.Expires, now) }
-
-// Deployment is one line of an environment's history.
-type Deployment struct {
-	Run       RunID             `json:"run"`
-	SHA       string            `json:"sha"`
-	Ref       string            `json:"ref,omitempty"`
-	PR        int               `json:"pr,omitempty"`
-	Pipeline  string            `json:"pipeline"`
-	By        string            `json:"by"`
-	State     State             `json:"state"`
-	Restores  RunID             `json:"restores,omitempty"`  // the run whose revision, or whose very files, run again
-	Artifacts map[string]string `json:"artifacts,omitempty"` // outputs to deploy again: "step.name" -> value
-	Made      map[string]RunID  `json:"made,omitempty"`      // step -> the run in which it ended well; nil in older records
-	Images    []string          `json:"images,omitempty"`    // what runs there: full references, sorted
-	Untouched bool              `json:"untouched,omitempty"` // it failed before it changed anything
-	At        time.Time         `json:"at"`
-}
 
 // Approved lists the valid yeses to a gate, one per person. Whether each person
 // may still approve is for Gates to say; here count those bound to this commit

@@ -45,7 +45,15 @@ type RunQuery struct {
 	PR          int
 	Environment string
 	Open        bool // only those that have not ended
-	Limit       int  // default 50
+	NoDryRuns   bool
+	Limit       int // default 50
+}
+
+// Matches reports whether the query selects the run.
+func (q RunQuery) Matches(r *Run) bool {
+	return (q.Repo == 0 || r.Repo.ID == q.Repo) && (q.PR == 0 || r.PR == q.PR) &&
+		(q.Environment == "" || r.EnvironmentName() == q.Environment) &&
+		!(q.Open && r.State.Terminal()) && !(q.NoDryRuns && r.DryRun)
 }
 
 // Wakes reports when the stored run must be looked at again, and whether it must

@@ -26,7 +26,7 @@ func (s *deploymentSink) Shows() string { return "deployment" }
 
 // Subject: what was never admitted did not touch the environment.
 func (s *deploymentSink) Subject(r *pipeline.Run) string {
-	if r.Environment == nil || r.DryRun || !r.Admitted {
+	if !r.Deploys() || !r.Admitted {
 		return ""
 	}
 	return string(r.ID)
@@ -80,12 +80,12 @@ func (s *deploymentSink) overtaken(ctx context.Context, r *pipeline.Run) (bool, 
 		return false, nil
 	}
 	const recent = 10
-	list, err := s.Runs.Runs(ctx, pipeline.RunQuery{Repo: r.Repo.ID, Environment: r.EnvironmentName(), Limit: recent})
+	list, err := s.Runs.Runs(ctx, pipeline.RunQuery{Repo: r.Repo.ID, Environment: r.EnvironmentName(), Limit: recent, NoDryRuns: true})
 	if err != nil {
 		return false, pipeline.Temporary(fmt.Errorf("find newer runs: %w", err))
 	}
 	return slices.ContainsFunc(list, func(o *pipeline.Run) bool {
-		return o.ID != r.ID && o.Admitted && !o.DryRun && o.Created.After(r.Created)
+		return o.ID != r.ID && o.Admitted && o.Created.After(r.Created)
 	}), nil
 }
 

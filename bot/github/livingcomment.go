@@ -41,7 +41,7 @@ func (s *commentSink) Settles(*pipeline.Run) time.Duration { return settlesSoon 
 func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.Shown) (json.RawMessage, error) {
 	was := decodeShown[shownComment](shown)
 	ctx = reporting(ctx, r)
-	all, err := s.Runs.Runs(ctx, pipeline.RunQuery{Repo: r.Repo.ID, PR: r.PR, Limit: maxSections})
+	all, err := s.pullRuns(ctx, r)
 	if err != nil {
 		return shown.Data, pipeline.Temporary(fmt.Errorf("runs of %s#%d: %w", r.Repo, r.PR, err))
 	}
@@ -71,6 +71,19 @@ func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.
 		return shown.Data, s.lost(ctx, r, err)
 	}
 	return save(now, nil)
+}
+
+// pullRuns are the newest runs of the pull request. Many dry runs do not push the
+// others out.
+func (s *commentSink) pullRuns(ctx context.Context, r *pipeline.Run) ([]*pipeline.Run, error) {
+	q := pipeline.RunQuery{Repo: r.Repo.ID, PR: r.PR, Limit: maxSections}
+	all, err := s.Runs.Runs(ctx, q)
+	if err != nil || len(all) < maxSections {
+		return all, err
+	}
+	q.NoDryRuns = true
+	others, err := s.Runs.Runs(ctx, q)
+	return append(all, others...), err
 }
 
 // newestOfEach keeps the newest run of each pipeline and environment, and the

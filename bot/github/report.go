@@ -81,13 +81,19 @@ func shownOn(r *pipeline.Run) string {
 // maxContext is the length of a check's name. GitHub takes 255.
 const maxContext = 100
 
-// checkName is what the check of a run is called on its commit.
+// checkName is what the check of a run is called on its commit, and its place in
+// the comment. That of a dry run is no name of a pipeline or an environment, so
+// it never stands for a deploy.
 func checkName(r *pipeline.Run) string {
-	name := "shipmate/" + r.Pipeline.Name
+	const dry = " (dry run)"
+	name, room := "shipmate/"+r.Pipeline.Name, maxContext
 	if r.Environment != nil {
 		name += "/" + r.Environment.Name
 	}
-	return cutRunes(name, maxContext)
+	if r.DryRun {
+		return cutRunes(name, room-len(dry)) + dry
+	}
+	return cutRunes(name, room)
 }
 
 // verdict is a run's state in the few words that GitHub has for it.
@@ -282,7 +288,7 @@ func (c ReportConfig) newest(ctx context.Context, r *pipeline.Run) (*pipeline.Ru
 		return r, nil
 	}
 	const recent = 10
-	list, err := c.Runs.Runs(ctx, pipeline.RunQuery{Repo: r.Repo.ID, PR: r.PR, Environment: r.EnvironmentName(), Limit: recent})
+	list, err := c.Runs.Runs(ctx, pipeline.RunQuery{Repo: r.Repo.ID, PR: r.PR, Environment: r.EnvironmentName(), Limit: recent, NoDryRuns: !r.DryRun})
 	if err != nil {
 		return nil, pipeline.Temporary(fmt.Errorf("find newer runs: %w", err))
 	}

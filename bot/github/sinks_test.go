@@ -450,7 +450,7 @@ func TestSubjects(t *testing.T) {
 	start(r)
 	check("admitted", "status/SHA/shipmate/deploy/prod r-0000abcd r-0000abcd pr/1")
 	r.DryRun = true
-	check("a dry run", "status/SHA/shipmate/deploy/prod r-0000abcd  pr/1")
+	check("a dry run", " r-0000abcd  pr/1")
 	r.DryRun, r.Environment = false, nil
 	check("deploys nowhere", "status/SHA/shipmate/deploy r-0000abcd  pr/1")
 	r.PR = 0

@@ -30,8 +30,12 @@ func (s *statusSink) Name() string  { return "github-status" }
 func (s *statusSink) Shows() string { return "commit status" }
 
 // Subject is the status' name on the commit: statuses have no owner, so all
-// runs of that name share it, and the newest is shown.
+// runs of that name share it, and the newest is shown. A dry run has none: GitHub
+// knows no status that says neither yes nor no of a commit.
 func (s *statusSink) Subject(r *pipeline.Run) string {
+	if r.DryRun {
+		return ""
+	}
 	return "status/" + shownOn(r) + "/" + checkName(r)
 }
 

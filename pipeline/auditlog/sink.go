@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -59,6 +60,9 @@ func entry(r *pipeline.Run, ev pipeline.Event) pipeline.AuditEntry {
 	}
 	if ev.Kind == "approval" || ev.Kind == "plan" || ev.Kind == "later" {
 		e.Text = ev.Step + ": " + ev.Message
+	}
+	if r.DryRun {
+		e.Text = strings.TrimSuffix("dry run: "+e.Text, ": ")
 	}
 	return e
 }

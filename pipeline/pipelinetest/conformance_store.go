@@ -203,6 +203,9 @@ func findRuns(t *testing.T, s Subject) {
 	b := make(repo, 1, "", pipeline.Running)
 	c := make(repo, 2, "prod", pipeline.Running)
 	d := make(repo+1, 1, "prod", pipeline.Running)
+	dry := newRun(s, repo+3)
+	dry.DryRun = true
+	must(t, s.Commit(t.Context(), pipeline.Change{Run: dry}))
 	for _, q := range []struct {
 		name  string
 		query pipeline.RunQuery
@@ -215,8 +218,11 @@ func findRuns(t *testing.T, s Subject) {
 		{"open", pipeline.RunQuery{Repo: repo, Open: true}, []pipeline.RunID{c, b}},
 		{"open in an environment", pipeline.RunQuery{Repo: repo, Environment: "prod", Open: true}, []pipeline.RunID{c}},
 		{"limit", pipeline.RunQuery{Repo: repo, Limit: 2}, []pipeline.RunID{c, b}},
-		{"all repositories", pipeline.RunQuery{}, []pipeline.RunID{d, c, b, a}},
-		{"all open", pipeline.RunQuery{Open: true}, []pipeline.RunID{d, c, b}},
+		{"dry runs too", pipeline.RunQuery{Repo: repo + 3}, []pipeline.RunID{dry.ID}},
+		{"no dry runs", pipeline.RunQuery{Repo: repo + 3, NoDryRuns: true}, nil},
+		{"all repositories", pipeline.RunQuery{}, []pipeline.RunID{dry.ID, d, c, b, a}},
+		{"all open", pipeline.RunQuery{Open: true}, []pipeline.RunID{dry.ID, d, c, b}},
+		{"all open deploys and checks", pipeline.RunQuery{Open: true, NoDryRuns: true}, []pipeline.RunID{d, c, b}},
 		{"nothing", pipeline.RunQuery{Repo: repo + 2}, nil},
 	} {
 		runs, err := s.Runs(t.Context(), q.query)

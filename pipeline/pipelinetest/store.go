@@ -252,8 +252,7 @@ func (s *Store) Runs(_ context.Context, q pipeline.RunQuery) ([]*pipeline.Run, e
 		if err != nil {
 			return nil, err
 		}
-		if (q.Repo == 0 || r.Repo.ID == q.Repo) && (q.PR == 0 || r.PR == q.PR) &&
-			(q.Environment == "" || r.EnvironmentName() == q.Environment) && !(q.Open && r.State.Terminal()) {
+		if q.Matches(r) {
 			found = append(found, r)
 		}
 		if len(found) == q.Limit {

@@ -61,7 +61,7 @@ func (s *Store) runsIn(ctx context.Context, shard int, q pipeline.RunQuery) ([]s
 			return nil, err
 		}
 		for _, r := range runs {
-			if matches(r.run, q) && len(found) < q.Limit {
+			if q.Matches(r.run) && len(found) < q.Limit {
 				found = append(found, r)
 			}
 		}
@@ -88,11 +88,6 @@ func (s *Store) index(shard int, q pipeline.RunQuery) string {
 		return k.runsOfEnv(q.Repo, q.Environment)
 	}
 	return k.runsOf(q.Repo)
-}
-
-func matches(r *pipeline.Run, q pipeline.RunQuery) bool {
-	return (q.Repo == 0 || r.Repo.ID == q.Repo) && (q.PR == 0 || r.PR == q.PR) &&
-		(q.Environment == "" || r.EnvironmentName() == q.Environment) && !(q.Open && r.State.Terminal())
 }
 
 // loadAll loads the runs of a page and takes those that expired off the index.
