@@ -87,7 +87,7 @@ func TestAnApproveThatWasTheLastIsNotRefused(t *testing.T) {
 func TestOneCancelCancelsOneRun(t *testing.T) {
 	eachAgain(t, func(t *testing.T, s *scene, lost bool) {
 		s.say(mona, "/deploy staging")
-		second := s.say(mona, "/deploy staging").Run
+		second := s.say(mona, "/deploy staging --again").Run
 		if a := s.again(mona, "/cancel staging", lost); a.Outcome != bot.Done || !strings.HasPrefix(a.Text, "Cancelling run") {
 			t.Errorf("%s %q", a.Outcome, a.Text)
 		}

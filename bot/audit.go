@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -29,7 +30,7 @@ type Announcement struct {
 // auditCommand keeps a command that was carried out or refused.
 func (b *Bot) auditCommand(ctx context.Context, c *commands.Call, a outcome) error {
 	e := auditEntry("command", c.Repo, c.Origin, c.Actor)
-	e.Text, e.Run, e.Code = withoutValues(c.Line), a.Reply.Run, "done"
+	e.Text, e.Run, e.Code = withoutValues(c.Line), a.Reply.Run, cmp.Or(a.Reply.Code, "done")
 	if a.Reply.Ask != nil {
 		e.Code = "asked"
 	}

@@ -217,10 +217,14 @@ func (b *Bot) refuse(ctx context.Context, repo pipeline.Repo, at pipeline.Origin
 
 // refusal is a refusal's sentence with its reason code, for people to look up.
 func refusal(err error) string {
-	if code := pipeline.Code(err); code != "" {
-		return fmt.Sprintf("%s (`%s`)", pipeline.Message(err), code)
+	return withCode(pipeline.Message(err), pipeline.Code(err))
+}
+
+func withCode(text, code string) string {
+	if code == "" {
+		return text
 	}
-	return pipeline.Message(err)
+	return fmt.Sprintf("%s (`%s`)", text, code)
 }
 
 func (b *Bot) reply(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, to pipeline.Actor, key string, a Answer) error {

@@ -242,16 +242,7 @@ func (b *Bot) startUnasked(ctx context.Context, key string, req pipeline.Request
 	case !touched:
 		req.Nothing = fmt.Sprintf("No changed file matches the `paths:` of %s, so there is nothing to do.", req.Pipeline.Name)
 	}
-	if req.ID, err = commands.ChooseRunID(ctx, b.Records, b.Store, req.Repo.ID, key); err != nil {
-		return err
-	}
-	if req.Refused == "" {
-		if err := b.exclude(ctx, &req); err != nil {
-			return err
-		}
-	}
-	_, err = b.Runs.Start(ctx, req)
-	return err
+	return b.startOnce(ctx, key, req)
 }
 
 // refusedUnasked says to people who did not ask why a pipeline cannot be started.

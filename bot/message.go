@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -119,15 +120,25 @@ const (
 // it to its own markup without meeting live markup of somebody else's.
 type Answer struct {
 	Outcome Outcome
-	Text    string         // "": only the outcome is shown
-	Code    string         // reason code of the first refusal, for programs; people find it in Text
-	Run     pipeline.RunID // the run it is about, if any
-	Confirm []Confirm      // to be answered, by this person alone
+	Text    string            // "": only the outcome is shown
+	Code    string            // reason code of the first refusal, or why nothing new was done, for programs; people find it in Text
+	Run     pipeline.RunID    // the run it is about, if any
+	Folded  []commands.Folded // shown below Text, opened by their titles; see Unfolded
+	Confirm []Confirm         // to be answered, by this person alone
 	// Shown: the reports on the pull request where the commands were said tell the same of every
 	// run, so a place that has such reports gives the outcome and leaves Text out.
 	Shown   bool
 	Private bool // nobody but the one it answers may see it, where others could
 	Replace bool // it stands where the button was that it answers
+}
+
+// Unfolded is the text for a place where nothing can be folded.
+func (a Answer) Unfolded() string {
+	text := a.Text
+	for _, f := range a.Folded {
+		text += "\n" + f.Title
+	}
+	return text
 }
 
 // Confirm is a button below an answer. Pressed, it is a [Pressed].

@@ -46,11 +46,9 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 			}
 			answer.Confirm = append(answer.Confirm, question)
 		}
-		answer.Run = cmp.Or(reply.Run, answer.Run)
-		answer.Private = answer.Private || reply.Private
-		answer.Shown = answer.Shown && err == nil && reply.Shown
-		if reply.Text != "" {
-			texts = append(texts, reply.Text)
+		answer.add(reply)
+		if text := withCode(reply.Text, reply.Code); text != "" {
+			texts = append(texts, text)
 		}
 	}
 	if base.Before && len(texts) > 0 {
@@ -59,6 +57,17 @@ func (b *Bot) obey(ctx context.Context, key string, m Said, lines []commands.Lin
 	answer.Text = strings.Join(texts, "\n\n")
 	m.seen.end()
 	return b.reply(ctx, base.Repo, m.Origin, base.Actor, key, answer)
+}
+
+// add takes over what the reply to one of several commands has beside its text.
+func (a *Answer) add(reply commands.Reply) {
+	if reply.Folded.Text != "" {
+		a.Folded = append(a.Folded, reply.Folded)
+	}
+	a.Run = cmp.Or(reply.Run, a.Run)
+	a.Code = cmp.Or(a.Code, reply.Code)
+	a.Private = a.Private || reply.Private
+	a.Shown = a.Shown && reply.Shown
 }
 
 // knownFromStart: on GitHub it is known from the start who speaks and where.

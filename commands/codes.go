@@ -78,6 +78,7 @@ func Reasons() []Reason {
 		{"rate_limited", "Too many commands in a minute."},
 		// What it is about.
 		{"already_answered", "This person has answered this question."},
+		{"already_asked", "An open run does the same already, so no other was started; `--again` starts another."},
 		{"already_cancelled", "The run is being cancelled."},
 		{"already_confirmed", "The question was confirmed before."},
 		{"already_decided", "The question is closed, or the run does not wait."},

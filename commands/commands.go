@@ -92,8 +92,10 @@ type Call struct {
 
 // Reply is what a command says back, in the Markdown of bot.Answer.
 type Reply struct {
-	Text string
-	Run  pipeline.RunID
+	Text   string
+	Run    pipeline.RunID
+	Folded Folded // what is there for those who look closer
+	Code   string // stable reason code of an answer that did nothing new, for programs; people find it behind Text
 	// Shown: the run's own report, on the pull request where this was said, tells the same.
 	// A place that shows it there needs no Text.
 	Shown bool
@@ -101,6 +103,13 @@ type Reply struct {
 	// Private: it is for the eyes of whoever asked, wherever others could read it.
 	Private bool
 	Ask     *Ask // nothing was done yet: the command is to be said again, with this confirmed
+}
+
+// Folded is what stands below an answer and is opened by its title. A place that
+// cannot fold shows the title alone, so it says the whole in short.
+type Folded struct {
+	Title string // plain text
+	Text  string // in the Markdown of the answer; "": there is nothing
 }
 
 // aboutRun is the reply of an accepted command whose outcome the report of r shows.

@@ -36,7 +36,7 @@ func (d Deploy) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	if doubt != nil {
-		return Reply{}, start(d).doubted(ctx, c, req, doubt)
+		return start(d).doubted(ctx, c, req, doubt)
 	}
 	return start(d).now(ctx, c, req)
 }
@@ -66,6 +66,7 @@ func deployFlags() []Flag {
 		{Name: "at", Value: "22:00"},
 		{Name: "reason", Value: `"..."`, Prose: true},
 		{Name: "wait"},
+		againFlag(),
 		{Name: "service", Value: "name"},
 	}
 }

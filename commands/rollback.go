@@ -23,7 +23,7 @@ func (Rollback) Help() Help {
 	return Help{
 		Name:     "/rollback",
 		Args:     []Arg{{Name: "env"}, {Name: "run|commit", Word: "to", Optional: true}},
-		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}, {Name: "service", Value: "name"}},
+		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}, againFlag(), {Name: "service", Value: "name"}},
 		Summary:  "Goes back to the previous good revision, or an earlier run's: by undoing the last deploy where that can be done, else by deploying it again.",
 		Needs:    pipeline.Write,
 		Steady:   true,
@@ -35,16 +35,48 @@ func (rb Rollback) Do(ctx context.Context, c *Call) (Reply, error) {
 	if reply, done, err := start(rb).again(ctx, c); done || err != nil {
 		return reply, err
 	}
+	if reply, is, err := rb.underWay(ctx, c); is || err != nil {
+		return reply, err
+	}
 	req, whyNot, err := rb.request(ctx, c)
 	if err != nil {
 		return Reply{}, err
 	}
 	reply, err := start(rb).now(ctx, c, req)
-	if err == nil && whyNot != "" {
+	if err == nil && whyNot != "" && reply.Code == "" {
 		reply.Shown = false // its report does not say why
 		reply.Text += fmt.Sprintf(" It is deployed again, because %s.", whyNot)
 	}
 	return reply, err
+}
+
+// underWay answers with the rollback that is open already, if no other target
+// was named: once it has ended, the same line would go back one revision more.
+func (rb Rollback) underWay(ctx context.Context, c *Call) (Reply, bool, error) {
+	env, err := environment(c, c.Line.Arg("env"))
+	if err != nil || c.Line.Arg("run|commit") != "" || c.Line.Has("again") {
+		return Reply{}, false, err
+	}
+	open, err := rb.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, Environment: env.Name, Open: true, Limit: manyOpen})
+	if err != nil {
+		return Reply{}, false, err
+	}
+	i := slices.IndexFunc(open, func(r *pipeline.Run) bool {
+		return r.Trigger == pipeline.ByRollback && r.Parent == "" && r.UnderWay()
+	})
+	if i < 0 {
+		return Reply{}, false, nil
+	}
+	req := open[i].Request
+	req.Actor = c.Actor
+	gates, err := start(rb).gates(ctx, &req, c)
+	if err == nil {
+		err = refuse(aboutPeople(gates), c.Line, req)
+	}
+	if err != nil {
+		return Reply{}, false, err
+	}
+	return alreadyAsked(c, open[i]), true, nil
 }
 
 // Pin names the run that is gone back to.

@@ -43,13 +43,16 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 	if err != nil {
 		return Reply{}, err
 	}
-	req.ID = id
+	req.ID, req.Once = id, once(c, &req)
 	if !req.AsksPeople() { // who has to be asked takes longer than a checkout waits
 		s.Runs.Prepare(req)
 	}
 	gates, err := s.gates(ctx, &req, c)
 	if err != nil {
 		return Reply{}, err
+	}
+	if reply, is, err := s.before(ctx, c, &req, gates); is || err != nil {
+		return reply, err
 	}
 	if err := refuse(gates, c.Line, req); err != nil {
 		return Reply{}, err
@@ -61,20 +64,24 @@ func (s start) now(ctx context.Context, c *Call, req pipeline.Request) (Reply, e
 	if err != nil {
 		return Reply{}, err
 	}
-	return aboutRun(c, r, started(r)), nil
+	return outcome(c, id, r), nil
 }
 
 // doubted is the refusal of what would be deployed if nobody doubted it: what
-// the gates say comes first, so that nobody is sent on in vain.
-func (s start) doubted(ctx context.Context, c *Call, req pipeline.Request, doubt error) error {
+// the gates say comes first, so that nobody is sent on in vain. What is under
+// way already needs no proof.
+func (s start) doubted(ctx context.Context, c *Call, req pipeline.Request, doubt error) (Reply, error) {
 	gates, err := s.gates(ctx, &req, c)
 	if err != nil {
-		return err
+		return Reply{}, err
+	}
+	if reply, is, err := s.before(ctx, c, &req, gates); is || err != nil {
+		return reply, err
 	}
 	if err := refuse(gates, c.Line, req); err != nil {
-		return err
+		return Reply{}, err
 	}
-	return doubt
+	return Reply{}, doubt
 }
 
 // gates asks them about a run that is only thought of, and completes the

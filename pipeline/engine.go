@@ -65,8 +65,9 @@ type Observer struct {
 }
 
 // Start makes the run the request asks for and returns it as stored.
-// The gates are asked when it is admitted, not here. r.ID may be chosen by the
-// caller so that starting twice makes one run.
+// The gates are asked when it is admitted, not here. req.ID may be chosen by the
+// caller so that starting twice makes one run. With req.Once it may be another
+// run, which does the same and was asked for before.
 func (e *Engine) Start(ctx context.Context, req Request) (*Run, error) {
 	const tries = 100
 	if req.ID == "" {
@@ -127,6 +128,11 @@ func (e *Engine) make(ctx context.Context, req Request) (*Run, error) {
 		}
 	}
 	m := &move{e: e, run: r, now: now}
+	if req.Once {
+		if first, err := m.askedBefore(ctx); first != nil || err != nil {
+			return first, err
+		}
+	}
 	m.event(Event{Kind: "run", State: Queued, Actor: req.Actor.Login, Message: req.Reason})
 	if err := m.settle(ctx); err != nil {
 		return nil, err

@@ -28,14 +28,17 @@ func (m Moved) concerns(r *Run) bool {
 	return !r.Admitted && !r.State.Terminal() && (r.SHA == m.SHA || m.PR != 0 && r.PR == m.PR)
 }
 
+// mostOpen is how many open runs of a repository are looked at. Of those that
+// are beyond it each looks at its next timer.
+const mostOpen = 10_000
+
 // moved has every run look again that it may concern.
 func (e *Engine) moved(ctx context.Context, l *Lease) error {
-	const most = 10_000 // open runs of a repository; whoever is beyond looks at its next timer
 	var m Moved
 	if err := json.Unmarshal(l.Payload, &m); err != nil {
 		return fmt.Errorf("decode moved: %w", err)
 	}
-	open, err := e.Store.Runs(ctx, RunQuery{Repo: m.Repo, Open: true, Limit: most})
+	open, err := e.Store.Runs(ctx, RunQuery{Repo: m.Repo, Open: true, Limit: mostOpen})
 	if err != nil {
 		return err
 	}

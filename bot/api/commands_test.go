@@ -105,6 +105,9 @@ func TestAddressesThatAreNone(t *testing.T) {
 	refused(t, s.request(http.MethodGet, "/api/v1/commands/c-nothing", ""), 404, "unknown_command")
 }
 
+// told is the answer to a command.
+func (s *scene) told(id string) api.Answer { return get[api.Answer](s, "/api/v1/commands/"+id) }
+
 func TestTheSameKeyIsTheSameCommand(t *testing.T) {
 	s := newScene(t, mona)
 	key := []string{"Idempotency-Key", strings.Repeat("k", 64)}
@@ -122,6 +125,11 @@ func TestTheSameKeyIsTheSameCommand(t *testing.T) {
 	refused(t, s.request(http.MethodPost, "/api/v1/commands", `{"text": "/deploy prod", "repo": "acme/shop"}`, key...), 409, "key_reused")
 	if other := s.post(deploy, "Idempotency-Key", "other"); other == id || s.work() != 1 {
 		t.Error("another key is not another command")
+	} else if a, b := s.told(other), s.told(id); a.Code != "already_asked" || a.Outcome != "done" || a.Run != b.Run {
+		t.Errorf("what is under way is answered with %+v, not with %s", a, b.Run)
+	}
+	if s.post(`{"text": "/deploy staging --again", "repo": "acme/shop"}`, "Idempotency-Key", "again"); s.work() != 1 {
+		t.Error("nothing was done")
 	}
 	if n := len(get[struct{ Runs []api.Run }](s, "/api/v1/runs?repo=acme/shop").Runs); n != 2 {
 		t.Errorf("%d runs, want 2", n)

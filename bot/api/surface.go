@@ -30,7 +30,7 @@ func (s Surface) Reply(ctx context.Context, _ pipeline.Repo, at pipeline.Origin,
 	if a.Outcome == bot.Ignored {
 		a = bot.Answer{Outcome: bot.Refused, Code: "no_command", Text: "There is no command in this text. A command is a line that begins with a slash, such as `/status`. (`no_command`)"}
 	}
-	value, err := json.Marshal(Answer{Done: true, Outcome: string(a.Outcome), Code: a.Code, Text: a.Text, Run: string(a.Run)})
+	value, err := json.Marshal(Answer{Done: true, Outcome: string(a.Outcome), Code: a.Code, Text: a.Unfolded(), Run: string(a.Run)})
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (s Surface) Reply(ctx context.Context, _ pipeline.Repo, at pipeline.Origin,
 type Answer struct {
 	Done    bool   `json:"done"`
 	Outcome string `json:"outcome,omitempty"` // done, refused
-	Code    string `json:"code,omitempty"`    // reason code of a refusal
+	Code    string `json:"code,omitempty"`    // reason code of a refusal, or why nothing new was done
 	Text    string `json:"text,omitempty"`    // Markdown
 	Run     string `json:"run,omitempty"`     // the run it is about
 }
