@@ -176,6 +176,7 @@ type forge struct {
 	moved  map[int64]pipeline.Repo // repositories that are called otherwise now
 	gone   bool                    // repositories without a file are not there at all
 	into   string                  // the base branch of the pull request; "": main
+	pushed string                  // the head of the pull request; "": head
 
 	changed func() ([]string, error) // nil: nothing is changed
 	unread  error                    // of reading a file
@@ -243,7 +244,7 @@ func (f *forge) Standing(_ context.Context, _ pipeline.Repo, who pipeline.Actor,
 }
 
 func (f *forge) Live(_ context.Context, r *pipeline.Run) (pipeline.Live, error) {
-	live := pipeline.Live{People: map[int64]pipeline.Standing{}, PullRequest: &pipeline.PullRequest{Number: 1, Head: head, Into: cmp.Or(f.into, "main"), Merge: pipeline.MergeClean, Open: true}}
+	live := pipeline.Live{People: map[int64]pipeline.Standing{}, PullRequest: &pipeline.PullRequest{Number: 1, Head: cmp.Or(f.pushed, head), Into: cmp.Or(f.into, "main"), Merge: pipeline.MergeClean, Open: true}}
 	for id, right := range f.rights {
 		live.People[id] = pipeline.Standing{Permission: right}
 	}
@@ -254,7 +255,7 @@ func (f *forge) Live(_ context.Context, r *pipeline.Run) (pipeline.Live, error) 
 }
 
 func (f *forge) PullRequest(context.Context, pipeline.Repo, int) (pipeline.PullRequest, error) {
-	return pipeline.PullRequest{Number: 1, Head: head, Branch: "sale", Into: cmp.Or(f.into, "main"), Open: true}, nil
+	return pipeline.PullRequest{Number: 1, Head: cmp.Or(f.pushed, head), Branch: "sale", Into: cmp.Or(f.into, "main"), Open: true}, nil
 }
 
 func (f *forge) Commit(context.Context, pipeline.Repo, string) (pipeline.Commit, error) {

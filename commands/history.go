@@ -16,7 +16,7 @@ func (History) Help() Help {
 		Name:     "/history",
 		Args:     []Arg{{Name: "env"}},
 		Flags:    []Flag{{Name: "service", Value: "name"}},
-		Summary:  "Lists the last deployments of an environment, the newest first.",
+		Summary:  "Lists the last deployments of an environment, the newest first, and marks rollbacks.",
 		Needs:    pipeline.Read,
 		Question: true,
 		Steady:   true,
@@ -53,5 +53,25 @@ func deployment(d pipeline.Deployment) string {
 	case d.Ref != "":
 		from = " of " + Code(d.Ref)
 	}
-	return fmt.Sprintf("`%s`%s %s, %s, by %s (%s)", short(d.SHA), from, strings.ReplaceAll(string(d.State), "_", " "), d.At.UTC().Format("2006-01-02 15:04 MST"), d.By, d.Run)
+	state, at := strings.ReplaceAll(string(d.State), "_", " "), d.At.UTC().Format("2006-01-02 15:04 MST")
+	line := fmt.Sprintf("`%s`%s %s, %s, by %s (%s)", short(d.SHA), from, state, at, d.By, d.Run)
+	if what := broughtBack(d); what != "" {
+		line += ", " + what
+	}
+	return line
+}
+
+// broughtBack says of a deployment that brought an earlier one back what it was.
+func broughtBack(d pipeline.Deployment) string {
+	switch {
+	case d.Reverts != "":
+		return fmt.Sprintf("**rollback**: run %s undone", d.Reverts)
+	case d.Parent != "":
+		return fmt.Sprintf("**automatic rollback** to what run %s deployed, because run %s failed", d.Restores, d.Parent)
+	case d.Trigger == pipeline.ByRollback:
+		return fmt.Sprintf("**rollback** to what run %s deployed", d.Restores)
+	case d.Restores != "":
+		return fmt.Sprintf("the same as run %s deployed", d.Restores)
+	}
+	return ""
 }

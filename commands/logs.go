@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -19,7 +20,7 @@ func (Logs) Help() Help {
 	return Help{
 		Name:     "/logs",
 		Args:     []Arg{{Name: "run", Optional: true}, {Name: "step", Optional: true}},
-		Summary:  "Shows the last lines of a step: the one that failed or runs, unless you name another.",
+		Summary:  "Shows the last lines of a step: of what failed last, else of what runs, unless you name another.",
 		Needs:    pipeline.Read,
 		Question: true,
 		Steady:   true,
@@ -69,19 +70,69 @@ func (g Logs) tail(ctx context.Context, r *pipeline.Run, step *pipeline.StepRun,
 	return fmt.Sprintf("The last lines of %s:\n%s", what, Fence(lines)), nil
 }
 
-// which is the run that was named, the thread's, else the newest of the pull request.
+// which is the run that was named, the thread's, else what failed last in the
+// pull request, else what runs, else the newest.
 func (g Logs) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
 	if id := c.Run("run"); id != "" {
 		return known(ctx, g.Store, c, id)
 	}
-	runs, err := g.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR, Limit: 1})
+	runs, err := g.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR})
 	if err != nil {
 		return nil, err
 	}
 	if len(runs) == 0 {
 		return nil, pipeline.Refuse("unknown_run", "Nothing has run here yet, so there is no log.")
 	}
-	return runs[0], nil
+	return mostWanted(runs), nil
+}
+
+// mostWanted is the run whose log people look for: of those that have one the
+// last that failed, else the newest that goes on, else the newest. runs is
+// newest first.
+func mostWanted(runs []*pipeline.Run) *pipeline.Run {
+	best, rank := runs[0], 0
+	for _, r := range runs {
+		now := 0
+		switch wrong := wentWrong(r); {
+		case !hasLog(r):
+		case wrong:
+			now = 3
+		case !r.State.Terminal():
+			now = 2
+		default:
+			now = 1
+		}
+		if now > rank || now == 3 && rank == 3 && failedAfter(r, best) {
+			best, rank = r, now
+		}
+	}
+	return best
+}
+
+func hasLog(r *pipeline.Run) bool {
+	return slices.ContainsFunc(r.Steps, func(s pipeline.StepRun) bool { return s.Attempt > 0 })
+}
+
+// wentWrong reports whether a run failed, or is about to because a step did.
+func wentWrong(r *pipeline.Run) bool {
+	switch r.State {
+	case pipeline.Failed, pipeline.RollingBack, pipeline.RolledBack, pipeline.Unknown:
+		return r.Reverts == "" || r.State == pipeline.Failed || r.State == pipeline.Unknown
+	case pipeline.Succeeded:
+		return false
+	}
+	return slices.ContainsFunc(r.Steps, func(s pipeline.StepRun) bool { return s.State == pipeline.Failed && counts(r, &s) })
+}
+
+// counts reports whether a failure of the step is one of the run.
+func counts(r *pipeline.Run, s *pipeline.StepRun) bool {
+	def, ok := r.Pipeline.Step(s.Name)
+	return s.Code != "run_failed" && (!ok || !def.ContinueOnError)
+}
+
+// failedAfter: what has not ended fails now.
+func failedAfter(r, other *pipeline.Run) bool {
+	return !other.Ended.IsZero() && (r.Ended.IsZero() || r.Ended.After(other.Ended))
 }
 
 // stepOf is the named step, else the one that went wrong or runs, else the last that began.
@@ -89,6 +140,7 @@ func (g Logs) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
 func stepOf(r *pipeline.Run, name, again string) (*pipeline.StepRun, error) {
 	var names []string
 	var best *pipeline.StepRun
+	most := 0
 	rank := map[pipeline.State]int{pipeline.Failed: 4, pipeline.Unknown: 4, pipeline.Running: 3, pipeline.Waiting: 2, pipeline.Succeeded: 1, pipeline.Cancelled: 1, pipeline.RolledBack: 1}
 	for i := range r.Steps {
 		s := &r.Steps[i]
@@ -96,8 +148,12 @@ func stepOf(r *pipeline.Run, name, again string) (*pipeline.StepRun, error) {
 		if strings.EqualFold(s.Name, name) {
 			return s, nil
 		}
-		if best == nil || rank[s.State] >= rank[best.State] && rank[s.State] > 0 {
-			best = s
+		now := rank[s.State]
+		if s.State == pipeline.Failed && !counts(r, s) {
+			now = 1
+		}
+		if best == nil || now >= most && now > 0 {
+			best, most = s, now
 		}
 	}
 	if name == "" && best != nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/shipmate/shipmate/pipeline"
 )
 
-// Retry runs the pipeline of an ended run once more, on the same commit.
+// Retry runs the pipeline of an ended run once more: a deploy of the same commit,
+// checks of the pull request's head.
 type Retry struct {
 	Runs    Runs
 	GitHub  GitHub
@@ -20,8 +21,8 @@ func (Retry) Help() Help {
 	return Help{
 		Name:     "/retry",
 		Args:     []Arg{{Name: "run", Optional: true}},
-		Flags:    []Flag{{Name: "wait"}},
-		Summary:  "Runs a failed or cancelled run again, on the same commit.",
+		Flags:    []Flag{{Name: "wait"}, againFlag()},
+		Summary:  "Runs a failed or cancelled run again: checks on the head of the pull request, a deploy on its commit. If there is a newer one, that is offered.",
 		Needs:    pipeline.Write,
 		Examples: []string{"/retry", "/retry r-1a2b3c4d"},
 	}
@@ -38,17 +39,24 @@ func (t Retry) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	if req.Environment != nil {
+	now, err := t.newer(ctx, c, &req)
+	switch {
+	case err != nil:
+		return Reply{}, err
+	case now.SHA != "":
+		return offer(c, &req, now)
+	case req.Environment != nil:
 		return start(t).now(ctx, c, req)
 	}
 	if req.ID, err = ChooseRunID(ctx, t.Records, t.Store, c.Repo.ID, c.Key); err != nil {
 		return Reply{}, err
 	}
+	req.Once = once(c, &req)
 	r, err := t.Runs.Start(ctx, req)
 	if err != nil {
 		return Reply{}, err
 	}
-	return aboutRun(c, r, started(r)), nil
+	return outcome(c, req.ID, r), nil
 }
 
 // Pin names the run.
@@ -104,13 +112,15 @@ func (t Retry) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
 	if c.PR == 0 {
 		return nil, pipeline.Refuse("missing_argument", "Say which run: `/retry <run>`. What there is says `/status`, or `/history <env>`.")
 	}
-	runs, err := t.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR})
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range runs {
-		if r.State == pipeline.Failed || r.State == pipeline.Cancelled || r.State == pipeline.RolledBack {
-			return r, nil
+	for _, noDryRuns := range []bool{true, false} { // a dry run only if nothing else has failed
+		runs, err := t.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR, NoDryRuns: noDryRuns})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range runs {
+			if r.State == pipeline.Failed || r.State == pipeline.Cancelled || r.State == pipeline.RolledBack {
+				return r, nil
+			}
 		}
 	}
 	return nil, pipeline.Refuse("nothing_failed", "Nothing has failed here that could be run again.")

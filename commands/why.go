@@ -1,8 +1,10 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/shipmate/shipmate/pipeline"
@@ -21,7 +23,7 @@ func (Why) Help() Help {
 		Name:     "/why",
 		Args:     []Arg{{Name: "env|run"}, {Name: "ref", Optional: true}},
 		Flags:    []Flag{{Name: "service", Value: "name"}},
-		Summary:  "Shows everything that must hold before a deploy, how it stands, and what to do about it.",
+		Summary:  "Shows what must hold before a deploy, how it stands, and what to do about it: first what does not hold.",
 		Needs:    pipeline.Read,
 		Question: true,
 		Steady:   true,
@@ -59,7 +61,7 @@ func (w Why) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{Text: fmt.Sprintf("If you deployed `%s` to **%s** now, %s.\n%s", asked.ShortSHA(), env.Name, verdict(gates), table(gates))}, nil
+	return reasons(fmt.Sprintf("If you deployed `%s` to **%s** now, %s", asked.ShortSHA(), env.Name, verdict(gates)), env.Name, gates), nil
 }
 
 // waiting is the newest run of this pull request that waits for the
@@ -68,7 +70,7 @@ func (w Why) waiting(ctx context.Context, c *Call, env *pipeline.Environment) (*
 	if c.PR == 0 || c.Line.Arg("ref") != "" {
 		return nil, nil
 	}
-	open, err := w.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR, Environment: env.Name, Open: true})
+	open, err := w.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR, Environment: env.Name, Open: true, NoDryRuns: true})
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +94,9 @@ func (w Why) run(ctx context.Context, c *Call, r *pipeline.Run) (Reply, error) {
 		gates = append([]pipeline.Gate{{Name: "time", State: pipeline.Waits, Code: "scheduled", Sentence: "It was asked to start at " + r.NotBefore.UTC().Format("2006-01-02 15:04 MST") + "."}}, gates...)
 	}
 	sha, _ := r.Brings()
-	return Reply{Run: r.ID, Text: fmt.Sprintf("Run %s, `%s` to **%s**, %s:\n%s", r.ID, short(sha), r.Environment.Name, stands(r.State), table(gates))}, nil
+	reply := reasons(fmt.Sprintf("Run %s, `%s` to **%s**, %s", r.ID, short(sha), r.Environment.Name, stands(r.State)), r.Environment.Name, gates)
+	reply.Run = r.ID
+	return reply, nil
 }
 
 // gatesOf asks the gates of a run as it stands.
@@ -135,12 +139,47 @@ func verdict(gates []pipeline.Gate) string {
 	return "it would start at once"
 }
 
+// reasons answers with a first sentence that has no end yet, and what does not hold, the worst first. What holds is folded.
+func reasons(first, env string, gates []pipeline.Gate) Reply {
+	holds := func(g pipeline.Gate) bool { return g.State == pipeline.Passes }
+	open := slices.DeleteFunc(slices.Clone(gates), holds)
+	slices.SortStableFunc(open, func(a, b pipeline.Gate) int { return cmp.Compare(urgency(a), urgency(b)) })
+	reply := Reply{Text: first + "."}
+	if len(open) > 0 {
+		reply.Text = first + ":\n" + table(open)
+	}
+	var names []string
+	rest := slices.DeleteFunc(slices.Clone(gates), func(g pipeline.Gate) bool { return !holds(g) })
+	for _, g := range rest {
+		names = append(names, gateName(g))
+	}
+	if len(rest) > 0 {
+		title := fmt.Sprintf("✅ %d of %d conditions of %s hold: %s.", len(rest), len(gates), env, strings.Join(names, ", "))
+		reply.Folded = Folded{Title: title, Text: table(rest)}
+	}
+	return reply
+}
+
+// urgency orders gates that do not pass: what refuses, what refuses those who
+// would not wait, what is waited for.
+func urgency(g pipeline.Gate) int {
+	switch {
+	case g.State == pipeline.Fails:
+		return 0
+	case g.Refuses:
+		return 1
+	}
+	return 2
+}
+
+func gateName(g pipeline.Gate) string { return strings.ReplaceAll(g.Name, "_", " ") }
+
 // table lists the gates with what to do about each that does not pass.
 func table(gates []pipeline.Gate) string {
 	icons := map[pipeline.GateState]string{pipeline.Passes: "✅", pipeline.Waits: "⏳", pipeline.Fails: "⛔"}
 	var lines []string
 	for _, g := range gates {
-		line := fmt.Sprintf("- %s **%s**: %s", icons[g.State], strings.ReplaceAll(g.Name, "_", " "), g.Sentence)
+		line := fmt.Sprintf("- %s **%s**: %s", icons[g.State], gateName(g), g.Sentence)
 		if fix := g.Fix; strings.HasPrefix(fix, "/") {
 			line += " " + Code(fix)
 		} else if fix != "" {

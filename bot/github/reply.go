@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-github/v60/github"
 	"github.com/shipmate/shipmate/bot"
+	"github.com/shipmate/shipmate/commands"
 	"github.com/shipmate/shipmate/pipeline"
 )
 
@@ -89,7 +90,7 @@ func (s spot) eyesKey() string {
 // what it said.
 func (s *Replies) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Origin, to pipeline.Actor, key string, a bot.Answer) error {
 	if a.Text != "" && !a.Shown && at.PR != 0 {
-		text := ours(a.Text)
+		text := ours(a.Text) + folds(a.Folded)
 		if to.ID != 0 && isLogin(to.Login) {
 			text = "@" + to.Login + " " + text
 		}
@@ -101,6 +102,15 @@ func (s *Replies) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Ori
 		return nil
 	}
 	return s.outcome(ctx, reaction{Repo: repo, Comment: at.Comment, Kind: at.CommentKind, Outcome: a.Outcome, Until: s.Client.cfg.Now().Add(reactWithin)})
+}
+
+func folds(all []commands.Folded) string {
+	var b strings.Builder
+	for _, f := range all {
+		b.WriteString("\n\n")
+		fold(&b, f.Title, "", ours(f.Text))
+	}
+	return strings.TrimRight(b.String(), "\n")
 }
 
 // reactWithin is how long a reaction waits for its turn; later nobody misses it.

@@ -47,7 +47,7 @@ func (s *Surface) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Ori
 	if a.Text == "" {
 		return nil
 	}
-	m := s.Client.answer("", a.Text)
+	m := s.Client.answer("", a.Unfolded())
 	m.blocks = append(m.blocks, confirmButtons(repo, a.Confirm)...)
 	m.replace = a.Replace
 	if at.Thread != "" && at.ReplyTo == "" && len(a.Confirm) == 0 && !a.Private && s.heard(ctx, at) {
@@ -55,7 +55,7 @@ func (s *Surface) Reply(ctx context.Context, repo pipeline.Repo, at pipeline.Ori
 			return err
 		}
 		if to.SlackUser != "" { // others read it too
-			m = s.Client.answer("<@"+to.SlackUser+"> ", a.Text)
+			m = s.Client.answer("<@"+to.SlackUser+"> ", a.Unfolded())
 		}
 		m.thread = at.Thread
 		_, err := s.Client.post(ctx, at.Channel, m)
