@@ -67,6 +67,8 @@ var rules = []struct {
 	{folder: "integrations/*/**", ours: []string{"pipeline", "pipeline/artifact", "pipeline/script"}},                     // likewise
 	// robfig/cron reads the grammar of cron lines and nothing else; goccy/go-yaml says where a file is wrong.
 	{folder: "pipeline", others: []string{"go.yaml.in/yaml/v3", "github.com/goccy/go-yaml", "cel.dev/cel-go", "github.com/robfig/cron/v3"}},
+	// redistest is for tests alone, and says what they need.
+	{folder: "pipeline/redisstore/redistest", ours: []string{"pipeline", "pipeline/**", "test/needs"}},
 	{folder: "pipeline/**", ours: []string{"pipeline", "pipeline/**"}},
 }
 

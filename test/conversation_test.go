@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shipmate/shipmate/test/needs"
 	"github.com/shipmate/shipmate/test/world"
 )
 
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	racing, quick = executable(filepath.Join(dir, "racing"), "-race"), executable(filepath.Join(dir, "quick"))
+	racing, quick = executable(filepath.Join(dir, "racing"), needs.Race()...), executable(filepath.Join(dir, "quick"))
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
@@ -103,6 +104,8 @@ func (q *queue) serve() {
 }
 
 func conversations(t *testing.T) []string {
+	t.Helper()
+	needs.On(t, needs.Git())
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no conversations: %v", err)

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,6 +17,8 @@ import (
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/shipmate/shipmate/test/needs"
 )
 
 var pictures = flag.String("pictures", "", "write pictures of the page to this folder")
@@ -66,16 +67,8 @@ type tab struct {
 
 func chromium(t *testing.T) string {
 	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("there is no Chromium here, and CI is set")
-	}
-	t.Skip("there is no Chromium here, so the page cannot be tried")
-	return ""
+	needs.On(t, needs.Chromium())
+	return needs.ChromiumPath()
 }
 
 func open(t *testing.T, url string) *tab {

@@ -19,6 +19,7 @@ import (
 	"github.com/shipmate/shipmate/pipeline"
 	"github.com/shipmate/shipmate/pipeline/artifact"
 	"github.com/shipmate/shipmate/pipeline/logstore"
+	"github.com/shipmate/shipmate/test/needs"
 )
 
 // bucketURL is the URL of a bucket that is there for this test.
@@ -107,10 +108,8 @@ func needsBuild(id pipeline.RunID) *pipeline.Run {
 // The chart mounts the folder for temporary files and the store from two disks.
 func TestAFolderOnAnotherDisk(t *testing.T) {
 	data := t.TempDir()
+	needs.On(t, needs.OtherDisk("/dev/shm"))
 	other, err := os.MkdirTemp("/dev/shm", "shipmate")
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skip(err)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"gocloud.dev/blob/memblob"
 
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/test/needs"
 )
 
 const (
@@ -40,10 +41,8 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	var server *exec.Cmd
-	if path, err := exec.LookPath("redis-server"); err != nil {
-		servers.err = err
-	} else if server, err = startRedis(path, dir); err != nil {
-		servers.err = err
+	if needs.Check(needs.Redis()) == nil {
+		server, servers.err = startRedis("redis-server", dir)
 	}
 	code := m.Run()
 	if server != nil {
@@ -77,11 +76,9 @@ func onEach(t *testing.T, test func(t *testing.T, client *redis.Client)) {
 	})
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
-		if servers.address == "" || servers.err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatalf("redis-server: %v", servers.err)
-			}
-			t.Skipf("no redis-server: %v", servers.err)
+		needs.On(t, needs.Redis())
+		if servers.err != nil {
+			t.Fatalf("redis-server: %v", servers.err)
 		}
 		client := redis.NewClient(&redis.Options{Network: "unix", Addr: servers.address})
 		t.Cleanup(func() { _ = client.Close() })
@@ -656,9 +653,7 @@ func TestKeysExpire(t *testing.T) {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	if servers.address == "" {
-		b.Skip("no redis-server")
-	}
+	needs.On(b, needs.Redis())
 	client := redis.NewClient(&redis.Options{Network: "unix", Addr: servers.address})
 	defer client.Close()
 	s := newStore(b, client, nil)

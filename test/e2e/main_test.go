@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/shipmate/shipmate/test/needs"
 	"github.com/shipmate/shipmate/test/world"
 )
 
@@ -31,6 +32,7 @@ func TestMain(m *testing.M) {
 // test fails.
 func start(ctx context.Context, t *testing.T, cfg world.Config) *world.World {
 	t.Helper()
+	needs.On(t, needs.Git())
 	cfg.Binary, cfg.Dir = binary, t.TempDir()
 	w, err := world.Start(ctx, cfg)
 	if err != nil {
@@ -52,13 +54,4 @@ func settle(ctx context.Context, t *testing.T, w *world.World) {
 	if err := w.Settle(ctx); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// needs skips a test whose outside is missing here; on CI it fails instead.
-func needs(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf("this test needs %s", what)
-	}
-	t.Skipf("this test needs %s", what)
 }

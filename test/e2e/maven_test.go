@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shipmate/shipmate/test/needs"
 	"github.com/shipmate/shipmate/test/sim/github"
 	"github.com/shipmate/shipmate/test/world"
 )
@@ -62,11 +63,11 @@ func TestARealBuild(t *testing.T) {
 // plexus-utils is also what old plugins ask for as version 1.1.
 func mavenRepository(t *testing.T) string {
 	t.Helper()
-	const system = "/usr/share/maven-repo"
+	needs.On(t, needs.Maven())
+	const system = needs.MavenRepository
 	jars, err := filepath.Glob(system + "/org/codehaus/plexus/plexus-utils/2.x/*.jar")
-	_, mvn := exec.LookPath("mvn")
-	if err != nil || mvn != nil || len(jars) == 0 {
-		needs(t, "Maven and its plugins from Debian (apt-get install maven-debian-helper junit4 libsurefire-java ...)")
+	if err != nil {
+		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "repository")
 	if out, err := exec.Command("cp", "-rs", system, dir).CombinedOutput(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shipmate/shipmate/test/needs"
 	"github.com/shipmate/shipmate/test/sim/github"
 	"github.com/shipmate/shipmate/test/sim/slack"
 	"github.com/shipmate/shipmate/test/world"
@@ -24,6 +25,7 @@ type scene struct {
 // open starts a world. Its end is checked, and the bot's log shown if the test failed.
 func open(t *testing.T, cfg world.Config) *scene {
 	t.Helper()
+	needs.On(t, needs.Git())
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Second)
 	t.Cleanup(cancel)

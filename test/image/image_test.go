@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/shipmate/shipmate/test/needs"
 	"github.com/shipmate/shipmate/test/world"
 )
 
@@ -22,12 +23,7 @@ const user = 65532
 // The bot runs with nothing but these files, as somebody who is not root, and
 // so does the git that it fetches with.
 func TestTheImageHoldsWhatTheBotNeeds(t *testing.T) {
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatal("only root may change the root folder")
-		}
-		t.Skip("only root may change the root folder")
-	}
+	needs.On(t, needs.Root(), needs.Debian())
 	root := filepath.Join(t.TempDir(), "root")
 	run(t, exec.Command("../../packaging/rootfs.sh", root))
 	const null = 1<<8 | 3 // every container has it

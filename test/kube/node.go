@@ -15,6 +15,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/shipmate/shipmate/test/needs"
 )
 
 // Image is a container image made of files of this machine, without a registry.
@@ -38,7 +40,7 @@ func Busybox() (Image, error) {
 }
 
 // errNoNode: this machine cannot be a node.
-var errNoNode = errors.New("a real node needs root, and containerd, runc, containernetworking-plugins, iptables and busybox-static installed")
+var errNoNode = errors.New("this machine cannot be a node")
 
 // RealNodeName is the name of the real node; its pods are those that select the
 // label node=real.
@@ -48,13 +50,8 @@ const RealNodeName = "real-1"
 // probes, logs and port forwarding are real. Every plane may have one at the
 // same time.
 func (p *Plane) RealNode(images ...Image) error {
-	if os.Geteuid() != 0 {
-		return errNoNode
-	}
-	for _, program := range []string{"containerd", "runc", "ctr", "ip"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w: %w", errNoNode, err)
-		}
+	if err := needs.Check(needs.Root(), needs.KubernetesNode()); err != nil {
+		return fmt.Errorf("%w: %w", errNoNode, err)
 	}
 	n := &node{plane: p, dir: filepath.Join(p.dir, "node"), id: (p.port - firstPort) / 4}
 	p.node = n
@@ -90,13 +87,10 @@ func (p *Plane) RealNode(images ...Image) error {
 // NeedRealNode skips a test where there can be no real node; on CI it fails.
 func NeedRealNode(t testing.TB, err error) {
 	t.Helper()
-	switch {
-	case err == nil:
-	case errors.Is(err, errNoNode) && os.Getenv("CI") == "":
-		t.Skip(err)
-	default:
+	if err != nil && !errors.Is(err, errNoNode) {
 		t.Fatal(err)
 	}
+	needs.Skip(t, err)
 }
 
 // StopKubelet kills the kubelet: to the cluster the node is away, while its

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/shipmate/shipmate/test/needs"
 )
 
 // patience is how long a server may take to become what it is to be.
@@ -34,16 +36,21 @@ type Server struct {
 	log  *bytes.Buffer
 }
 
-// Need skips the test if the program is not installed, except on CI, where it fails.
+// Need skips the test if the program is not installed, except on CI, where it
+// fails, and returns where it is.
 func Need(t testing.TB, program string) string {
 	t.Helper()
-	path, err := exec.LookPath(program)
-	switch {
-	case err == nil:
-	case os.Getenv("CI") != "":
-		t.Fatalf("%s is not installed (apt-get install redis-server redis-sentinel redis-tools)", program)
+	switch program {
+	case "redis-sentinel":
+		needs.On(t, needs.RedisSentinel())
+	case "redis-cli":
+		needs.On(t, needs.RedisCLI())
 	default:
-		t.Skipf("%s is not installed (apt-get install redis-server redis-sentinel redis-tools)", program)
+		needs.On(t, needs.Redis())
+	}
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

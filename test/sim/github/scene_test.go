@@ -16,6 +16,7 @@ import (
 	"github.com/bradleyfalzon/ghinstallation/v2"
 	gh "github.com/google/go-github/v60/github"
 
+	"github.com/shipmate/shipmate/test/needs"
 	sim "github.com/shipmate/shipmate/test/sim/github"
 )
 
@@ -58,6 +59,7 @@ var appKey = sync.OnceValue(func() []byte {
 
 func newScene(t *testing.T, cfg sim.Config) *scene {
 	t.Helper()
+	needs.On(t, needs.Git())
 	hook := &bot{status: http.StatusAccepted}
 	receiver := httptest.NewServer(hook)
 	t.Cleanup(receiver.Close)

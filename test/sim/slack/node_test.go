@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shipmate/shipmate/test/needs"
 	"github.com/shipmate/shipmate/test/sim/slack"
 )
 
@@ -50,42 +51,29 @@ burst slack_webapi_rate_limited_error
 // nodeModules gives a folder with the client installed, once per machine and version.
 func nodeModules(t *testing.T) string {
 	t.Helper()
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing(t, fmt.Sprintf("%s is not installed", tool))
-		}
-	}
+	needs.On(t, needs.Node())
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		missing(t, err.Error())
+		needs.Skip(t, err)
 	}
 	dir := filepath.Join(cache, "shipmate", "npm", strings.NewReplacer("@", "", "/", "-").Replace(webAPI))
 	if _, err := os.Stat(dir); err == nil {
 		return dir
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		missing(t, err.Error())
+		needs.Skip(t, err)
 	}
 	fresh, err := os.MkdirTemp(filepath.Dir(dir), "fresh-")
 	if err != nil {
-		missing(t, err.Error())
+		needs.Skip(t, err)
 	}
 	npm := exec.CommandContext(t.Context(), "npm", "install", "--prefix", fresh, "--ignore-scripts", "--no-audit", "--no-fund", webAPI)
 	if out, err := npm.CombinedOutput(); err != nil {
 		_ = os.RemoveAll(fresh)
-		missing(t, fmt.Sprintf("npm install %s: %v\n%s", webAPI, err, out))
+		needs.Skip(t, fmt.Errorf("npm install %s, which takes a network the first time: %w\n%s", webAPI, err, out))
 	}
 	if err := os.Rename(fresh, dir); err != nil { // another test was faster
 		_ = os.RemoveAll(fresh)
 	}
 	return dir
-}
-
-// missing skips where a tool is absent, except on CI, where it must not be.
-func missing(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
