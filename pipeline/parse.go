@@ -17,18 +17,23 @@ import (
 // refer to something, Step.Needs holds what a step waits for. Only Service may
 // be empty; the repository's name is the caller's to know.
 func Parse(file string, src []byte, uses []Uses) (*Config, error) {
-	d := newDecoder(file, src)
+	c, _, err := decodeConfig(newDecoder(file, src), uses)
+	return c, err
+}
+
+// decodeConfig also returns the nodes, which say where what is right stands.
+func decodeConfig(d *decoder, uses []Uses) (*Config, *node, error) {
 	uses = slices.Concat(BuiltIn(), uses)
 	if root := readYAML(d); root != nil {
 		if c, ok := fileShape(uses).decode(d, root); ok {
 			l := &linker{d: d, root: root, config: &c, uses: uses}
 			l.link()
 			if d.total == 0 {
-				return &c, nil
+				return &c, root, nil
 			}
 		}
 	}
-	return nil, d.result()
+	return nil, nil, d.result()
 }
 
 // decoder collects what is wrong with one file.
