@@ -10,7 +10,7 @@ import (
 
 // LogTo sends what the Redis client has to say (lost connections, failovers)
 // to the log instead of to standard error. It acts on the whole process: call
-// it once, before the first Open.
+// it before the first Open.
 func LogTo(l *slog.Logger) { redis.SetLogger(clientLog{l}) }
 
 type clientLog struct{ log *slog.Logger }

@@ -63,7 +63,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 			"or say durability relaxed to keep everything in memory and lose it at every restart.", cfg.Program, howToInstall)
 	}
 	cfg.Logger.Warn("no redis-server is installed: runs, locks and history are kept in memory and are lost when the bot stops. " + howToInstall + ".")
-	return startMemory()
+	return StartInMemory()
 }
 
 func startServer(ctx context.Context, cfg Config, program string) (*Server, error) {

@@ -12,7 +12,9 @@ import (
 // expireEvery is how late a key may expire: miniredis is told that time passed.
 const expireEvery = 100 * time.Millisecond
 
-func startMemory() (*Server, error) {
+// StartInMemory starts a server within this process: nothing of it is on disk,
+// and it ends with the process, however that ends.
+func StartInMemory() (*Server, error) {
 	m := miniredis.NewMiniRedis()
 	password := rand.Text() // others on this machine reach loopback too
 	m.RequireAuth(password)
