@@ -290,7 +290,7 @@ func (c *Config) checkRest() error {
 		errs = append(errs, oneOf("SHIPMATE_ROLES", role, "ingest", "worker", "web"))
 	}
 	errs = append(errs, oneOf("SHIPMATE_DURABILITY", c.Durability, "strict", "normal", "relaxed"), oneOf("SHIPMATE_RUNNER", c.Runner, "local", "kubernetes"),
-		oneOf("SHIPMATE_LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"), oneOf("SHIPMATE_LOG_FORMAT", cmp.Or(c.LogFormat, "json"), "json", "text"))
+		oneOf("SHIPMATE_LOG_LEVEL", c.LogLevel, logLevels...), oneOf("SHIPMATE_LOG_FORMAT", cmp.Or(c.LogFormat, "json"), "json", "text"))
 	errs = append(errs, longEnough("SHIPMATE_AUDIT_KEY", c.Audit.Key, false), c.Submodules.check())
 	if c.Audit.Channel != "" && !c.Slack.On() {
 		errs = append(errs, errors.New("SHIPMATE_AUDIT_CHANNEL needs Slack: set SHIPMATE_SLACK_BOT_TOKEN too, or take it out"))
@@ -305,6 +305,8 @@ func (c *Config) checkRest() error {
 	}
 	return errors.Join(errs...)
 }
+
+var logLevels = []string{"debug", "info", "warn", "error"}
 
 func longEnough(name string, s pipeline.Secret, needed bool) error {
 	n := len(strings.TrimSpace(s.Reveal()))

@@ -50,6 +50,7 @@ The exit code is 0 if nothing is missing, 1 if something is or does not answer.`
 	cmd.Flags().StringSliceVar(&d.features, "feature", nil, "deploy, jobs, helm: what the bot is to do; default deploy, and jobs where scripts run as Jobs")
 	cmd.Flags().StringSliceVar(&d.namespaces, "namespace", nil, "namespaces to look at of those that rules allow with a glob")
 	cmd.Flags().StringVar(&d.output, "output", "text", "text or json")
+	completeFlag(cmd, "output", fixedCompletions("text", "json"))
 	return cmd
 }
 

@@ -56,7 +56,8 @@ func (f *follower) show(r api.Run) {
 		f.term.end(run)
 	case run.Message != "" && run.Message != f.last && (run.State == pipeline.Waiting || run.State == pipeline.Queued || run.State == pipeline.Unknown):
 		f.last = run.Message
-		fmt.Fprintf(f.term.out, "%s %s %s: %s\n", f.term.mark(run.State), f.term.bold(run.Pipeline.Name), bot.Words(run.State), run.Message)
+		text := f.term.markdown(f.term.words(run.Code, run.Message))
+		fmt.Fprintf(f.term.out, "%s %s %s: %s\n", f.term.mark(run.State), f.term.bold(run.Pipeline.Name), bot.Words(run.State), text)
 	}
 }
 

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -23,26 +25,24 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "shim" {
 		os.Exit(shim(os.Args[2:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == keeperVerb {
+		os.Exit(keepWatch(os.Args[2:]))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	began := false
 	err := root(&began).ExecuteContext(ctx)
 	if err != nil && !began {
 		err = &usageError{err} // cobra's own: an unknown command or flag, a missing argument
 	}
-	var usage *usageError
-	switch {
-	case err == nil:
-	case errors.As(err, new(pipeline.Problems)): // file:line:column first, as editors want it
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	case errors.As(err, &usage):
-		fmt.Fprintln(os.Stderr, "shipmate: "+err.Error())
-		os.Exit(2)
-	default:
-		fmt.Fprintln(os.Stderr, "shipmate: "+err.Error())
-		os.Exit(1)
+	if err != nil {
+		text := "shipmate: " + err.Error()
+		if errors.As(err, new(pipeline.Problems)) { // file:line:column first, as editors want it
+			text = err.Error()
+		}
+		fmt.Fprintln(os.Stderr, text)
 	}
+	stop()
+	os.Exit(exitCode(err))
 }
 
 // shim is what stands between the bot and a script: on this machine, or with
@@ -60,6 +60,7 @@ func root(began *bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "shipmate",
 		Short:         "A deployment bot that lives where teams already talk",
+		Long:          "A deployment bot that lives where teams already talk\n\n" + exitCodesText(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
@@ -77,25 +78,63 @@ func root(began *bool) *cobra.Command {
 	over := &remote{output: "text"}
 	over.flags(cmd)
 	cmd.AddCommand(over.verbs(cmd)...)
+	cmd.SetHelpCommand(helpCommand(cmd))
+	cmd.InitDefaultCompletionCmd()
+	refuseUnknown(cmd)
 	cmd.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
 		*began = true
+		quietLibraries(slog.New(slog.DiscardHandler)) // serve and run have logs
 		return over.misplaced(cmd, c)
 	}
 	return cmd
 }
 
-func names(root *cobra.Command) []string {
+func names(parent *cobra.Command) []string {
 	var out []string
-	for _, c := range root.Commands() {
-		out = append(out, c.Name())
+	for _, c := range parent.Commands() {
+		if c.IsAvailableCommand() || c.Name() == "help" {
+			out = append(out, c.Name())
+		}
 	}
 	return out
 }
 
-// usageError is a setting or an argument that is wrong: exit code 2.
-type usageError struct{ error }
+// refuseUnknown has every command that only groups others refuse a word that is
+// none of them, where cobra would print help and succeed.
+func refuseUnknown(parent *cobra.Command) {
+	for _, c := range parent.Commands() {
+		if !c.HasSubCommands() || c.Runnable() {
+			continue
+		}
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return &usageError{oneOf(cmd.CommandPath(), args[0], names(cmd)...)}
+		}
+		refuseUnknown(c)
+	}
+}
 
-func (e *usageError) Unwrap() error { return e.error }
+// helpCommand is cobra's, but for a topic that is none.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [command]", Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			about, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return &usageError{oneOf("help", strings.Join(args, " "), names(root)...)}
+			}
+			return about.Help()
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return names(root), cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	_ "gocloud.dev/blob/s3blob" // opens s3:// for blob.OpenBucket
-	"k8s.io/klog/v2"
 
 	"github.com/shipmate/shipmate/integrations"
 	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
@@ -51,7 +50,6 @@ func openOutside(cfg Config, gh githubSide, log *slog.Logger) (outside, error) {
 	if err != nil {
 		return outside{}, err
 	}
-	klog.SetSlogLogger(log.With("from", "client-go")) // it would write lines of its own
 	return outside{integrations.Outside{Clusters: clusters, Source: gh.source}}, nil
 }
 

@@ -34,6 +34,9 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	// Redis: the operator's, or one of our own that ends after us.
 	if cfg.RedisURL == "" {
 		redis, err := embedded.Start(ctx, embedded.Config{Dir: filepath.Join(cfg.DataDir, "redis"), AllowMemory: cfg.Durability == "relaxed", Logger: log})
+		if code := pipeline.Code(err); code == "redis_missing" || code == "redis_folder_in_use" { // a setting mends it
+			return &usageError{err}
+		}
 		if err != nil {
 			return err
 		}

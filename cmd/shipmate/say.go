@@ -70,10 +70,10 @@ func (f *follower) converse(ctx context.Context, said api.Command, noFollow bool
 	}
 	doc.Outcome, doc.Code, doc.Text, doc.Run = a.Outcome, a.Code, a.Text, a.Run
 	if a.Outcome != string(bot.Done) {
-		return errors.New((&terminal{}).markdown(cmp.Or(a.Text, "Refused ("+a.Code+").")))
+		return errors.New((&terminal{}).markdown(atPrompt("", cmp.Or(a.Text, "Refused ("+a.Code+")."))))
 	}
 	if !f.quiet && a.Text != "" {
-		fmt.Fprintln(f.term.out, f.term.markdown(a.Text))
+		fmt.Fprintln(f.term.out, f.term.markdown(atPrompt("", a.Text)))
 	}
 	if noFollow || a.Run == "" {
 		return nil

@@ -27,7 +27,9 @@ func serveCommand() *cobra.Command {
 			if err := cfg.check(); err != nil {
 				return &usageError{err}
 			}
-			return serve(cmd.Context(), cfg, logger(cfg))
+			log := logger(cfg)
+			quietLibraries(log)
+			return serve(cmd.Context(), cfg, log)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "settings in YAML; environment variables win")

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -23,18 +23,23 @@ type terminal struct {
 	ended chan *pipeline.Run
 	asks  chan string
 
+	gone chan struct{} // closed when nobody reads the output any more
+
 	json   bool
 	colour bool
+	words  func(code, text string) string // puts a sentence into the form of this place
+	root   string                         // of the repository, where paths begin
 
 	mu    sync.Mutex
 	out   io.Writer
+	deaf  bool                      // gone is closed
 	shown map[string]pipeline.State // by step
 	asked map[string]bool
 }
 
 func newTerminal(out io.Writer, asJSON bool) *terminal {
 	f, isFile := out.(*os.File)
-	return &terminal{ended: make(chan *pipeline.Run, 1), asks: make(chan string, 16), json: asJSON,
+	return &terminal{ended: make(chan *pipeline.Run, 1), asks: make(chan string, 16), gone: make(chan struct{}), json: asJSON, words: atPrompt,
 		colour: isFile && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "",
 		out:    out, shown: map[string]pipeline.State{}, asked: map[string]bool{}}
 }
@@ -53,7 +58,8 @@ func (t *terminal) Show(_ context.Context, r *pipeline.Run, _ pipeline.Shown) (j
 			t.asks <- gate
 		}
 	}
-	if r.State.Terminal() && t.shown[""] == "" {
+	// Where nobody saw how a step ended, a run of a bot waits for a person.
+	if over := r.State.Terminal() || r.State == pipeline.Unknown; over && t.shown[""] == "" {
 		t.shown[""] = r.State
 		t.end(r)
 		t.ended <- r
@@ -73,33 +79,71 @@ func (t *terminal) steps(r *pipeline.Run) {
 }
 
 func (t *terminal) step(r *pipeline.Run, s pipeline.StepRun) {
+	message := t.words(s.Code, s.Message)
 	if t.json {
-		t.event(map[string]any{"run": r.ID, "step": s.Name, "state": s.State, "code": s.Code, "message": s.Message, "outputs": s.Outputs})
+		t.event(map[string]any{"run": r.ID, "step": s.Name, "state": s.State, "code": s.Code, "message": message, "outputs": s.Outputs,
+			"summary": s.Summary, "annotations": s.Annotations})
 		return
 	}
 	took := ""
 	if !s.Ended.IsZero() && !s.Started.IsZero() {
 		took = " (" + bot.Took(s.Started, s.Ended) + ")"
 	}
-	message := s.Message
 	if s.State == pipeline.Running {
 		message = ""
 	}
-	fmt.Fprintln(t.out, strings.TrimRight(fmt.Sprintf("%s %s %s%s %s", t.mark(s.State), t.bold(s.Name), bot.Words(s.State), took, message), " "))
+	t.line(fmt.Sprintf("%s %s %s%s %s", t.mark(s.State), t.bold(s.Name), bot.Words(s.State), took, t.markdown(message)))
+	if s.State.Terminal() {
+		t.told(s)
+	}
+}
+
+// told shows what the step wrote for people: remarks at lines of files, in the
+// form that terminals and editors link, and its summary.
+func (t *terminal) told(s pipeline.StepRun) {
+	for _, a := range s.Annotations {
+		level := a.Level
+		if level == "failure" {
+			level = "error"
+		}
+		t.line(fmt.Sprintf("  %s:%d: %s: %s", relative(filepath.Join(t.root, visible(a.Path))), a.Line, level, visible(a.Message)))
+	}
+	if s.Summary == "" {
+		return
+	}
+	for line := range strings.SplitSeq(t.markdown(s.Summary), "\n") {
+		t.line("  " + t.paint("2", s.Name+" ┃") + " " + line)
+	}
 }
 
 func (t *terminal) end(r *pipeline.Run) {
+	message := t.words(r.Code, r.Message)
 	if t.json {
-		t.event(map[string]any{"run": r.ID, "state": r.State, "code": r.Code, "message": r.Message})
+		t.event(map[string]any{"run": r.ID, "state": r.State, "code": r.Code, "message": message})
 		return
 	}
-	fmt.Fprintln(t.out, strings.TrimRight(fmt.Sprintf("%s %s %s after %s. %s", t.mark(r.State), t.bold(r.Pipeline.Name), bot.Words(r.State), bot.Took(r.Created, r.Ended), r.Message), " "))
+	took := ""
+	if !r.Ended.IsZero() {
+		took = " after " + bot.Took(r.Created, r.Ended)
+	}
+	t.line(fmt.Sprintf("%s %s %s%s. %s", t.mark(r.State), t.bold(r.Pipeline.Name), bot.Words(r.State), took, t.markdown(message)))
 }
 
 func (t *terminal) event(e map[string]any) {
 	line, err := json.Marshal(e)
 	if err == nil {
-		fmt.Fprintln(t.out, string(line))
+		t.line(string(line))
+	}
+}
+
+// line prints a line. The first that cannot be printed says that nobody reads.
+func (t *terminal) line(text string) {
+	if t.deaf {
+		return
+	}
+	if _, err := fmt.Fprintln(t.out, strings.TrimRight(text, " ")); err != nil {
+		t.deaf = true
+		close(t.gone)
 	}
 }
 
@@ -126,16 +170,11 @@ func (t *terminal) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-// confirm asks for an approval; where nobody can answer it is a no.
-func (t *terminal) confirm(gate string) bool {
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return false
-	}
+// prompt asks something. It goes to standard error: the output may be in a file.
+func (t *terminal) prompt(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(t.out, "%s asks for approval. Go on? [y/N] ", gate)
-	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	return err == nil && strings.EqualFold(strings.TrimSpace(answer), "y")
+	fmt.Fprint(os.Stderr, text)
 }
 
 // Open gives a step a log that goes to the terminal, masked and cleaned.
@@ -188,7 +227,7 @@ func (l *terminalLog) print(line string) {
 		l.t.event(map[string]any{"run": l.run, "step": l.step, "log": line})
 		return
 	}
-	fmt.Fprintf(l.t.out, "  %s %s\n", l.t.paint("2", l.step+" │"), line)
+	l.t.line("  " + l.t.paint("2", l.step+" │") + " " + line)
 }
 
 func (l *terminalLog) Offset() int64           { return l.bytes }

@@ -28,6 +28,7 @@ func (o *remote) flags(root *cobra.Command) {
 	f.StringVar(&o.repo, "repo", "", "before a verb: owner/name, as if said in a comment there (default: the clone you stand in, unless the words name a service)")
 	f.IntVar(&o.pr, "pr", 0, "before a verb: number of a pull request, as if said on it")
 	f.StringVar(&o.output, "output", "text", "before a verb: text or json (one document)")
+	completeFlag(root, "output", fixedCompletions("text", "json"))
 	f.BoolVar(&o.noFollow, "no-follow", false, "before a verb: do not follow the run to its end")
 	root.AddGroup(&cobra.Group{ID: verbGroup, Title: "Verbs, said to the bot as in a comment (its URL in SHIPMATE_URL, its token in SHIPMATE_API_TOKEN or SHIPMATE_API_TOKEN_FILE):"})
 }
@@ -65,8 +66,8 @@ before the verb: shipmate --output json ` + strings.TrimPrefix(h.Name, "/") + ` 
 		Example:               strings.Join(examples, "\n"),
 		DisableFlagParsing:    true,
 		DisableFlagsInUseLine: true,
-		ValidArgsFunction: func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
-			return flagsLike(h, word), cobra.ShellCompDirectiveNoFileComp
+		ValidArgsFunction: func(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			return completeVerb(h, args, word), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if slices.Contains(words, "--help") || slices.Contains(words, "-h") {

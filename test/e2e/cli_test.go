@@ -99,7 +99,7 @@ func TestTheCommandLineSpeaksToTheBot(t *testing.T) {
 		t.Errorf("a line of the reason became a command: %s", env.out)
 	}
 
-	s.want(s.cli("deploy", "shop", "prdo"), 1, "!shipmate: There is no environment `prdo`. Did you mean `/deploy prod`? (`unknown_environment`)")
+	s.want(s.cli("deploy", "shop", "prdo"), 1, "!shipmate: There is no environment `prdo`. Did you mean `shipmate deploy prod`? (`unknown_environment`)")
 	s.want(s.cli("--pr", "1", "--repo", "acme/shop", "deploy", "prod", s.pr.Head.SHA), 0, "• deploy waiting: Waiting for 1 approval (release-leads).", "waits for a person:\n  shipmate approve r-")
 	s.want(s.cli("approve", "--service", "shop"), 1, "!unknown_flag")
 	s.want(s.cli("--repo", "acme/shop", "approve"), 1, "!(`may_not_approve`)")
