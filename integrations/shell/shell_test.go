@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/shipmate/shipmate/pipeline"
+	"github.com/shipmate/shipmate/test/needs"
 )
 
 // The test binary is also the shim, and a bot that can be killed.
@@ -95,6 +96,7 @@ type bench struct {
 
 func newBench(t *testing.T, script string, change ...func(*Config)) *bench {
 	t.Helper()
+	needs.On(t, needs.Shell())
 	cfg := Config{
 		Dir: t.TempDir(), Source: sourceFunc(readme), Shim: []string{os.Args[0], "shim"},
 		Host: "here", Path: os.Getenv("PATH"), Grace: 5 * time.Second,
