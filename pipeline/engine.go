@@ -40,9 +40,9 @@ type inquirer interface {
 	Changed(ctx context.Context, r *Run) ([]string, error)
 }
 
-// secretResolver turns a run's secret names into values, if the operator allows it.
+// secretResolver turns the names of a step's secrets into values, if the step may have them.
 type secretResolver interface {
-	Resolve(ctx context.Context, r *Run, names []string) (map[string]Secret, error)
+	Resolve(ctx context.Context, q SecretRequest) (map[string]Secret, error)
 }
 
 // logOpener opens the log of one attempt, masked with the secrets.

@@ -463,7 +463,7 @@ func TestALogThatCannotBeOpenedFailsTheStep(t *testing.T) {
 // fickle is a secret store that refuses from some time on.
 type fickle struct{ refuses bool }
 
-func (v *fickle) Resolve(context.Context, *pipeline.Run, []string) (map[string]pipeline.Secret, error) {
+func (v *fickle) Resolve(context.Context, pipeline.SecretRequest) (map[string]pipeline.Secret, error) {
 	if v.refuses {
 		return nil, pipeline.Refuse("secret_refused", "The secret TOKEN is not allowed here.")
 	}

@@ -23,6 +23,9 @@ type linker struct {
 func (l *linker) link() {
 	environments, pipelines := l.root.at("environments"), l.root.at("pipelines")
 	l.environments(environments)
+	for _, name := range sortedKeys(l.config.Checks.Secrets) {
+		l.d.reserved(l.root.at("checks", "secrets", name), name)
+	}
 	if pipelines.kind == mapping && pipelines != l.root && len(pipelines.items) == 0 {
 		l.d.report(pipelines, "There is no pipeline.")
 	}
@@ -262,48 +265,6 @@ func circles(names []string, next map[string][]string) [][]string {
 		}
 	}
 	return found
-}
-
-// secrets a step asks for must be declared by an environment, and by each one
-// that a push or the clock deploys to.
-func (l *linker) secrets(p *Pipeline, s *Step, n *node) {
-	for _, name := range sortedKeys(s.Environment) {
-		l.d.reserved(n.at("environment", name), name)
-	}
-	for i, name := range s.Secrets {
-		here := n.at("secrets").item(i)
-		l.d.reserved(here, name)
-		all := map[string]string{}
-		for _, e := range l.config.Environments {
-			for k, ref := range e.Secrets {
-				all[k] = ref
-			}
-		}
-		if _, ok := all[name]; !ok {
-			l.d.unknown(here, sortedKeys(all), "No environment declares the secret %s.", quote(name))
-			continue
-		}
-		for _, target := range p.On.targets() {
-			if e, ok := l.config.Environment(target); ok && e.Secrets[name] == "" {
-				l.d.report(here, "The environment %s, to which this pipeline deploys by itself, declares no secret %s.", e.Name, quote(name))
-			}
-		}
-	}
-}
-
-// targets are the environments a pipeline deploys to without being asked.
-func (t Triggers) targets() []string {
-	var names []string
-	if t.Push != nil && t.Push.Environment != "" {
-		names = append(names, t.Push.Environment)
-	}
-	for _, s := range t.Schedule {
-		if s.Environment != "" {
-			names = append(names, s.Environment)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 // keyOf is the node of the i-th key.

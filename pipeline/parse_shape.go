@@ -39,12 +39,21 @@ func fileShape(uses []Uses) kind[Config] {
 	return object("the file", "What a team deploys, where, and how: .shipmate.yaml.",
 		optional("service", written(serviceNames), func(c *Config) *string { return &c.Service },
 			"What chat calls this repository. Default: the repository's name."),
+		optional("checks", orEmpty(checksShape()), func(c *Config) *Checks { return &c.Checks },
+			"What runs without an environment may use: those of pull requests, pushes and schedules that deploy nowhere."),
 		optional("environments", named(environmentNames, pointer(environmentShape()), func(e *Environment, name string) *Environment { e.Name = name; return e }),
 			func(c *Config) *[]*Environment { return &c.Environments },
 			"Places to deploy to, by name."),
 		needed("pipelines", named(pipelineNames, pointer(pipelineShape(uses)), func(p *Pipeline, name string) *Pipeline { p.Name = name; return p }).saying(schema{"minProperties": 1}),
 			func(c *Config) *[]*Pipeline { return &c.Pipelines },
 			"Lists of steps, by name."),
+	)
+}
+
+func checksShape() kind[Checks] {
+	return object("checks", "What runs without an environment may use.",
+		optional("secrets", table(variableNames, reference(secretReferences)), func(c *Checks) *map[string]string { return &c.Secrets },
+			"Secrets by the name steps know them: references such as vault:kv/shop#nexus, never values. Forks get none."),
 	)
 }
 
@@ -171,7 +180,7 @@ func stepShape(uses []Uses) kind[Step] {
 		optional("timeout", duration(time.Second, 30*day), func(s *Step) *Duration { return &s.Timeout }, "How long an attempt may take. Default: 1h."),
 		optional("retry", retryShape(), func(s *Step) *Retry { return &s.Retry }, "How often it is tried again."),
 		optional("environment", table(variableNames, scalar()), func(s *Step) *map[string]string { return &s.Environment }, "Environment variables of the script."),
-		optional("secrets", some(written(variableNames)), func(s *Step) *[]string { return &s.Secrets }, "Secrets of the environment it gets, by name."),
+		optional("secrets", some(written(variableNames)), func(s *Step) *[]string { return &s.Secrets }, "Secrets it gets, by name: of the environment, or in a check those under checks."),
 		optional("outputs", some(written(outputNames)), func(s *Step) *[]string { return &s.Outputs }, "Outputs it may write. Default: any."),
 		optional("continue_on_error", truth(), func(s *Step) *bool { return &s.ContinueOnError }, "Whether the run goes on if it fails. Default: false."),
 		optional("artifacts", some(plainText()), func(s *Step) *[]string { return &s.Artifacts }, "Files to keep, patterns."),

@@ -292,7 +292,7 @@ func TestAStepWithSecretsIsNotPlannedBeforePeopleSaidYes(t *testing.T) {
 
 type vault struct{}
 
-func (vault) Resolve(context.Context, *pipeline.Run, []string) (map[string]pipeline.Secret, error) {
+func (vault) Resolve(context.Context, pipeline.SecretRequest) (map[string]pipeline.Secret, error) {
 	return map[string]pipeline.Secret{"TOKEN": pipeline.NewSecret("hush-hush")}, nil
 }
 

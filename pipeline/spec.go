@@ -12,10 +12,16 @@ import (
 // known to be unique and to refer to something, defaults are filled in.
 type Config struct {
 	Service      string         `json:"service"`
+	Checks       Checks         `json:"checks,omitzero"`
 	Environments []*Environment `json:"environments,omitempty"`
 	Pipelines    []*Pipeline    `json:"pipelines,omitempty"`
 
 	SHA string `json:"sha,omitempty"` // the commit the file was read at
+}
+
+// Checks is what runs without an environment may use.
+type Checks struct {
+	Secrets map[string]string `json:"secrets,omitempty"` // name -> reference, never a value
 }
 
 // Environment is the policy of one place to deploy to.
@@ -77,12 +83,13 @@ type KubernetesTarget struct {
 
 // Pipeline is a named list of steps, a DAG by their needs.
 type Pipeline struct {
-	Name      string    `json:"name"`
-	On        Triggers  `json:"on,omitzero"`
-	Params    []Param   `json:"params,omitempty"`
-	Steps     []Step    `json:"steps"`
-	OnFailure OnFailure `json:"on_failure,omitempty"` // default stop
-	Timeout   Duration  `json:"timeout,omitempty"`    // of the whole run, default 6h and what its approvals and waits may take
+	Name      string            `json:"name"`
+	On        Triggers          `json:"on,omitzero"`
+	Params    []Param           `json:"params,omitempty"`
+	Steps     []Step            `json:"steps"`
+	OnFailure OnFailure         `json:"on_failure,omitempty"` // default stop
+	Timeout   Duration          `json:"timeout,omitempty"`    // of the whole run, default 6h and what its approvals and waits may take
+	Secrets   map[string]string `json:"secrets,omitempty"`    // those of Checks that its steps name, for runs without an environment
 }
 
 // OnFailure says what a failed run does with the steps that finished.
@@ -150,7 +157,7 @@ type Step struct {
 	Timeout         Duration          `json:"timeout,omitempty"` // default 1h; of an approval its "expires", of a wait 1h more than its "for"
 	Retry           Retry             `json:"retry,omitzero"`
 	Environment     map[string]string `json:"environment,omitempty"` // environment variables of a script
-	Secrets         []string          `json:"secrets,omitempty"`     // names declared by the environment
+	Secrets         []string          `json:"secrets,omitempty"`     // names declared by the environment, or for checks
 	Outputs         []string          `json:"outputs,omitempty"`     // names; empty: whatever the step writes
 	ContinueOnError bool              `json:"continue_on_error,omitempty"`
 	Artifacts       []string          `json:"artifacts,omitempty"`

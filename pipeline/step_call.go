@@ -87,9 +87,11 @@ func crashed(step string, untouched bool) Result {
 
 // mayBeAtWork reports whether an earlier call of the step may have left something
 // that goes on by itself.
-func mayBeAtWork(r *Run, s *StepRun) bool {
-	return s.Calling && len(s.Checkpoint) > 0 && !r.DryRun && !*s.untouched()
-}
+func mayBeAtWork(r *Run, s *StepRun) bool { return s.Calling && !r.DryRun && s.begun() }
+
+// begun reports whether a call in this attempt, or of its undoing, has left
+// something to come back to.
+func (s *StepRun) begun() bool { return len(s.Checkpoint) > 0 && !*s.untouched() }
 
 // untaken is why what an earlier call left could not be taken up. That says
 // nothing about how it ends, so it is not the end of the step: it is tried again
@@ -191,7 +193,8 @@ func (e *Engine) context(ctx context.Context, l *Lease, v errand) (*StepContext,
 	def, _ := r.Pipeline.Step(s.Name)
 	c := &StepContext{Run: r, Step: def, Planned: r.plannedDigest(s.Name), With: s.With, Attempt: s.Attempt, Call: s.Call, Fence: r.Fence, Now: e.Now(), Checkpoint: s.Checkpoint, Outputs: r.outputs()}
 	var err error
-	if c.Secrets, err = e.secrets(ctx, r, def.Secrets); err != nil && s.Stopping == "" { // a step is stopped without its secrets too
+	ask := SecretRequest{Run: r, Names: def.Secrets, Begun: s.begun() || s.Stopping != ""}
+	if c.Secrets, err = e.secrets(ctx, ask); err != nil && s.Stopping == "" { // a step is stopped without its secrets too
 		return nil, nil, err
 	}
 	log, err := e.Logs.Open(ctx, r, v.log, s.Attempt, c.Secrets)
@@ -249,14 +252,14 @@ func (e *Engine) say(ctx context.Context, id RunID, step string, l *Lease, log L
 	}
 }
 
-func (e *Engine) secrets(ctx context.Context, r *Run, names []string) (map[string]Secret, error) {
+func (e *Engine) secrets(ctx context.Context, q SecretRequest) (map[string]Secret, error) {
 	switch {
-	case len(names) == 0:
+	case len(q.Names) == 0:
 		return nil, nil
 	case e.Secrets == nil:
 		return nil, Refuse("no_secret_store", "This shipmate has no secret store, and the step declares secrets.")
 	}
-	return e.Secrets.Resolve(ctx, r, names)
+	return e.Secrets.Resolve(ctx, q)
 }
 
 // calls are the calls of runners in flight in this process.

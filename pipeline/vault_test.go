@@ -51,7 +51,7 @@ func TestVault(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			store := &shelf{values: map[string]string{"kv/shop/prod#db": "hunter2", "TOKEN": "t0ken"}}
 			v := pipeline.Vault{Stores: map[string]pipeline.SecretStore{"vault": store, "env": store}, Allow: row.allow}
-			got, err := v.Resolve(context.Background(), deploying(), row.secrets)
+			got, err := v.Resolve(context.Background(), pipeline.SecretRequest{Run: deploying(), Names: row.secrets})
 			if pipeline.Code(err) != row.code || store.asked != row.asked {
 				t.Fatalf("got %v after %d questions, want code %q after %d", err, store.asked, row.code, row.asked)
 			}
@@ -72,14 +72,14 @@ func deploying() *pipeline.Run {
 
 func TestVaultPassesOnThatAStoreMayWorkLater(t *testing.T) {
 	v := pipeline.Vault{Stores: map[string]pipeline.SecretStore{"env": &shelf{}}}
-	if _, err := v.Resolve(context.Background(), deploying(), []string{"GONE"}); !pipeline.IsTemporary(err) {
+	if _, err := v.Resolve(context.Background(), pipeline.SecretRequest{Run: deploying(), Names: []string{"GONE"}}); !pipeline.IsTemporary(err) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestARunWithoutEnvironmentHasNoSecrets(t *testing.T) {
 	v := pipeline.Vault{Allow: []pipeline.SecretRule{{Repo: "**", Refs: []string{"**"}}}}
-	if _, err := v.Resolve(context.Background(), &pipeline.Run{}, []string{"DB"}); pipeline.Code(err) != "secret_refused" {
+	if _, err := v.Resolve(context.Background(), pipeline.SecretRequest{Run: &pipeline.Run{}, Names: []string{"DB"}}); pipeline.Code(err) != "secret_refused" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -98,7 +98,7 @@ func TestVaultKnowsWhichRepositoryARuleMeans(t *testing.T) {
 		v.Repos = func(_ context.Context, repo pipeline.Repo) (pipeline.RuleRepo, error) {
 			return pipeline.RuleRepo{Repo: repo, Means: map[string]int64{"acme/shop": row.means}}, row.err
 		}
-		if got, err := v.Resolve(t.Context(), deploying(), []string{"DB"}); pipeline.Code(err) != row.code || store.asked != row.asked || (err == nil) != (len(got) == 1) {
+		if got, err := v.Resolve(t.Context(), pipeline.SecretRequest{Run: deploying(), Names: []string{"DB"}}); pipeline.Code(err) != row.code || store.asked != row.asked || (err == nil) != (len(got) == 1) {
 			t.Errorf("means %d: %d secrets, %v, the store was asked %d times", row.means, len(got), err, store.asked)
 		}
 	}
