@@ -27,9 +27,16 @@ func (c *Client) PullRequest(ctx context.Context, repo pipeline.Repo, number int
 		Number: p.GetNumber(), Title: p.GetTitle(), Branch: p.GetHead().GetRef(),
 		Head: p.GetHead().GetSHA(), Base: p.GetBase().GetSHA(), Into: p.GetBase().GetRef(), Merge: mergeable(p), Author: p.GetUser().GetID(),
 		Open: p.GetState() == "open", Merged: p.GetMerged(), Draft: p.GetDraft(),
-		// By id: a fork may have a branch of the same name, or be gone.
-		Fork: p.GetHead().GetRepo().GetID() != p.GetBase().GetRepo().GetID(),
+		Fork: fork(p, repo),
 	}, nil
+}
+
+// fork goes by the ids: a fork may have a branch of the same name, or a name that
+// was ours. Where the fork is gone GitHub tells of no head repository, and what
+// is not known to be ours is a fork's.
+func fork(p *github.PullRequest, repo pipeline.Repo) bool {
+	head, base := p.GetHead().GetRepo().GetID(), p.GetBase().GetRepo().GetID()
+	return head == 0 || head != base || repo.ID != 0 && head != repo.ID
 }
 
 // mergeable: null means that GitHub has begun to find out.
@@ -95,7 +102,9 @@ type move struct {
 	Kind      string    `json:"activity_type"`
 	Timestamp time.Time `json:"timestamp"`
 	Actor     struct {
-		ID int64 `json:"id"`
+		ID    int64  `json:"id"`
+		Login string `json:"login"`
+		Type  string `json:"type"` // User, Bot
 	} `json:"actor"`
 }
 
