@@ -24,6 +24,7 @@ func diffConfigs(was, is *pipeline.Config) (rights []right, rest []string) {
 	if was.Service != is.Service && was.Service != "" {
 		rest = append(rest, fmt.Sprintf("The service is called %s, not %s.", commands.Code(is.Service), commands.Code(was.Service)))
 	}
+	rights = append(rights, checkRights(was.Checks, is.Checks)...)
 	for _, e := range was.Environments {
 		if now, ok := environment(is, e.Name); ok {
 			rights = append(rights, environmentRights(e, now)...)
@@ -63,6 +64,16 @@ func diffConfigs(was, is *pipeline.Config) (rights []right, rest []string) {
 func environment(c *pipeline.Config, name string) (*pipeline.Environment, bool) {
 	e, ok := c.Environment(name)
 	return e, ok && e.Name == name
+}
+
+// checkRights are the secrets that whoever may push a branch can read.
+func checkRights(was, is pipeline.Checks) []right {
+	names := changedKeys(was.Secrets, is.Secrets)
+	if len(names) == 0 {
+		return nil
+	}
+	gets := slices.ContainsFunc(names, func(n string) bool { return is.Secrets[n] != "" })
+	return []right{{fmt.Sprintf("The secrets that checks of branches may use change: %s.", list(names, "")), gets}}
 }
 
 func environmentRights(was, is *pipeline.Environment) (out []right) {
@@ -134,7 +145,7 @@ func pipelineRights(was, is *pipeline.Pipeline) (out []right) {
 // changedPipeline names the fields and the steps that change.
 func changedPipeline(was, is *pipeline.Pipeline) string {
 	var parts []string
-	if fields := changedFields(was, is, "steps"); fields != "" {
+	if fields := changedFields(was, is, "steps", "secrets"); fields != "" {
 		parts = append(parts, fields)
 	}
 	for _, s := range is.Steps {

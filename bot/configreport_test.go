@@ -87,6 +87,9 @@ func TestWidenedRights(t *testing.T) {
 		"an approval step is gone":       {steps("      - {name: ask, uses: approval}\n"), steps(""), "⚠️ Pipeline **deploy** does not ask for the approval `ask` any more."},
 		"an approval step by others":     {steps("      - {name: ask, uses: approval, with: {by: [\"team:leads\"]}}\n"), steps("      - {name: ask, uses: approval}\n"), "⚠️ Pipeline **deploy** asks for the approval `ask`: 1 approval of anybody with write access, within 24h; until now 1 approval of `team:leads`, within 24h."},
 		"it deploys by itself on a push": {goodFile, strings.Replace(goodFile, "command: deploy", "command: deploy, push: {branches: [main], environment: prod}", 1), "⚠️ Pipeline **deploy** deploys to **prod** by itself on a push to `main`."},
+		"a secret for checks":            {goodFile, "checks: {secrets: {NEXUS: \"env:NEXUS\"}}\n" + goodFile, "⚠️ The secrets that checks of branches may use change: `NEXUS`."},
+		"another secret behind the name": {"checks: {secrets: {NEXUS: \"env:NEXUS\"}}\n" + goodFile, "checks: {secrets: {NEXUS: \"env:PROD\"}}\n" + goodFile, "⚠️ The secrets that checks of branches may use change: `NEXUS`."},
+		"a secret for checks is gone":    {"checks: {secrets: {NEXUS: \"env:NEXUS\"}}\n" + goodFile, goodFile, "- The secrets that checks of branches may use change: `NEXUS`."},
 		"an environment that is new":     {goodFile, env(``), "- **staging**, which is new, can be deployed to by everybody with write access, with no approval."},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -142,7 +142,7 @@ func All(d Desk) Set {
 		Status{d.Store},
 		History{d.Store},
 		Diff{d.Runs, d.GitHub, d.Store},
-		Why{d.Runs, d.GitHub, d.Store, d.Records},
+		Why{start{d.Runs, d.GitHub, d.Store, d.Records}, d.Secrets},
 		Logs{d.Store, d.Logs},
 		Resolve{d.Runs, d.GitHub, d.Store},
 		Override{d.Runs, d.GitHub, d.Store, d.Records},

@@ -16,6 +16,13 @@ type Desk struct {
 	Logs    Tailer
 	Records Records
 	Links   Links
+	Secrets Secrets // nil: nothing is said about them
+}
+
+// Secrets knows which secrets a run may be given; pipeline.Vault does.
+type Secrets interface {
+	// Withheld is why a step of the run would not be given them now; nil: it would be.
+	Withheld(ctx context.Context, r *pipeline.Run, names []string) error
 }
 
 // Runs changes runs; pipeline.Engine does it.

@@ -12,10 +12,8 @@ import (
 
 // Why shows every gate: what holds a run up, or would hold up a deploy.
 type Why struct {
-	Runs    Runs
-	GitHub  GitHub
-	Store   Store
-	Records Records
+	start
+	Secrets Secrets
 }
 
 func (Why) Help() Help {
@@ -57,7 +55,7 @@ func (w Why) Do(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	asked.DryRun = false
-	gates, err := start(w).gates(ctx, &asked, c)
+	gates, err := w.gates(ctx, &asked, c)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -84,7 +82,8 @@ func (w Why) waiting(ctx context.Context, c *Call, env *pipeline.Environment) (*
 
 func (w Why) run(ctx context.Context, c *Call, r *pipeline.Run) (Reply, error) {
 	if r.Admitted || r.State.Terminal() || r.Environment == nil {
-		return Reply{Run: r.ID, Text: capital(describe(r)) + ". No gate holds it up."}, nil
+		said, err := w.secrets(ctx, r)
+		return Reply{Run: r.ID, Text: capital(describe(r)) + ". No gate holds it up." + said}, err
 	}
 	gates, err := gatesOf(ctx, w.GitHub, w.Store, r, c)
 	if err != nil {
@@ -97,6 +96,30 @@ func (w Why) run(ctx context.Context, c *Call, r *pipeline.Run) (Reply, error) {
 	reply := reasons(fmt.Sprintf("Run %s, `%s` to **%s**, %s", r.ID, short(sha), r.Environment.Name, stands(r.State)), r.Environment.Name, gates)
 	reply.Run = r.ID
 	return reply, nil
+}
+
+// secrets says of a check which of its steps need which secrets, and whether
+// they would be given them now.
+func (w Why) secrets(ctx context.Context, r *pipeline.Run) (string, error) {
+	if r.Environment != nil || w.Secrets == nil {
+		return "", nil
+	}
+	text := ""
+	for _, s := range r.Pipeline.Steps {
+		if len(s.Secrets) == 0 {
+			continue
+		}
+		names := "`" + strings.Join(s.Secrets, "`, `") + "`"
+		switch err := w.Secrets.Withheld(ctx, r, s.Secrets); {
+		case pipeline.IsTemporary(err), err != nil && pipeline.Code(err) == "":
+			return "", err
+		case err != nil:
+			text += fmt.Sprintf("\n- ⛔ **%s** may not have its secrets (%s) now: %s (`%s`)", s.Name, names, pipeline.Message(err), pipeline.Code(err))
+		default:
+			text += fmt.Sprintf("\n- ✅ **%s** may have its secrets (%s) now.", s.Name, names)
+		}
+	}
+	return text, nil
 }
 
 // gatesOf asks the gates of a run as it stands.
