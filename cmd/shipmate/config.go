@@ -112,18 +112,6 @@ type Workers struct {
 	Steps   int `yaml:"steps"`
 }
 
-// Secrets says which repository and environment may use which references.
-type Secrets struct {
-	Allow []SecretRule `yaml:"allow"`
-}
-
-// SecretRule allows references. Repo is read as in pipeline.RuleRepo; the lists are globs matched whole.
-type SecretRule struct {
-	Repo         string   `yaml:"repo"`
-	Environments []string `yaml:"environments"`
-	Refs         []string `yaml:"refs"`
-}
-
 // loadConfig reads the file, if any, then the environment. Every error names
 // the setting.
 func loadConfig(path string, getenv func(string) (string, bool)) (Config, error) {
@@ -291,7 +279,7 @@ func (c *Config) checkRest() error {
 	}
 	errs = append(errs, oneOf("SHIPMATE_DURABILITY", c.Durability, "strict", "normal", "relaxed"), oneOf("SHIPMATE_RUNNER", c.Runner, "local", "kubernetes"),
 		oneOf("SHIPMATE_LOG_LEVEL", c.LogLevel, logLevels...), oneOf("SHIPMATE_LOG_FORMAT", cmp.Or(c.LogFormat, "json"), "json", "text"))
-	errs = append(errs, longEnough("SHIPMATE_AUDIT_KEY", c.Audit.Key, false), c.Submodules.check())
+	errs = append(errs, longEnough("SHIPMATE_AUDIT_KEY", c.Audit.Key, false), c.Submodules.check(), c.Secrets.check())
 	if c.Audit.Channel != "" && !c.Slack.On() {
 		errs = append(errs, errors.New("SHIPMATE_AUDIT_CHANNEL needs Slack: set SHIPMATE_SLACK_BOT_TOKEN too, or take it out"))
 	}

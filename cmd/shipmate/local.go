@@ -42,8 +42,9 @@ func runCommand() *cobra.Command {
 tree as it is: changes that are not committed are part of it.
 
 No gate of an environment is asked and nothing is recorded as deployed; with
---environment its name and secrets are given to the steps. An approval step asks
-you, and your answer alone counts; --yes answers all of them.
+--environment its name and secrets are given to the steps, without it those of
+"checks". env:NAME is the variable SHIPMATE_SECRET_NAME of your shell. An
+approval step asks you, and your answer alone counts; --yes answers all of them.
 
 Ctrl-C cancels the run and waits for its scripts to end; a second one ends at
 once. A run is cancelled too when its terminal closes or nobody reads its
@@ -151,7 +152,7 @@ func (l *local) work(ctx context.Context, asked *endAsked, m machine, req pipeli
 	defer scripts.Close()
 	runners, secrets := everything(integrations.All(integrations.Needs{Shell: scripts}))
 	engine := &pipeline.Engine{Store: store, Queue: store, Runners: runners, Sinks: []pipeline.Sink{m.term}, GitHub: m.tree,
-		Secrets: pipeline.Vault{Stores: secrets}, Logs: m.term, Now: time.Now, Log: log}
+		Secrets: pipeline.Vault{Stores: secrets, Own: true}, Logs: m.term, Now: time.Now, Log: log}
 	worker := &pipeline.Worker{Queue: store, Handlers: engine.Handlers(), Log: log, Now: time.Now,
 		Pools: map[pipeline.Pool]int{pipeline.Control: 4, pipeline.Steps: 8}}
 

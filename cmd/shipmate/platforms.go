@@ -32,6 +32,7 @@ type githubSide struct {
 	whole         shell.Source // checkouts to be taken elsewhere
 	installations func(ctx context.Context) ([]bot.Installed, error)
 	web           string // where people see repositories
+	provenance    func(ctx context.Context, r *pipeline.Run) (pipeline.Provenance, error)
 }
 
 // forge is all that is asked of GitHub.
@@ -76,6 +77,7 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 		whole:         gitsource.Whole{Git: sources},
 		installations: client.Installations,
 		web:           client.Web(),
+		provenance:    client.Provenance,
 	}, nil
 }
 

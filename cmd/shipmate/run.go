@@ -91,6 +91,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	defer scripts.close()
 	runners, secrets := everything(integrations.All(scripts.needs))
+	vault := pipeline.Vault{Stores: secrets, Allow: cfg.Secrets.rules(), Checks: cfg.Secrets.checkRules(), Repos: gh.repos(), Provenance: gh.provenance}
 
 	// What is said and decided is kept.
 	if err := audit.Add(ctx, "started:"+rand.Text(), pipeline.AuditEntry{Kind: "started", Text: "shipmate " + version, Via: "operator"}); err != nil {
@@ -104,7 +105,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Runners: runners,
 		Sinks:   slices.Concat(gh.sinks, sl.sinks, []pipeline.Sink{bot.Starts{Queue: store}, &auditlog.Sink{Log: audit, History: store}}),
 		GitHub:  gh.forge,
-		Secrets: pipeline.Vault{Stores: secrets, Allow: cfg.Secrets.rules(), Repos: gh.repos()},
+		Secrets: vault,
 		Logs:    logstore.Steps{Store: logs},
 		Now:     time.Now,
 		Log:     log,
@@ -112,7 +113,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	crew := &bot.Bot{
 		Name:       gh.name,
-		Commands:   commands.All(commands.Desk{Runs: engine, Store: store, GitHub: gh.forge, Logs: logs, Records: store, Links: openLinks(cfg, client, store, identities)}),
+		Commands:   commands.All(commands.Desk{Runs: engine, Store: store, GitHub: gh.forge, Logs: logs, Records: store, Secrets: vault, Links: openLinks(cfg, client, store, identities)}),
 		Runs:       engine,
 		Store:      store,
 		Records:    store,
@@ -243,12 +244,4 @@ func merge(a, b map[string]pipeline.Handler) map[string]pipeline.Handler {
 		a[k] = h
 	}
 	return a
-}
-
-func (s Secrets) rules() []pipeline.SecretRule {
-	var rules []pipeline.SecretRule
-	for _, r := range s.Allow {
-		rules = append(rules, pipeline.SecretRule(r))
-	}
-	return rules
 }

@@ -38,6 +38,9 @@ func (c *Config) repoRules() []string {
 	for _, r := range c.Secrets.Allow {
 		rules = append(rules, r.Repo)
 	}
+	for _, r := range c.Secrets.Checks {
+		rules = append(rules, r.Repo)
+	}
 	rules = append(rules, c.Kubernetes.repoRules()...)
 	for _, r := range c.Submodules.Allow {
 		rules = append(append(rules, r.Repo), r.Submodules...)

@@ -102,10 +102,11 @@ func TestARefusedSubmoduleIsNotSaidToBeThere(t *testing.T) {
 func TestWhichRulesNameRepositories(t *testing.T) {
 	var c Config
 	c.Secrets.Allow = append(c.Secrets.Allow, SecretRule{Repo: "a/secrets"})
+	c.Secrets.Checks = append(c.Secrets.Checks, CheckRule{Repo: "a/checks"})
 	c.Kubernetes.Allow = []cluster.Rule{{Repo: "a/clusters"}}
 	c.Kubernetes.Jobs.Places = []job.Place{{Repo: "a/places"}}
 	c.Submodules.Allow = []SubmoduleRule{{Repo: "a/uses", Submodules: []string{"a/used", "7"}}}
-	if got := strings.Join(c.repoRules(), " "); got != "a/secrets a/clusters a/places a/uses a/used 7" {
+	if got := strings.Join(c.repoRules(), " "); got != "a/secrets a/checks a/clusters a/places a/uses a/used 7" {
 		t.Error(got)
 	}
 }
