@@ -26,7 +26,8 @@ var actions = []struct {
 	form *regexp.Regexp
 	do   func(*stage, action) error
 }{
-	{form(`given \.shipmate\.yaml:`), func(*stage, action) error { return nil }}, // see openStage
+	{form(`given \.shipmate\.yaml:`), func(*stage, action) error { return nil }},        // see openStage
+	{form(`given the operator's settings:`), func(*stage, action) error { return nil }}, // see openStage
 	{form(`given acme/(?P<where>\S+) with:`), anotherRepo},
 	{form(`given ` + somebody + ` is a guest`), guest},
 	{form(`given ` + somebody + ` is of another workspace`), ofAnotherWorkspace},
@@ -44,6 +45,8 @@ var actions = []struct {
 	{form(somebody + ` fills in (?P<text>.*)`), fillIn},
 	{form(somebody + ` chooses (?P<what>[^:]+): (?P<text>.*)`), choose},
 	{form(somebody + ` opens home`), openHome},
+	{form(`hubot pushes and opens "(?P<text>.*)"`), hubotPushes},
+	{form(somebody + ` may only read from now on`), leaves},
 	{form(somebody + ` follows (?P<where>zoe|eve)'s link and signs in to GitHub as (?P<what>[a-z]+)`), followLink},
 	{form(somebody + ` clicks "(?P<what>[^"]+)" at home`), clickAtHome},
 	{form(somebody + ` uses shortcut "(?P<what>[^"]+)"( on (?P<text>a run|a word) in #(?P<where>\S+))?`), useShortcut},
@@ -90,6 +93,21 @@ func understand(line string) (func(*stage, action) error, action) {
 }
 
 func (s *stage) as(a action) github.Person { return s.w.GitHub.As(a.who) }
+
+// hubotPushes: an app, which may write to the repository, pushes to a branch and
+// opens a pull request of it.
+func hubotPushes(s *stage, a action) error {
+	a.who = "hubot[bot]"
+	if err := s.w.GitHub.SetCollaborator(s.repo, github.Collaborator{Login: a.who, Role: "write"}); err != nil {
+		return err
+	}
+	return open(s, a)
+}
+
+// leaves: somebody may only read from now on.
+func leaves(s *stage, a action) error {
+	return s.w.GitHub.SetCollaborator(s.repo, github.Collaborator{Login: a.who, Role: "read"})
+}
 
 func anotherRepo(s *stage, a action) error {
 	repo, err := s.w.AddRepo(a.where, map[string]string{".shipmate.yaml": strings.TrimLeft(a.text, "\n") + "\n"})

@@ -48,6 +48,9 @@ type stage struct {
 	redisURL string // "": the bot has its own
 }
 
+// nexusToken is the secret env:NEXUS of the bot.
+const nexusToken = "nexus-5d41402abc4b2a76"
+
 // The files of acme/shop. A commit with a file "broken" fails to build, one
 // with "sick" fails after its release, one with "slow" builds until it is stopped.
 var files = map[string]string{
@@ -80,11 +83,15 @@ fi
 
 func openStage(ctx context.Context, t *testing.T, tr transcript, lag time.Duration) *stage {
 	s := &stage{t: t, ctx: ctx, held: t.TempDir(), seen: map[string]string{}, apps: map[string]github.OtherApp{}, reviews: map[string]int64{}}
-	var env []string
+	env := []string{"SHIPMATE_SECRET_NEXUS=" + nexusToken}
+	settings := ""
 	for _, turn := range tr.turns {
 		s.typed += turn.raw + "\n"
 		if nobody.MatchString(turn.raw) {
 			env = append(env, "SHIPMATE_API_ACTOR=")
+		}
+		if strings.HasPrefix(turn.raw, "given the operator's settings:") {
+			settings = strings.TrimLeft(turn.act.text, "\n") + "\n"
 		}
 	}
 	link := canLink.MatchString(s.typed)
@@ -98,7 +105,7 @@ func openStage(ctx context.Context, t *testing.T, tr transcript, lag time.Durati
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := world.Start(ctx, world.Config{Binary: binary, Dir: t.TempDir(), Clock: clock, Lag: lag, RedisURL: s.redis(tr), Env: env, Link: link})
+	w, err := world.Start(ctx, world.Config{Binary: binary, Dir: t.TempDir(), Clock: clock, Lag: lag, RedisURL: s.redis(tr), Env: env, Settings: settings, Link: link})
 	if err != nil {
 		t.Fatal(err)
 	}
