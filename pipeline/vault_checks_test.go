@@ -143,3 +143,24 @@ func TestWhoseCodeItIsIsAskedBeforeEachAttempt(t *testing.T) {
 		t.Errorf("%s, attempt %d: %s; asked %d times, secrets %v", r.State, b.Attempt, b.Code, w.asked, had)
 	}
 }
+
+// Whoever takes over the name in a rule for checks gets nothing, nor does anybody
+// while it is not known which repository the rule means.
+func TestTheRulesOfChecksMeanTheRepositoryThatHadTheName(t *testing.T) {
+	for _, row := range []struct {
+		means int64
+		err   error
+		code  string
+	}{{7, nil, ""}, {6, nil, "repository_replaced"}, {0, nil, "secret_refused"}, {7, pipeline.Refuse("cannot_verify", "GitHub does not answer."), "cannot_verify"}} {
+		store := &shelf{values: map[string]string{"NEXUS": "nexus-token"}}
+		v := pipeline.Vault{Stores: map[string]pipeline.SecretStore{"env": store}, Checks: []pipeline.CheckRule{{Repo: "acme/shop", Refs: []string{"env:*"}}},
+			Provenance: from(pipeline.Actor{ID: 1, Login: "mona"}, false)}
+		v.Repos = func(_ context.Context, repo pipeline.Repo) (pipeline.RuleRepo, error) {
+			return pipeline.RuleRepo{Repo: repo, Means: map[string]int64{"acme/shop": row.means}}, row.err
+		}
+		_, err := v.Resolve(t.Context(), pipeline.SecretRequest{Run: checking(), Names: []string{"NEXUS"}})
+		if pipeline.Code(err) != row.code || (store.asked == 1) != (row.code == "") {
+			t.Errorf("means %d: %v, the store was asked %d times", row.means, err, store.asked)
+		}
+	}
+}
