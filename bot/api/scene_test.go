@@ -184,7 +184,9 @@ type forge struct{ bot.Forge }
 
 func (forge) ReadOnce(ctx context.Context) context.Context { return ctx }
 
-func (forge) Ahead(context.Context, pipeline.Repo, pipeline.Origin, pipeline.Actor) func() { return func() {} }
+func (forge) Ahead(context.Context, pipeline.Repo, pipeline.Origin, pipeline.Actor) func() {
+	return func() {}
+}
 
 func (forge) Config(_ context.Context, repo pipeline.Repo) (*pipeline.Config, error) {
 	return pipeline.Parse(".shipmate.yaml", []byte(strings.Replace(file, "NAME", repo.Name, 1)), []pipeline.Uses{{Name: "run"}})
