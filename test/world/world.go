@@ -51,6 +51,7 @@ type World struct {
 	claims  []net.PacketConn // see claimPorts
 	mu      sync.Mutex
 	bot     *exec.Cmd
+	env     []string // of the bot
 	exited  chan struct{}
 	exit    error
 }
@@ -196,6 +197,7 @@ func (w *World) StartBot(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	w.env = cmd.Env
 	exited := make(chan struct{})
 	w.mu.Lock()
 	w.bot, w.exited = cmd, exited
@@ -221,6 +223,13 @@ func (w *World) signIn() []string {
 		"SHIPMATE_GITHUB_CLIENT_ID=Iv23sim", "SHIPMATE_GITHUB_CLIENT_SECRET=" + githubSecret,
 		"SHIPMATE_SLACK_CLIENT_ID=1.2", "SHIPMATE_SLACK_CLIENT_SECRET=" + slackSecret,
 	}
+}
+
+// Command is the program with the settings of the bot, such as "doctor".
+func (w *World) Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, w.cfg.Binary, args...)
+	cmd.Dir, cmd.Env = w.cfg.Dir, w.env
+	return cmd
 }
 
 // StopBot ends the bot as an operator does, and waits for it.

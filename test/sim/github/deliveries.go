@@ -47,6 +47,29 @@ func (dl *Delivery) info() deliveryInfo {
 	return out
 }
 
+// hookConfig is the App's webhook as the API shows it.
+type hookConfig struct {
+	ContentType string `json:"content_type"`
+	InsecureSSL string `json:"insecure_ssl"`
+	Secret      string `json:"secret,omitempty"`
+	URL         string `json:"url,omitempty"`
+}
+
+// getHookConfig masks the secret, as GitHub does.
+func (s *Server) getHookConfig(*call) (*reply, error) {
+	if s.cfg.WebhookURL == "" {
+		return nil, notFound()
+	}
+	h := hookConfig{ContentType: "json", InsecureSSL: "0", URL: s.cfg.WebhookURL, Secret: "********"}
+	if s.cfg.NoWebhookSecret {
+		h.Secret = ""
+	}
+	if s.cfg.WebhookForm {
+		h.ContentType = "form"
+	}
+	return ok(h), nil
+}
+
 func (s *Server) listDeliveries(c *call) (*reply, error) {
 	var done []*Delivery
 	for _, dl := range slices.Backward(s.hooks.all) {

@@ -15,6 +15,7 @@ func (s *Server) table() []route {
 		endpoint("GET /app/installations", byApp, "", s.listInstallations),
 		endpoint("GET /app/installations/{installation}", byApp, "", s.getInstallation),
 		endpoint("POST /app/installations/{installation}/access_tokens", byApp, "", s.createToken),
+		endpoint("GET /app/hook/config", byApp, "", s.getHookConfig),
 		endpoint("GET /app/hook/deliveries", byApp, "", s.listDeliveries),
 		endpoint("GET /app/hook/deliveries/{delivery}", byApp, "", s.getDelivery),
 		endpoint("POST /app/hook/deliveries/{delivery}/attempts", byApp, "", s.createAttempt),

@@ -25,6 +25,9 @@ type Config struct {
 	WebhookSecret string // empty: one is made, see Server.WebhookSecret
 	WebhookURL    string // empty: see Server.SetWebhookURL
 
+	NoWebhookSecret bool // the App's settings page says that there is none
+	WebhookForm     bool // and that webhooks are forms
+
 	// Permissions and Events are what the App asks for when it is installed;
 	// nil means what a deployment bot needs.
 	Permissions map[string]string
@@ -85,6 +88,9 @@ func New(cfg Config) (*Server, error) {
 	if err := s.loadKey(); err != nil {
 		return nil, fmt.Errorf("app key: %w", err)
 	}
+	if err := mayHear(s.cfg.Permissions, s.cfg.Events); err != nil {
+		return nil, err
+	}
 	if s.cfg.Root == "" {
 		dir, err := os.MkdirTemp("", "sim-github-")
 		if err != nil {
@@ -123,8 +129,8 @@ func (s *Server) defaults() {
 	}
 	if c.Permissions == nil {
 		c.Permissions = map[string]string{
-			"actions": "write", "checks": "write", "contents": "read", "deployments": "write",
-			"issues": "write", "members": "read", "metadata": "read", "pull_requests": "write", "statuses": "write",
+			"checks": "write", "contents": "read", "deployments": "write", "issues": "read", "members": "read",
+			"merge_queues": "read", "metadata": "read", "pull_requests": "write", "statuses": "write",
 		}
 	}
 	if c.Events == nil {
