@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +23,7 @@ type Metrics struct {
 	steps   *prometheus.HistogramVec
 	calls   *prometheus.CounterVec
 	budgets *prometheus.GaugeVec
+	refused *prometheus.CounterVec
 }
 
 var (
@@ -40,9 +42,10 @@ func NewMetrics(stats func(ctx context.Context) (pipeline.Stats, error)) *Metric
 		steps:    histogram("shipmate_step_seconds", "Time of a step's last attempt.", slow, "uses", "state"),
 		calls:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "shipmate_api_calls_total", Help: "Calls of a platform's API."}, []string{"api", "status"}),
 		budgets:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "shipmate_api_budget_remaining", Help: "What is left of a GitHub installation's hourly budget."}, []string{"installation"}),
+		refused:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "shipmate_requests_refused_total", Help: "Requests of a platform that were refused for their signature."}, []string{"source"}),
 	}
 	m.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.acks, m.jobs, m.waits, m.runs, m.steps, m.calls, m.budgets, queueCollector{stats})
+		m.acks, m.jobs, m.waits, m.runs, m.steps, m.calls, m.budgets, m.refused, queueCollector{stats})
 	return m
 }
 
@@ -62,6 +65,9 @@ func (m *Metrics) Called(api, status string) { m.calls.WithLabelValues(api, stat
 func (m *Metrics) Budget(installation int64, remaining int) {
 	m.budgets.WithLabelValues(strconv.FormatInt(installation, 10)).Set(float64(remaining))
 }
+
+// Refused counts a request whose signature is wrong; it is Arrivals' Refused.
+func (m *Metrics) Refused(source string) { m.refused.WithLabelValues(strings.ToLower(source)).Inc() }
 
 // Job counts a job; it is a Worker's Observe.
 func (m *Metrics) Job(l *pipeline.Lease, took time.Duration, err error) {

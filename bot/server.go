@@ -21,6 +21,7 @@ type Routes struct {
 	SlackEvents       http.Handler
 	API               http.Handler // under /api/v1/; see bot/api
 	Link              http.Handler // /link and below; see bot/link
+	Front             http.Handler // the page at "/" itself
 	Ready             func(ctx context.Context) error
 }
 
@@ -33,6 +34,7 @@ func (r Routes) Handler() http.Handler {
 		"POST /slack/interactions": r.SlackInteractions,
 		"POST /slack/events":       r.SlackEvents,
 		"/api/v1/":                 r.API,
+		"GET /{$}":                 r.Front,
 		"/link":                    r.Link,
 		"/link/":                   r.Link,
 	} {

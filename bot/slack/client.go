@@ -32,6 +32,7 @@ type Client struct {
 	http   *http.Client // for response URLs; follows nothing
 	apiURL *url.URL
 	markup markup
+	socket bool // there is an app token
 	now    func() time.Time
 
 	mu       sync.Mutex // guards what follows
@@ -67,6 +68,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		http:     hc,
 		apiURL:   at,
 		markup:   markup{links: cfg.Links},
+		socket:   cfg.AppToken != "",
 		now:      cfg.Now,
 		quiet:    map[string]time.Time{},
 		people:   map[string]knownPerson{},

@@ -50,8 +50,7 @@ func Manifest(s Setup) []byte {
 		}
 	}
 	interactivity := map[string]any{"is_enabled": true}
-	events := map[string]any{"bot_events": []string{"app_home_opened", "app_mention", "channel_created", "channel_rename",
-		"channel_unarchive", "group_rename", "group_unarchive", "member_joined_channel", "message.im"}}
+	events := map[string]any{"bot_events": namesOf(Events())}
 	if !s.Socket {
 		interactivity["request_url"] = base + "/slack/interactions"
 		events["request_url"] = base + "/slack/events"
@@ -85,12 +84,4 @@ func Manifest(s Setup) []byte {
 		panic(err) // it holds nothing that has no JSON
 	}
 	return append(out, '\n')
-}
-
-// Scopes are what the bot token needs, and nothing more.
-func Scopes() []string {
-	return []string{
-		"app_mentions:read", "channels:history", "channels:join", "channels:read", "chat:write", "commands",
-		"groups:history", "groups:read", "im:history", "im:write", "users:read",
-	}
 }
