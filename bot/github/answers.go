@@ -13,8 +13,10 @@ import (
 	"github.com/shipmate/shipmate/pipeline"
 )
 
-// Where many ask on one pull request, their answers are one comment a minute:
-// the first ones are given one by one, the others are kept until their turn comes.
+// Where many ask on one pull request, their answers are one comment: the first
+// ones of a minute are given one by one, the others are kept until their turn
+// comes. How many are given one by one depends on how much of the hour's budget
+// the installation has used for answers.
 
 // pullOf is a pull request.
 type pullOf struct {
@@ -22,8 +24,16 @@ type pullOf struct {
 	Number int           `json:"number"`
 }
 
-// answersOfOwn is how many answers in a minute are comments of their own.
-const answersOfOwn = 20
+const (
+	// answersOfOwn is how many answers in a minute are comments of their own.
+	answersOfOwn = 20
+	// answersAtEase is how many answers of an installation in an hour are given so
+	// freely; after them it is answersSpared.
+	answersAtEase = 100
+	answersSpared = 2
+	// lateAnswer is how late an answer has to be for people to be told.
+	lateAnswer = 30 * time.Second
+)
 
 // pending is an answer that waits for its turn.
 type pending struct {
@@ -51,22 +61,63 @@ func (s *Replies) say(ctx context.Context, p pullOf, key, text string) error {
 	if tried != nil { // it may stand there
 		return s.sayAlone(ctx, p, key, text)
 	}
-	ok, wait, err := s.Limits.Budget(ctx, fmt.Sprintf("answers:%d:%d", p.Repo.ID, p.Number), answersOfOwn, time.Minute, 1)
+	ok, wait, err := s.ownComment(ctx, p)
 	if err != nil {
 		return pipeline.Temporary(err)
 	}
+	late := false
 	if ok {
 		err = s.sayAlone(ctx, p, key, text)
 		var spent *Patience
 		if !errors.As(err, &spent) {
 			return err
 		}
-		wait = spent.Wait
+		wait, late = spent.Wait, spent.Wait >= lateAnswer
 	}
 	if err := s.keep(ctx, p, key, text); err != nil {
 		return pipeline.Temporary(err)
 	}
-	return s.answerSoon(ctx, p, wait)
+	if err := s.answerSoon(ctx, p, wait); err != nil || !late {
+		return err
+	}
+	return s.sayLate(ctx, p, wait)
+}
+
+// ownComment reports whether an answer may be a comment of its own, and if not
+// when the next one may.
+func (s *Replies) ownComment(ctx context.Context, p pullOf) (ok bool, wait time.Duration, err error) {
+	atEase, _, err := s.Limits.Budget(ctx, fmt.Sprintf("answers-of:%d", p.Repo.Installation), answersAtEase, time.Hour, 1)
+	if err != nil {
+		return false, 0, err
+	}
+	most := answersOfOwn
+	if !atEase {
+		most = answersSpared
+	}
+	return s.Limits.Budget(ctx, fmt.Sprintf("answers:%d:%d", p.Repo.ID, p.Number), most, time.Minute, 1)
+}
+
+// sayLate tells people once an hour, on the pull request, that answers are late.
+// It is left out where not even that may be written.
+func (s *Replies) sayLate(ctx context.Context, p pullOf, wait time.Duration) error {
+	fresh, err := s.Records.PutNew(ctx, p.Repo.ID, fmt.Sprintf("late:%d", p.Number), []byte("1"), time.Hour)
+	if err != nil || !fresh {
+		return pipeline.Temporary(err)
+	}
+	ctx, err = s.Client.prepay(withUrgency(ctx, warning), p.Repo)
+	var spent *Patience
+	if errors.As(err, &spent) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	now := s.Client.cfg.Now()
+	text := fmt.Sprintf("GitHub lets shipmate write only so much in a minute and in an hour, and that is used up. What was asked for is "+
+		"done all the same; answers, statuses and checks follow from about %s.",
+		now.Add(wait).UTC().Format("15:04 MST"))
+	_, err = s.Client.write(ctx, s.post(p, fmt.Sprintf("late:%d", now.Unix()), text, false))
+	return err
 }
 
 // sayAlone writes a comment for one answer. It looks for it where an earlier try
@@ -128,11 +179,17 @@ func (s *Replies) answerPull(ctx context.Context, l *pipeline.Lease) error {
 		room -= len(texts[fitting]) + 2
 		fitting++
 	}
-	ctx, err = s.Client.prepay(withUrgency(ctx, answering), p.Repo)
+	paid, err := s.Client.prepay(withUrgency(ctx, answering), p.Repo)
+	var spent *Patience
+	if errors.As(err, &spent) && spent.Wait >= lateAnswer {
+		if told := s.sayLate(ctx, p, spent.Wait); told != nil {
+			return told
+		}
+	}
 	if err != nil {
 		return err
 	}
-	_, err = s.Client.write(ctx, s.post(p, "answers:"+keys[0], strings.Join(texts[:fitting], "\n\n"), true))
+	_, err = s.Client.write(paid, s.post(p, "answers:"+keys[0], strings.Join(texts[:fitting], "\n\n"), true))
 	if pipeline.AsRefused(err) != nil && pipeline.Code(err) == "conversation_locked" {
 		s.Client.cfg.Log.Warn("answers not given", "repo", p.Repo.String(), "code", pipeline.Code(err), "err", err)
 		err = nil

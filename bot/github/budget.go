@@ -18,6 +18,7 @@ type urgency int
 
 const (
 	deciding  urgency = iota // reads that decide about a deploy
+	warning                  // says that answers are late
 	answering                // a person waits for it
 	lasting                  // reports of what stays: an end, a question to people
 	courteous                // reactions, which nobody misses
@@ -52,9 +53,10 @@ type ceiling struct {
 // Source of GitHub's numbers: docs.github.com, "Rate limits for the REST API".
 var ceilings = map[urgency]ceiling{
 	deciding:  {points: 810, contentMinute: 72, contentHour: 450},
+	warning:   {points: 600, contentMinute: 76, contentHour: 470},
 	answering: {points: 600, contentMinute: 72, contentHour: 450},
 	lasting:   {points: 450, contentMinute: 60, contentHour: 400},
-	courteous: {points: 300, contentMinute: 40, contentHour: 200},
+	courteous: {points: 300, contentMinute: 40, contentHour: 100},
 	passing:   {points: 250, contentMinute: 35, contentHour: 200},
 }
 
@@ -142,6 +144,9 @@ func (l *limited) book(ctx context.Context, u urgency, b booking) error {
 		}
 		wait = max(wait, 10*time.Millisecond)
 		if u != deciding || waited+wait > longestPause {
+			if b.per == time.Hour && u != courteous {
+				l.c.sayLate(l.installation, wait)
+			}
 			return pipeline.Temporary(&Patience{Wait: wait, Why: "the budget " + b.name + " of this installation is spent"})
 		}
 		waited += wait
@@ -149,6 +154,41 @@ func (l *limited) book(ctx context.Context, u urgency, b booking) error {
 			return err
 		}
 	}
+}
+
+// lateness is that an installation has used up what it may create in an hour.
+type lateness struct{ said, until time.Time }
+
+// sayLate keeps that, and writes it down once an hour.
+func (c *Client) sayLate(installation int64, wait time.Duration) {
+	now := c.cfg.Now()
+	c.mu.Lock()
+	l := c.late[installation]
+	due := l.said.IsZero() || now.Sub(l.said) >= time.Hour
+	if due {
+		l.said = now
+	}
+	if now.After(l.until) {
+		l.until = now.Add(wait)
+	}
+	c.late[installation] = l
+	c.mu.Unlock()
+	if due {
+		c.cfg.Log.Warn("what GitHub lets the App create in an hour is used up: answers and reports wait, deploys go "+
+			"on", "installation", installation, "wait", wait.Round(time.Second))
+	}
+}
+
+// lateNote is a sentence for people while reports are late; "" if they are not.
+func (c *Client) lateNote(installation int64) string {
+	c.mu.Lock()
+	until := c.late[installation].until
+	c.mu.Unlock()
+	if !c.cfg.Now().Before(until) {
+		return ""
+	}
+	return "GitHub lets shipmate write only so much in an hour, and that is used up. Statuses, checks and deployments follow from " +
+		"about " + until.UTC().Format("15:04 MST") + "."
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -64,8 +64,9 @@ type Client struct {
 
 	mu            sync.Mutex
 	tokens        map[tokenKey]*token
-	installations map[string]found     // by owner/name, lower case
-	limits        map[int64]*limits    // by installation
+	installations map[string]found  // by owner/name, lower case
+	limits        map[int64]*limits // by installation
+	late          map[int64]lateness
 	configs       map[configKey]parsed // by commit
 	defaults      map[int64]namedBranch
 	meant         map[meantKey]map[string]int64
@@ -79,7 +80,7 @@ const callTimeout = 20 * time.Second
 // NewClient checks the key and the URLs; it does not call GitHub.
 func NewClient(cfg Config) (*Client, error) {
 	c := &Client{cfg: cfg, http: cfg.HTTP, cache: newETagCache(), tokens: map[tokenKey]*token{},
-		installations: map[string]found{}, limits: map[int64]*limits{}, configs: map[configKey]parsed{}, defaults: map[int64]namedBranch{},
+		installations: map[string]found{}, limits: map[int64]*limits{}, late: map[int64]lateness{}, configs: map[configKey]parsed{}, defaults: map[int64]namedBranch{},
 		meant: map[meantKey]map[string]int64{}}
 	if c.cfg.Now == nil {
 		c.cfg.Now = time.Now

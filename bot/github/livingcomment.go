@@ -51,12 +51,18 @@ func (s *commentSink) Show(ctx context.Context, r *pipeline.Run, shown pipeline.
 	if err != nil {
 		return shown.Data, err
 	}
+	if note := s.Client.lateNote(r.Repo.Installation); note != "" {
+		unshown = append(unshown, "\n⚠️ "+note+"\n")
+	}
 	p.body = strings.Join(append([]string{p.marker + "\n" + s.render(list, s.allTails(ctx, list))}, unshown...), "\n")
 	now := shownComment{ID: was.ID, Digest: digest(p.body)}
 	if now.ID != 0 && now.Digest == was.Digest && shown.Doubt == "" {
 		return shown.Data, nil
 	}
 	if was.ID == 0 { // nothing is looked for that could not be written now
+		if r.Environment != nil { // it is what a person who asked for a deploy sees of it first
+			ctx = withUrgency(ctx, warning)
+		}
 		if ctx, err = s.Client.prepay(ctx, r.Repo); err != nil {
 			return shown.Data, err
 		}
