@@ -50,7 +50,7 @@ func auditCommand() *cobra.Command {
 			if file == "" {
 				return withAudit(cmd.Context(), config, check)
 			}
-			cfg, err := loadConfig(config, os.LookupEnv)
+			cfg, err := loadConfig(config, osEnviron())
 			if err != nil {
 				return &usageError{err}
 			}
@@ -87,7 +87,7 @@ func verifyAudit(out io.Writer, key []byte, seen int64, lines iter.Seq2[[]byte, 
 
 // withAudit opens the Redis that the bot uses.
 func withAudit(ctx context.Context, config string, do func(Config, iter.Seq2[[]byte, error]) error) error {
-	cfg, err := loadConfig(config, os.LookupEnv)
+	cfg, err := loadConfig(config, osEnviron())
 	if err != nil {
 		return &usageError{err}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,6 +46,8 @@ type Config struct {
 
 	Kubernetes Kubernetes `yaml:"kubernetes"`
 	Artifacts  Artifacts  `yaml:"artifacts"`
+
+	strange []string // variables SHIPMATE_* that are nothing of ours, and like nothing of ours
 }
 
 // Audit says how the audit log is kept.
@@ -114,7 +115,7 @@ type Workers struct {
 
 // loadConfig reads the file, if any, then the environment. Every error names
 // the setting.
-func loadConfig(path string, getenv func(string) (string, bool)) (Config, error) {
+func loadConfig(path string, env environ) (Config, error) {
 	c := Config{Addr: ":8080", MetricsAddr: "127.0.0.1:9090", Durability: "normal", Runner: "local", LogLevel: "info", Roles: []string{"ingest", "worker", "web"}}
 	c.GitHub.APIURL, c.Slack.APIURL, c.GitHub.Report = "https://api.github.com", "https://slack.com/api/", "both"
 	c.GitHub.Slug, c.Slack.Digest = "shipmate", "10m"
@@ -135,7 +136,7 @@ func loadConfig(path string, getenv func(string) (string, bool)) (Config, error)
 			}
 		}
 	}
-	if err := c.environment(getenv); err != nil {
+	if err := c.environment(env); err != nil {
 		return c, err
 	}
 	if c.DataDir == "" {
@@ -152,95 +153,10 @@ func defaultDataDir() string {
 	return filepath.Join(home, ".local", "share", "shipmate")
 }
 
-// environment lets the variables win over the file.
-func (c *Config) environment(getenv func(string) (string, bool)) error {
-	texts := map[string]*string{
-		"SHIPMATE_ADDR": &c.Addr, "SHIPMATE_BASE_URL": &c.BaseURL, "SHIPMATE_DATA_DIR": &c.DataDir, "SHIPMATE_METRICS_ADDR": &c.MetricsAddr,
-		"SHIPMATE_REDIS_URL": &c.RedisURL, "SHIPMATE_STORE_URL": &c.StoreURL, "SHIPMATE_DURABILITY": &c.Durability, "SHIPMATE_RUNNER": &c.Runner,
-		"SHIPMATE_LOG_LEVEL": &c.LogLevel, "SHIPMATE_LOG_FORMAT": &c.LogFormat, "SHIPMATE_IDENTITIES_FILE": &c.Identities,
-		"SHIPMATE_GITHUB_PRIVATE_KEY_FILE": &c.GitHub.PrivateKeyFile, "SHIPMATE_GITHUB_API_URL": &c.GitHub.APIURL,
-		"SHIPMATE_GITHUB_CLONE_URL": &c.GitHub.CloneURL, "SHIPMATE_SLACK_API_URL": &c.Slack.APIURL, "SHIPMATE_SLACK_DIGEST": &c.Slack.Digest,
-		"SHIPMATE_AUDIT_CHANNEL":  &c.Audit.Channel,
-		"SHIPMATE_API_TOKEN_FILE": &c.API.TokenFile, "SHIPMATE_API_ACTOR": &c.API.Actor,
-		"SHIPMATE_GITHUB_CLIENT_ID": &c.GitHub.OAuth.ClientID, "SHIPMATE_GITHUB_CLIENT_SECRET_FILE": &c.GitHub.OAuth.ClientSecretFile,
-		"SHIPMATE_SLACK_CLIENT_ID": &c.Slack.OAuth.ClientID, "SHIPMATE_SLACK_CLIENT_SECRET_FILE": &c.Slack.OAuth.ClientSecretFile,
-	}
-	for name, field := range texts {
-		if v, ok := getenv(name); ok {
-			*field = v
-		}
-	}
-	secrets := map[string]*pipeline.Secret{
-		"SHIPMATE_GITHUB_PRIVATE_KEY": &c.GitHub.PrivateKey, "SHIPMATE_GITHUB_WEBHOOK_SECRET": &c.GitHub.WebhookSecret,
-		"SHIPMATE_GITHUB_WEBHOOK_SECRET_PREVIOUS": &c.GitHub.PreviousSecret, "SHIPMATE_SLACK_BOT_TOKEN": &c.Slack.BotToken,
-		"SHIPMATE_SLACK_SIGNING_SECRET": &c.Slack.SigningSecret, "SHIPMATE_SLACK_SIGNING_SECRET_PREVIOUS": &c.Slack.PreviousSecret,
-		"SHIPMATE_SLACK_APP_TOKEN": &c.Slack.AppToken, "SHIPMATE_AUDIT_KEY": &c.Audit.Key, "SHIPMATE_API_TOKEN": &c.API.Token,
-		"SHIPMATE_GITHUB_CLIENT_SECRET": &c.GitHub.OAuth.ClientSecret, "SHIPMATE_SLACK_CLIENT_SECRET": &c.Slack.OAuth.ClientSecret,
-	}
-	for name, field := range secrets {
-		if v, ok := getenv(name); ok {
-			*field = pipeline.NewSecret(strings.TrimSpace(v))
-		}
-	}
-	if v, ok := getenv("SHIPMATE_ROLES"); ok {
-		c.Roles = strings.Split(v, ",")
-	}
-	if v, ok := getenv("SHIPMATE_GITHUB_APP_ID"); ok && v != "" {
-		id, err := strconv.ParseInt(v, 10, 64)
-		if err != nil {
-			return fmt.Errorf("SHIPMATE_GITHUB_APP_ID: %q is not a number; it is on the App's settings page", v)
-		}
-		c.GitHub.AppID = id
-	}
-	return nil
-}
-
 const minSecret = 32 // bytes of a webhook secret
 
 func (c *Config) check() error {
 	return errors.Join(c.checkGitHub(), c.checkSlack(), c.checkAPI(), c.checkRest(), c.checkStore(), c.checkLink(), c.checkKubernetes())
-}
-
-func (c *Config) checkGitHub() error {
-	if !c.GitHub.On() {
-		return nil
-	}
-	if c.GitHub.PrivateKeyFile != "" && c.GitHub.PrivateKey.Reveal() == "" {
-		pem, err := os.ReadFile(c.GitHub.PrivateKeyFile)
-		if err != nil {
-			return fmt.Errorf("SHIPMATE_GITHUB_PRIVATE_KEY_FILE: %w", err)
-		}
-		c.GitHub.PrivateKey = pipeline.NewSecret(string(pem))
-	}
-	key := c.GitHub.PrivateKey.Reveal()
-	if key != "" && !strings.Contains(key, "-----BEGIN") {
-		pem, err := base64.StdEncoding.DecodeString(key)
-		if err != nil {
-			return errors.New("SHIPMATE_GITHUB_PRIVATE_KEY is neither PEM nor base64 of PEM; download a new key from the App's settings page")
-		}
-		c.GitHub.PrivateKey = pipeline.NewSecret(string(pem))
-	}
-	var errs []error
-	if key == "" {
-		errs = append(errs, errors.New("SHIPMATE_GITHUB_PRIVATE_KEY is missing; SHIPMATE_GITHUB_APP_ID is set, so the App's private key is needed too"))
-	}
-	errs = append(errs, longEnough("SHIPMATE_GITHUB_WEBHOOK_SECRET", c.GitHub.WebhookSecret, true),
-		longEnough("SHIPMATE_GITHUB_WEBHOOK_SECRET_PREVIOUS", c.GitHub.PreviousSecret, false),
-		oneOf("github.report", c.GitHub.Report, "both", "checks", "statuses"), isURL("SHIPMATE_GITHUB_API_URL", c.GitHub.APIURL))
-	return errors.Join(errs...)
-}
-
-func (c *Config) checkSlack() error {
-	if !c.Slack.On() {
-		return nil
-	}
-	// In Socket Mode nothing comes by HTTP, so nothing needs to be verified.
-	needed := c.Slack.AppToken.Reveal() == ""
-	if d, err := time.ParseDuration(c.Slack.Digest); err != nil || d < 0 || d > time.Hour {
-		return fmt.Errorf("SHIPMATE_SLACK_DIGEST: %q is not a time up to an hour, such as 10m", c.Slack.Digest)
-	}
-	return errors.Join(longEnough("SHIPMATE_SLACK_SIGNING_SECRET", c.Slack.SigningSecret, needed),
-		longEnough("SHIPMATE_SLACK_SIGNING_SECRET_PREVIOUS", c.Slack.PreviousSecret, false), isURL("SHIPMATE_SLACK_API_URL", c.Slack.APIURL))
 }
 
 func (c *Config) checkAPI() error {

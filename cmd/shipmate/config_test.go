@@ -7,7 +7,7 @@ import (
 )
 
 func TestAFileThatSaysNothingLeavesTheDefaults(t *testing.T) {
-	unset := func(string) (string, bool) { return "", false }
+	unset := environ{}
 	want, err := loadConfig("", unset)
 	if err != nil {
 		t.Fatal(err)

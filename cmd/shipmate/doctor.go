@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/shipmate/shipmate/bot"
 	"github.com/shipmate/shipmate/integrations/kubernetes/cluster"
 	"github.com/shipmate/shipmate/pipeline"
 	"github.com/shipmate/shipmate/pipeline/redisstore"
@@ -35,8 +36,10 @@ func doctorCommand() *cobra.Command {
 	var d doctor
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check that Redis and the clusters can be reached, and that the bot may do there what it needs",
-		Long: `Checks that Redis and every cluster of the settings can be reached, and asks each
+		Short: "Check that Redis, GitHub, Slack and the clusters can be reached, and that the bot may do there what it needs",
+		Long: `Checks that Redis and every cluster of the settings can be reached. Asks GitHub and
+Slack whether they take the keys and tokens, which permissions, events and scopes
+are missing, and whether GitHub can deliver its webhooks. Asks each
 cluster whether the bot may do what it needs: in the namespaces that rules allow
 for deploying there, in those of kubernetes.jobs for running scripts as Jobs. For
 what is missing it prints the rules to add to a Role. It changes nothing. Kinds
@@ -56,7 +59,8 @@ The exit code is 0 if nothing is missing, 1 if something is or does not answer.`
 
 // findings are all that was found.
 type findings struct {
-	Redis redisFinding `json:"redis"`
+	Redis     redisFinding             `json:"redis"`
+	Platforms map[string][]bot.Finding `json:"platforms"` // those that are configured
 	cluster.Examination
 }
 
@@ -72,7 +76,7 @@ func (d *doctor) run(ctx context.Context, out io.Writer) error {
 	if err := d.checkFeatures(); err != nil {
 		return &usageError{err}
 	}
-	cfg, err := loadConfig(d.config, os.LookupEnv)
+	cfg, err := loadConfig(d.config, osEnviron())
 	if err != nil {
 		return &usageError{err}
 	}
@@ -81,7 +85,11 @@ func (d *doctor) run(ctx context.Context, out io.Writer) error {
 		return &usageError{err}
 	}
 	defer clusters.Close()
-	f := findings{Redis: checkRedis(ctx, cfg), Examination: clusters.Examine(ctx, d.question(cfg))}
+	platforms, err := newExaminer(cfg, uncounted)
+	if err != nil {
+		return err
+	}
+	f := findings{Redis: checkRedis(ctx, cfg), Platforms: examinePlatforms(ctx, platforms), Examination: clusters.Examine(ctx, d.question(cfg))}
 	f.consider(d, cfg)
 	if d.output == "json" {
 		enc := json.NewEncoder(out)
@@ -90,7 +98,7 @@ func (d *doctor) run(ctx context.Context, out io.Writer) error {
 	} else {
 		_, err = io.WriteString(out, f.text())
 	}
-	if err == nil && (f.Redis.Problem != "" || !f.OK()) {
+	if err == nil && (f.Redis.Problem != "" || !f.OK() || f.platformsLack()) {
 		return errors.New("something is missing or does not answer, see above")
 	}
 	return err
@@ -176,10 +184,14 @@ func (f findings) text() string {
 	default:
 		line("Redis", f.Redis.URL, okOr(f.Redis.Problem))
 	}
+	for _, platform := range slices.Sorted(maps.Keys(f.Platforms)) {
+		line(platform, "", okOr(summary(f.Platforms[platform])))
+	}
 	for _, c := range f.Clusters {
 		line("Cluster "+c.Cluster, c.Version, okOr(c.Problem))
 	}
 	_ = table.Flush() // it writes to memory
+	b.WriteString(f.platformTexts())
 	if len(f.Namespaces) > 0 {
 		b.WriteString("\n")
 		line("CLUSTER", "NAMESPACE", "FEATURE", "RIGHTS")

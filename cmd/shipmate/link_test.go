@@ -19,14 +19,15 @@ func TestWhereGitHubSignsPeopleIn(t *testing.T) {
 }
 
 func TestWhoMaySignInWhere(t *testing.T) {
+	key := appKey(t)
 	for base, ok := range map[string]bool{
 		"https://shipmate.example": true, "http://127.0.0.1:8080": true, "http://localhost:8080": true, "http://[::1]:8080": true,
 		"http://shipmate.example": false, "http://10.0.0.1": false, "http://localhost.example": false, "http://127.0.0.1.example": false,
 	} {
-		env := map[string]string{"SHIPMATE_BASE_URL": base, "SHIPMATE_GITHUB_APP_ID": "1", "SHIPMATE_GITHUB_PRIVATE_KEY": "-----BEGIN", "SHIPMATE_GITHUB_WEBHOOK_SECRET": "0123456789abcdef0123456789abcdef",
+		env := map[string]string{"SHIPMATE_BASE_URL": base, "SHIPMATE_GITHUB_APP_ID": "1", "SHIPMATE_GITHUB_PRIVATE_KEY": key, "SHIPMATE_GITHUB_WEBHOOK_SECRET": "0123456789abcdef0123456789abcdef",
 			"SHIPMATE_SLACK_BOT_TOKEN": "xoxb-1", "SHIPMATE_SLACK_SIGNING_SECRET": "0123456789abcdef0123456789abcdef", "SHIPMATE_GITHUB_CLIENT_ID": "Iv1", "SHIPMATE_GITHUB_CLIENT_SECRET": "x",
 			"SHIPMATE_SLACK_CLIENT_ID": "1.2", "SHIPMATE_SLACK_CLIENT_SECRET": "x"}
-		_, err := loadConfig("", func(name string) (string, bool) { v, set := env[name]; return v, set })
+		_, err := loadConfig("", env)
 		if (err == nil) != ok {
 			t.Errorf("%s: %v", base, err)
 		}

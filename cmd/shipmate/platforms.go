@@ -44,7 +44,7 @@ type forge interface {
 
 func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, buttons bot.Buttons, metrics *bot.Metrics, log *slog.Logger) (githubSide, error) {
 	if !cfg.GitHub.On() {
-		log.Warn("GitHub is not configured: no repository can be read or deployed; set SHIPMATE_GITHUB_APP_ID and its key and secret")
+		log.Warn(noGitHubYet(cfg))
 		return githubSide{name: "shipmate", web: "https://github.com", forge: noGitHub{}, source: noGitHub{}, whole: noGitHub{}}, nil
 	}
 	client, err := github.NewClient(github.Config{
@@ -79,6 +79,18 @@ func openGitHub(cfg Config, store *redisstore.Store, logs *logstore.Store, butto
 		web:           client.Web(),
 		provenance:    client.Provenance,
 	}, nil
+}
+
+// noGitHubYet says what to do where GitHub is not configured.
+func noGitHubYet(cfg Config) string {
+	if cfg.Slack.On() {
+		return "GitHub is not configured: no repository can be read or deployed; set SHIPMATE_GITHUB_APP_ID, " +
+			"SHIPMATE_GITHUB_PRIVATE_KEY_FILE and SHIPMATE_GITHUB_WEBHOOK_SECRET"
+	}
+	return "Nothing is configured yet, so shipmate runs and hears of nothing. Next: make a GitHub App, install it on a repository, " +
+		"set SHIPMATE_GITHUB_APP_ID, SHIPMATE_GITHUB_PRIVATE_KEY_FILE and SHIPMATE_GITHUB_WEBHOOK_SECRET, " +
+		"and start again; docs/configuration.md has every step. To try shipmate without any account: make playground. To run a " +
+		"pipeline on this machine: shipmate run"
 }
 
 // source is where steps get their files.

@@ -30,6 +30,16 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return &usageError{fmt.Errorf("SHIPMATE_DATA_DIR: %w", err)}
 	}
+	for _, name := range cfg.strange {
+		log.Warn("shipmate reads no variable of this name; take it out unless something else reads it", "variable", name)
+	}
+
+	// What is wrong with the settings is asked for while the rest starts.
+	watch, err := openWatch(cfg, log)
+	if err != nil {
+		return err
+	}
+	verdict := watch.start(ctx)
 
 	// Redis: the operator's, or one of our own that ends after us.
 	if cfg.RedisURL == "" {
@@ -52,6 +62,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	defer store.Close()
 	metrics := bot.NewMetrics(store.Stats)
+	watch.arrivals.Refused = metrics.Refused
 
 	// Logs of steps, and what they hand on.
 	bucket, err := openStore(ctx, cfg, log)
@@ -71,7 +82,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	client, err := slackClient(cfg, metrics)
+	client, err := slackClient(cfg, metrics.Transport)
 	if err != nil {
 		return err
 	}
@@ -142,9 +153,9 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Now:      time.Now,
 		Observe:  metrics.Job,
 	}
-	routes := bot.Routes{Ready: store.Ping}
+	routes := bot.Routes{Ready: store.Ping, Front: watch.page(store.Ping)}
 	if slices.Contains(cfg.Roles, "ingest") {
-		routes.GitHubWebhook, routes.SlackCommands, routes.SlackInteractions, routes.SlackEvents = gh.webhook, sl.commands, sl.interactions, sl.events
+		watch.routes(&routes, gh.webhook, sl)
 	}
 	if cfg.API.On() && (slices.Contains(cfg.Roles, "ingest") || slices.Contains(cfg.Roles, "web")) {
 		actor, err := cfg.API.actor()
@@ -171,6 +182,10 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		routes.Link = linkPages(cfg, client, store, identities, metrics, log)
 	}
 
+	if err := verdict(); err != nil {
+		return err
+	}
+
 	// Everything that runs, until ctx ends or one of them fails.
 	public, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
@@ -186,6 +201,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	all.run(func() error { return bot.Serve(ctx, public, routes.Handler(), log) })
 	all.run(func() error { return bot.Serve(ctx, private, bot.Internal(metrics), log) })
 	all.run(func() error { sl.socket(ctx); return nil })
+	all.run(func() error { return watch.run(ctx) })
 	if slices.Contains(cfg.Roles, "worker") {
 		// Also while the worker comes to its end a cancel stops what it has in hand.
 		working, worked := context.WithCancel(context.WithoutCancel(ctx))

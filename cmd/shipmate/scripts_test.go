@@ -14,7 +14,7 @@ func load(t *testing.T, text string) (Config, error) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return loadConfig(file, func(string) (string, bool) { return "", false })
+	return loadConfig(file, environ{})
 }
 
 // The example in the manual is one that works.

@@ -18,7 +18,7 @@ func serveCommand() *cobra.Command {
 		Short: "Run the bot",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(file, os.LookupEnv)
+			cfg, err := loadConfig(file, osEnviron())
 			if err != nil {
 				return &usageError{err}
 			}

@@ -40,14 +40,14 @@ type slackNeeds struct {
 }
 
 // slackClient is nil where Slack is not configured.
-func slackClient(cfg Config, metrics *bot.Metrics) (*slack.Client, error) {
+func slackClient(cfg Config, count counter) (*slack.Client, error) {
 	if !cfg.Slack.On() {
 		return nil, nil
 	}
 	client, err := slack.NewClient(slack.ClientConfig{
 		BotToken: cfg.Slack.BotToken.Reveal(), AppToken: cfg.Slack.AppToken.Reveal(), APIURL: cfg.Slack.APIURL,
 		Links:     links(cfg),
-		Transport: metrics.Transport("slack", transport()),
+		Transport: count("slack", transport()),
 	})
 	if err != nil {
 		return nil, &usageError{err}
@@ -58,7 +58,9 @@ func slackClient(cfg Config, metrics *bot.Metrics) (*slack.Client, error) {
 func openSlack(cfg Config, n slackNeeds) slackSide {
 	none := slackSide{socket: func(context.Context) {}}
 	if n.client == nil {
-		n.log.Warn("Slack is not configured: commands and reports are on GitHub only; set SHIPMATE_SLACK_BOT_TOKEN and SHIPMATE_SLACK_SIGNING_SECRET")
+		if cfg.GitHub.On() {
+			n.log.Warn("Slack is not configured: commands and reports are on GitHub only; set SHIPMATE_SLACK_BOT_TOKEN and SHIPMATE_SLACK_SIGNING_SECRET")
+		}
 		return none
 	}
 	threads := slack.Threads{Records: n.store}

@@ -25,7 +25,7 @@ func TestGitHubOnly(t *testing.T) {
 }
 
 func TestSlackOnly(t *testing.T) {
-	s := open(t, world.Config{Env: []string{"SHIPMATE_GITHUB_APP_ID=0"}})
+	s := open(t, world.Config{Env: []string{"SHIPMATE_GITHUB_APP_ID=", "SHIPMATE_GITHUB_PRIVATE_KEY_FILE=", "SHIPMATE_GITHUB_WEBHOOK_SECRET="}})
 	if text := s.command("/status", ""); !strings.Contains(text, "No repository") {
 		t.Errorf("/status says %q", text)
 	}
