@@ -23,8 +23,9 @@ func said(c *Call) time.Time {
 // moment is a time as "--at" takes it, in a way that has one reading only.
 func moment(t time.Time) string { return t.Format("2006-01-02T15:04Z07:00") }
 
-// startTime reads "--at": a time of the day, or a day and a time, with the
-// IANA name of a zone after it, or an offset from UTC; UTC without one. A time
+// startTime reads "--at": a time from now, "+2h", or a time of the day, or a
+// day and a time, with the IANA name of a zone after it, or an offset from UTC;
+// UTC without one. A time
 // of the day is the next one there is. What the clocks of the zone show twice
 // or never is refused, with the moments that may be meant. "" is now. line
 // writes the command with another "--at".
@@ -32,6 +33,9 @@ func startTime(text string, now time.Time, line func(at string) string) (time.Ti
 	text = strings.TrimSpace(text)
 	if text == "" {
 		return time.Time{}, nil
+	}
+	if after, is := strings.CutPrefix(text, "+"); is {
+		return fromNow(after, now)
 	}
 	clock, zone, err := cutZone(text, line)
 	if err != nil {
@@ -41,14 +45,34 @@ func startTime(text string, now time.Time, line func(at string) string) (time.Ti
 	switch {
 	case pipeline.Code(err) != "":
 		return time.Time{}, err
+	case err != nil && isSpan(text):
+		return time.Time{}, pipeline.Refuse("bad_time", "%s is a span of time. To deploy when it is over, say %s.", Code(text), Code(line("+"+text)))
 	case err != nil:
-		return time.Time{}, pipeline.Refuse("bad_time", "%s is no time. Write `--at 22:00`, `--at 2026-03-31T22:00` or `--at \"22:00 Europe/Berlin\"`.", Code(text))
+		return time.Time{}, pipeline.Refuse("bad_time", "%s is no time. Write `--at 22:00`, `--at +2h`, `--at 2026-03-31T22:00` or `--at \"22:00 Europe/Berlin\"`.", Code(text))
 	case !at.After(now):
 		return time.Time{}, pipeline.Refuse("bad_time", "%s is over. To deploy now, leave `--at` out.", Code(text))
 	case at.Sub(now) > farthest:
 		return time.Time{}, pipeline.Refuse("bad_time", "%s is more than 30 days ahead. Ask for it nearer to the time.", Code(text))
 	}
 	return at, nil
+}
+
+// fromNow is the first whole minute at which so much time has passed.
+func fromNow(text string, now time.Time) (time.Time, error) {
+	d, err := span("--at", strings.TrimSpace(text), farthest)
+	if err != nil {
+		return time.Time{}, err
+	}
+	at := now.Add(d).UTC()
+	if whole := at.Truncate(time.Minute); whole.Before(at) {
+		return whole.Add(time.Minute), nil
+	}
+	return at, nil
+}
+
+func isSpan(text string) bool {
+	_, err := pipeline.ParseDuration(text)
+	return err == nil
 }
 
 var withOffset = regexp.MustCompile(`^(.*[0-9]:[0-9]{2}) ?(Z|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9])$`)

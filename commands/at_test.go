@@ -48,6 +48,16 @@ func TestStartTime(t *testing.T) {
 		{"2026-03-29T02:30+01:00 Europe/Berlin", "! bad_time"},
 		{"22:00+25:00", "! bad_time"},
 		{"22:00+02:75", "! bad_time"},
+		{"+2h", "2026-03-28T23:30:00Z"},
+		{"+1d", "2026-03-29T21:30:00Z"},
+		{"+ 2w", "2026-04-11T21:30:00Z"},
+		{"+90s", "2026-03-28T21:32:00Z"}, // a run starts at a whole minute
+		{"+30d", "2026-04-27T21:30:00Z"},
+		{"+31d", "! bad_duration"},
+		{"+0s", "! bad_duration"},
+		{"+2", "! bad_duration"},
+		{"+1 day", "! bad_duration"},
+		{"2h", "! bad_time"},
 	} {
 		got := ""
 		at, err := startTime(row.text, now, noLine)

@@ -46,8 +46,8 @@ func (k Lock) Do(ctx context.Context, c *Call) (Reply, error) {
 	}
 	length := lockLasts
 	if text := c.Line.Flag("for"); text != "" {
-		if length, err = time.ParseDuration(text); err != nil || length <= 0 || length > longest {
-			return Reply{}, pipeline.Refuse("bad_duration", "%s is not a time up to 720h. Write it like `90m` or `2h`.", Code(text))
+		if length, err = span("--for", text, longest); err != nil {
+			return Reply{}, err
 		}
 	}
 	met, err := k.meets(ctx, c, t)

@@ -270,11 +270,13 @@ func (p Param) outsideDecimal(v float64) string {
 func (p Param) checkText(s string) string {
 	switch {
 	case p.Type == "duration":
-		d, wrong, _ := readDuration(s)
-		if wrong == "" && d <= 0 {
+		d, err := ParseDuration(s)
+		switch {
+		case err != nil:
+			return err.Error()
+		case d <= 0:
 			return "it must be longer than 0s."
 		}
-		return wrong
 	case len(p.Enum) > 0 && !slices.Contains(p.Enum, s):
 		return p.badText(s)
 	case p.Pattern != "":

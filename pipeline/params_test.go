@@ -114,7 +114,7 @@ func TestCheckWith(t *testing.T) {
 		{name: "too large", with: map[string]any{"text": "x", "count": 6}, err: "The parameter count of x.do is wrong: it must be at most 5."},
 		{name: "not whole", with: map[string]any{"text": "x", "count": 1.5}, err: "The parameter count of x.do is wrong: it must be a whole number."},
 		{name: "not a number", with: map[string]any{"text": "x", "share": "1"}, err: "The parameter share of x.do is wrong: it must be a number."},
-		{name: "no duration", with: map[string]any{"text": "x", "for": "2d"}, err: `The parameter for of x.do is wrong: "2d" is not a duration: days are written in hours.`},
+		{name: "no duration", with: map[string]any{"text": "x", "for": "2 days"}, err: `The parameter for of x.do is wrong: "2 days" is not a duration. It is written like 90s, 20m, 1h30m, 1d or 2w. Did you mean "2d"?`},
 		{name: "no time at all", with: map[string]any{"text": "x", "for": "0s"}, err: "The parameter for of x.do is wrong: it must be longer than 0s."},
 		{name: "not a list", with: map[string]any{"text": "x", "files": "a"}, err: "The parameter files of x.do is wrong: it must be a list."},
 		{name: "a list of something else", with: map[string]any{"text": "x", "files": []any{1}}, err: "The parameter files of x.do is wrong: its items must be texts; put them in quotes."},

@@ -126,12 +126,12 @@ func finishStep(d *decoder, n *node, s *Step) {
 func defaultTimeout(s Step) time.Duration {
 	switch s.Uses {
 	case "approval":
-		if v, wrong, _ := readDuration(fmt.Sprint(s.With["expires"])); wrong == "" {
+		if v, err := ParseDuration(fmt.Sprint(s.With["expires"])); err == nil {
 			return v
 		}
 		return day
 	case "wait":
-		if v, wrong, _ := readDuration(fmt.Sprint(s.With["for"])); wrong == "" {
+		if v, err := ParseDuration(fmt.Sprint(s.With["for"])); err == nil {
 			return v + time.Hour
 		}
 		return 7 * day

@@ -1,17 +1,10 @@
 package pipeline
 
 import (
-	"cmp"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
-
-const durationPattern = `^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$`
-
-var durationForm = regexp.MustCompile(durationPattern)
 
 // duration is a time span between two bounds.
 func duration(low, high time.Duration) kind[Duration] {
@@ -19,9 +12,9 @@ func duration(low, high time.Duration) kind[Duration] {
 		v, wrong, better := readDuration(n.text)
 		switch {
 		case n.kind == sequence || n.kind == mapping || n.kind == boolean:
-			return 0, d.is(n, text, "A duration is written like 90s, 20m or 1h30m.")
+			return 0, d.is(n, text, "A duration is written like 90s, 20m, 1h30m, 1d or 2w.")
 		case wrong != "":
-			d.suggest(n, better, "%s", wrong)
+			d.suggest(n, better, "%s %s", quote(n.text), wrong)
 		case v < low || v > high:
 			d.report(n, "%s must be between %s and %s, not %s.", n.label(), brief(low), brief(high), n.text)
 		default:
@@ -29,32 +22,6 @@ func duration(low, high time.Duration) kind[Duration] {
 		}
 		return 0, false
 	}}
-}
-
-// readDuration reads a time span. What is wrong with it comes as a sentence,
-// with the text that was probably meant if that can be told.
-func readDuration(s string) (v time.Duration, wrong, better string) {
-	v, err := time.ParseDuration(s)
-	if err == nil && durationForm.MatchString(s) {
-		return v, "", ""
-	}
-	if days, err := strconv.ParseUint(strings.TrimSuffix(s, "d"), 10, 16); err == nil && strings.HasSuffix(s, "d") {
-		return 0, fmt.Sprintf("%s is not a duration: days are written in hours.", quote(s)), fmt.Sprintf("%dh", days*24)
-	}
-	if _, err := strconv.ParseUint(s, 10, 32); err == nil && s != "0" {
-		return 0, fmt.Sprintf("%s is not a duration: it needs a unit, as in %ss, %sm or %sh.", quote(s), s, s, s), ""
-	}
-	return 0, fmt.Sprintf("%s is not a duration. It is written like 90s, 20m or 1h30m.", quote(s)), ""
-}
-
-// brief writes a duration without its zero parts: 24h, not 24h0m0s.
-func brief(v time.Duration) string {
-	s := v.String()
-	s = strings.TrimSuffix(s, "0s")
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return cmp.Or(s, "0s")
 }
 
 // cronTimes is a cron expression of five fields that comes true some day.

@@ -243,7 +243,8 @@ func (p *Pipeline) Step(name string) (Step, bool) {
 	return p.Steps[i], true
 }
 
-// Duration is written as in Go, "90s" or "1h30m", in files, JSON and chat.
+// Duration is written as in Go, "90s" or "1h30m", in JSON. What people write is
+// read by [ParseDuration].
 type Duration time.Duration
 
 func (d Duration) String() string { return time.Duration(d).String() }

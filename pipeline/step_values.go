@@ -38,14 +38,14 @@ func StepApproval(s Step) ApprovalPolicy {
 			p.By = append(p.By, fmt.Sprint(entry))
 		}
 	}
-	if d, err := time.ParseDuration(fmt.Sprint(s.With["expires"])); err == nil {
+	if d, err := ParseDuration(fmt.Sprint(s.With["expires"])); err == nil {
 		p.Expires = Duration(d)
 	}
 	return p
 }
 
 func waitFor(s Step) time.Duration {
-	d, err := time.ParseDuration(fmt.Sprint(s.With["for"]))
+	d, err := ParseDuration(fmt.Sprint(s.With["for"]))
 	if err != nil {
 		return 0
 	}

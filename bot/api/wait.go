@@ -2,8 +2,11 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/shipmate/shipmate/pipeline"
 )
 
 const (
@@ -18,9 +21,9 @@ func patience(w http.ResponseWriter, r *http.Request) (time.Duration, bool) {
 	if text == "" {
 		return 0, true
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		fail(w, http.StatusBadRequest, "bad_wait", "wait is a time such as 25s, at most 30s.")
+	d, err := pipeline.ParseDuration(text)
+	if err != nil {
+		fail(w, http.StatusBadRequest, "bad_wait", fmt.Sprintf("The value of wait is wrong: %v Write for example wait=25s; 30s is the most.", err))
 		return 0, false
 	}
 	return min(d, maxWait), true

@@ -103,7 +103,7 @@ type Slack struct {
 func (s Slack) On() bool { return s.BotToken.Reveal() != "" }
 
 func (s Slack) digest() time.Duration {
-	d, _ := time.ParseDuration(s.Digest) // it was checked
+	d, _ := pipeline.ParseDuration(s.Digest) // it was checked
 	return d
 }
 

@@ -136,8 +136,11 @@ func (c *Config) checkSlack() error {
 		}
 		return nil
 	}
-	if d, err := time.ParseDuration(s.Digest); err != nil || d < 0 || d > time.Hour {
-		return fmt.Errorf("SHIPMATE_SLACK_DIGEST: %q is not a time up to an hour, such as 10m", s.Digest)
+	switch d, err := pipeline.ParseDuration(s.Digest); {
+	case err != nil:
+		return fmt.Errorf("SHIPMATE_SLACK_DIGEST: %w", err)
+	case d > time.Hour:
+		return fmt.Errorf("SHIPMATE_SLACK_DIGEST: %q is longer than an hour; write for example 10m", s.Digest)
 	}
 	errs := []error{tokenKind("SHIPMATE_SLACK_BOT_TOKEN", s.BotToken, "xoxb-"), isURL("SHIPMATE_SLACK_API_URL", s.APIURL)}
 	if s.AppToken.Reveal() != "" {

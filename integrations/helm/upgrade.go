@@ -65,7 +65,7 @@ func (r *Runner) job(ctx context.Context, c *pipeline.StepContext) (*job, error)
 	j.set, _ = c.With["set"].(map[string]any)
 	j.values = texts(c.With["values"])
 	if text, ok := c.With["timeout"].(string); ok {
-		if j.timeout, err = time.ParseDuration(text); err != nil {
+		if j.timeout, err = pipeline.ParseDuration(text); err != nil {
 			return nil, fmt.Errorf("timeout: %w", err)
 		}
 	}

@@ -48,8 +48,8 @@ func weightsOf(params map[string]any) ([]weight, error) {
 		}
 		w := weight{Percent: percent}
 		if text, ok := m["pause"]; ok {
-			if w.Pause, err = time.ParseDuration(fmt.Sprint(text)); err != nil || w.Pause < 0 {
-				return nil, pipeline.Refuse("bad_param", "Step %d of `steps:`: the pause %v is not a duration like 5m.", i+1, text)
+			if w.Pause, err = pipeline.ParseDuration(fmt.Sprint(text)); err != nil {
+				return nil, pipeline.Refuse("bad_param", "The `pause` of step %d of `steps:` is wrong: %v", i+1, err)
 			}
 		}
 		out = append(out, w)

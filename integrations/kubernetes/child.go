@@ -57,9 +57,11 @@ func childOf(params map[string]any, name string) (*pipeline.Step, error) {
 		return nil, pipeline.Refuse("bad_param", "`%s: run:` takes no expressions; values arrive as environment variables.", name)
 	}
 	if text, ok := m["timeout"].(string); ok {
-		if err := s.Timeout.UnmarshalJSON(fmt.Appendf(nil, "%q", text)); err != nil {
-			return nil, pipeline.Refuse("bad_param", "`%s: timeout: %s` is not a duration like 5m.", name, text)
+		timeout, err := pipeline.ParseDuration(text)
+		if err != nil {
+			return nil, pipeline.Refuse("bad_param", "The `timeout` of `%s:` is wrong: %v", name, err)
 		}
+		s.Timeout = pipeline.Duration(timeout)
 	}
 	return s, nil
 }

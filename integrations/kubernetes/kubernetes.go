@@ -193,6 +193,6 @@ func replicasOf(with map[string]any) (map[string]int64, error) {
 // within is a parameter that is a duration; it was checked.
 func within(with map[string]any, name string) time.Duration {
 	text, _ := with[name].(string)
-	d, _ := time.ParseDuration(text)
+	d, _ := pipeline.ParseDuration(text)
 	return d
 }
