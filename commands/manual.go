@@ -19,6 +19,9 @@ func (s Set) Manual() string {
 		if h.Needs > pipeline.NoAccess {
 			fmt.Fprintf(&b, " Needs %s access, or what the environment's policy says.", h.Needs)
 		}
+		if said := Spelled("slack", h.Name); said != h.Name {
+			fmt.Fprintf(&b, " On Slack: `%s`.", said)
+		}
 		b.WriteString("\n\n```\n" + strings.Join(h.Examples, "\n") + "\n```\n")
 	}
 	b.WriteString("\n## Reason codes\n\nA refusal, a wait and an end carry one of these. They do not change; the sentences may.\n\n| code | meaning |\n|---|---|\n")

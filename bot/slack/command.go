@@ -36,7 +36,7 @@ func (q *Requests) command(ctx context.Context, a arrival, c slackgo.SlashComman
 	if q.accept(ctx, a, bot.KindSaid, 0, said, "slack:trigger:"+c.TriggerID) != nil {
 		return ok(privately(notAccepted))
 	}
-	return ok(privately("On it: " + escape(commands.Code(short(oneLine(text), 300)))))
+	return ok(privately("On it: " + escape(commands.Code(short(spelled(oneLine(text)), 300)))))
 }
 
 // spoken is a slash command as one text; "/shipmate deploy shop" is "/deploy shop".
@@ -52,6 +52,6 @@ func spoken(command, text string) string {
 }
 
 const (
-	botName      = "shipmate"
+	botName      = commands.BotName
 	privateGroup = "privategroup" // what Slack calls every private channel in a slash command
 )

@@ -87,7 +87,7 @@ func paragraph(mrkdwn string) *slackgo.SectionBlock {
 }
 
 func more(n int) *slackgo.ContextBlock {
-	return slackgo.NewContextBlock("", plainText(fmt.Sprintf("and %d more, see /status", n)))
+	return slackgo.NewContextBlock("", plainText(fmt.Sprintf("and %d more, see %s", n, spelled("/status"))))
 }
 
 // questions are what the person may approve or reject, with the same buttons

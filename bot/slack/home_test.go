@@ -84,8 +84,8 @@ func TestAFullHomeIsWithinSlacksLimits(t *testing.T) {
 		h.Services = append(h.Services, s)
 	}
 	home := w.publish(h)
-	if len(home.Blocks) > 90 || strings.Count(home.Rendered, "more, see /status") < 4 {
-		t.Errorf("%d blocks, %d notes of what is left out", len(home.Blocks), strings.Count(home.Rendered, "more, see /status"))
+	if len(home.Blocks) > 90 || strings.Count(home.Rendered, "more, see /shipmate status") < 4 {
+		t.Errorf("%d blocks, %d notes of what is left out", len(home.Blocks), strings.Count(home.Rendered, "more, see /shipmate status"))
 	}
 	raw := w.slack.Requests("views.publish")
 	if size := len(fmt.Sprint(raw[len(raw)-1])); size > 200_000 {

@@ -2,7 +2,6 @@ package slack
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 )
 
@@ -18,14 +17,6 @@ type SlashCommand struct {
 	Name    string // with its slash
 	Summary string
 	Usage   string // the words after the name
-}
-
-// reserved are names that Slack keeps for itself: one of them makes it refuse
-// the whole manifest ("invalid name", seen in github.com/NousResearch/hermes-agent/issues/17054).
-// They are said as "/shipmate status".
-var reserved = []string{
-	"/away", "/collapse", "/dnd", "/expand", "/feed", "/help", "/invite", "/join", "/leave", "/me", "/msg", "/mute",
-	"/open", "/remind", "/remove", "/rename", "/search", "/shrug", "/star", "/status", "/topic", "/who",
 }
 
 // Manifest is the app's configuration as JSON, for "Create from manifest" on
@@ -45,7 +36,7 @@ func Manifest(s Setup) []byte {
 	}
 	command("/"+botName, "All commands, also those whose names Slack keeps for itself", "status shop prod")
 	for _, c := range s.Commands {
-		if !slices.Contains(reserved, c.Name) && c.Name != "/"+botName {
+		if spelled(c.Name) == c.Name && c.Name != "/"+botName {
 			command(c.Name, c.Summary, c.Usage)
 		}
 	}

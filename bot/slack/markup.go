@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/shipmate/shipmate/commands"
 )
 
 // markup translates the small Markdown of bot.Answer and bot.View to Slack's
@@ -68,11 +70,14 @@ func (m markup) spans(line string) string {
 			return b.String()
 		}
 		if code != "" { // nothing but blanks is nothing
-			b.WriteString("`" + escape(strings.ReplaceAll(code, "`", "'")) + "`")
+			b.WriteString("`" + escape(strings.ReplaceAll(spelled(code), "`", "'")) + "`")
 		}
 		line = after
 	}
 }
+
+// spelled is a command as it is said on Slack.
+func spelled(line string) string { return commands.Spelled("slack", line) }
 
 // cutSpan finds the first code span: it ends with as many backticks as it begins with.
 func cutSpan(line string) (before, code, after string, found bool) {

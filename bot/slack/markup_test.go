@@ -13,6 +13,7 @@ var ours = markup{links: []string{"https://ci.example"}}
 func TestMarkup(t *testing.T) {
 	for in, want := range map[string]string{
 		"a **b** c":                              "a *b* c",
+		"see `/status r-1` or `/deploy prod`":    "see `/shipmate status r-1` or `/deploy prod`",
 		"`a*b` and `<x>`":                        "`a*b` and `&lt;x&gt;`",
 		"# Title **x**":                          "*Title x*",
 		"- one\n* two\n  - three":                "• one\n• two\n  • three",

@@ -33,7 +33,7 @@ func (w *world) reply(s *slack.Surface, at pipeline.Origin, text string) {
 func TestAnswersGoToTheOneWhoAsked(t *testing.T) {
 	w := newWorld(t)
 	s := &slack.Surface{Client: w.client, Log: w.log}
-	w.must(w.slack.SlashCommand(w.ctx, sim.Command{User: "mona", Channel: "deploys", Name: "/status"}))
+	w.must(w.slack.SlashCommand(w.ctx, sim.Command{User: "mona", Channel: "deploys", Name: "/whoami"}))
 	at := w.said().Origin
 	for n := range 5 {
 		w.reply(s, at, "It **works**: `a & b`, [run r-1](https://ci.example/runs/r-1).")

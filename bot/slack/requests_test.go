@@ -20,7 +20,7 @@ func TestSlashCommands(t *testing.T) {
 		"with its slash too":                    {"/shipmate", "/status", "/status"},
 		"nothing after /shipmate asks for help": {"/shipmate", "", "/help"},
 		"what Slack escapes is given back":      {"/deploy", `shop prod --reason "a & b <c>"`, `/deploy shop prod --reason "a & b <c>"`},
-		"no words":                              {"/status", "", "/status"},
+		"no words":                              {"/whoami", "", "/whoami"},
 		"marks around the words are taken off":  {"/deploy", "`shop prod`", "/deploy shop prod"},
 		"also behind /shipmate":                 {"/shipmate", "*deploy shop prod*", "/deploy shop prod"},
 		"a flag on the next line":               {"/deploy", "shop prod\n--dry-run", "/deploy shop prod\n--dry-run"},
@@ -111,7 +111,7 @@ func TestEveryFailedVerificationLooksTheSame(t *testing.T) {
 
 func TestTheNextSecretIsAcceptedToo(t *testing.T) {
 	w := newWorld(t)
-	form, err := w.slack.CommandForm(sim.Command{User: "mona", Channel: "deploys", Name: "/status"})
+	form, err := w.slack.CommandForm(sim.Command{User: "mona", Channel: "deploys", Name: "/whoami"})
 	if err != nil {
 		t.Fatal(err)
 	}

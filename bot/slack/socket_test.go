@@ -75,7 +75,7 @@ func TestOverASocketNothingIsAcknowledgedThatWasNotStored(t *testing.T) {
 	if d.Status == http.StatusOK {
 		t.Errorf("acknowledged: %+v", d)
 	}
-	d = w.must(w.slack.SlashCommand(w.ctx, sim.Command{User: "mona", Channel: "deploys", Name: "/status"}))
+	d = w.must(w.slack.SlashCommand(w.ctx, sim.Command{User: "mona", Channel: "deploys", Name: "/whoami"}))
 	if !strings.HasPrefix(w.lastWhisper("mona"), "Not accepted: ") {
 		t.Errorf("%+v, told %q", d, w.lastWhisper("mona"))
 	}
@@ -133,7 +133,7 @@ func TestBrokenSocketsComeBack(t *testing.T) {
 	w.slack.Inject(sim.Fault{Method: "apps.connections.open", Status: http.StatusInternalServerError, Times: 2})
 	w.slack.DropSockets()
 	w.fresh()
-	w.must(w.slack.SlashCommand(w.ctx, sim.Command{User: "mona", Channel: "deploys", Name: "/status"}))
+	w.must(w.slack.SlashCommand(w.ctx, sim.Command{User: "mona", Channel: "deploys", Name: "/whoami"}))
 	w.said()
 }
 
@@ -146,6 +146,6 @@ func TestAConnectionThatWasToldToEndEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.must(w.slack.SlashCommand(w.ctx, sim.Command{User: "mona", Channel: "deploys", Name: "/status"}))
+	w.must(w.slack.SlashCommand(w.ctx, sim.Command{User: "mona", Channel: "deploys", Name: "/whoami"}))
 	w.said()
 }

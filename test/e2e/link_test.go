@@ -120,7 +120,7 @@ func TestLinkingThatIsNotConfigured(t *testing.T) {
 	if err := s.w.Slack.Join(world.Channel, "zoe"); err != nil {
 		t.Fatal(err)
 	}
-	if said := s.as("zoe", "/status", ""); !strings.Contains(said, "identities file") {
+	if said := s.as("zoe", "/shipmate", "status"); !strings.Contains(said, "identities file") {
 		t.Errorf("/status says %q", said)
 	}
 	said := s.as("zoe", "/link", "")

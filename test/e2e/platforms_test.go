@@ -26,10 +26,10 @@ func TestGitHubOnly(t *testing.T) {
 
 func TestSlackOnly(t *testing.T) {
 	s := open(t, world.Config{Env: []string{"SHIPMATE_GITHUB_APP_ID=", "SHIPMATE_GITHUB_PRIVATE_KEY_FILE=", "SHIPMATE_GITHUB_WEBHOOK_SECRET="}})
-	if text := s.command("/status", ""); !strings.Contains(text, "No repository") {
+	if text := s.command("/shipmate", "status"); !strings.Contains(text, "No repository") {
 		t.Errorf("/status says %q", text)
 	}
-	if text := s.command("/help", ""); !strings.Contains(text, "What you can say here") {
+	if text := s.command("/shipmate", "help"); !strings.Contains(text, "What you can say here") {
 		t.Errorf("/help says %q", text)
 	}
 	if got := s.post("/github/webhook"); got != http.StatusNotFound {

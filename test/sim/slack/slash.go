@@ -5,8 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
+
+// builtIn are Slack's own commands, which no app can have (slack.com/help/articles/201259356).
+var builtIn = strings.Fields(`/active /apps /archive /away /call /collapse /dnd /dm /expand /feed /help /huddle /invite /join /kick /leave
+	/list /me /msg /mute /open /part /prefs /pro /remind /remove /rename /search /shortcuts /shrug /star /status /topic /who`)
 
 // Command is a slash command as a person types it. Slack has none in threads.
 type Command struct {
@@ -37,6 +42,9 @@ func (s *Server) CommandForm(c Command) (url.Values, error) {
 	}
 	if !strings.HasPrefix(c.Name, "/") {
 		return nil, fmt.Errorf("a slash command starts with /, %q does not", c.Name)
+	}
+	if slices.Contains(builtIn, strings.ToLower(c.Name)) {
+		return nil, fmt.Errorf("%s is a command of Slack's own: no app is told of it", c.Name)
 	}
 	team := s.world.team(u.Team)
 	return url.Values{
