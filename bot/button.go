@@ -92,7 +92,7 @@ func (b *Bot) pressed(ctx context.Context, key string, m Pressed) error {
 	}
 	r, err := b.Store.Load(ctx, btn.Run)
 	if err != nil {
-		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, pipeline.Refuse("unknown_run", "The run behind this button is gone."))
+		return b.refuse(ctx, m.Repo, m.Origin, m.Actor, key, pipeline.Refuse("unknown_run", "The run behind this button is gone. Which there are says `/status`."))
 	}
 	at := m.Origin
 	if at.Surface == "github" {

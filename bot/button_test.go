@@ -67,8 +67,8 @@ func TestAButtonIsPressed(t *testing.T) {
 	r := s.asking()
 	approve, reject, cancel := s.button(r, bot.ButtonApprove, pipeline.EnvironmentGate), s.button(r, bot.ButtonReject, pipeline.EnvironmentGate), s.button(r, bot.ButtonCancel, "")
 
-	s.press(mona, approve, "").refused(t, "You may not approve this: who asks does not approve. (`may_not_approve`)")
-	s.press(eve, reject, "no").refused(t, "You may not approve this: it needs write access, you have read. (`may_not_approve`)")
+	s.press(mona, approve, "").refused(t, "You may not approve this: who asks does not approve. Ask somebody who may; `/why` says who. (`may_not_approve`)")
+	s.press(eve, reject, "no").refused(t, "You may not approve this: it needs write access, you have read. Ask somebody who may; `/why` says who. (`may_not_approve`)")
 	if a := s.press(octavia, approve, ""); a.Outcome != bot.Done || a.Text != "You approved run "+string(r.ID)+"." || a.At.PR != 1 || a.Run != r.ID {
 		t.Errorf("%+v", a)
 	}
@@ -76,7 +76,7 @@ func TestAButtonIsPressed(t *testing.T) {
 	if err != nil || !got.Admitted || len(got.Approvals) != 1 || got.Approvals[0].By != octavia || got.Approvals[0].Gate != pipeline.EnvironmentGate {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	s.press(octavia, reject, "").refused(t, "Run "+string(r.ID)+" is not waiting for this approval: it is running. (`already_decided`)")
+	s.press(octavia, reject, "").refused(t, "Run "+string(r.ID)+" is not waiting for this approval: it is running. More says `/status "+string(r.ID)+"`. (`already_decided`)")
 	if a := s.press(mona, cancel, ""); a.Outcome != bot.Done {
 		t.Errorf("%s %q", a.Outcome, a.Text)
 	}
@@ -106,7 +106,7 @@ func TestAReasonIsNoCommand(t *testing.T) {
 func TestAButtonOfARunThatIsGone(t *testing.T) {
 	s := newScene(t)
 	gone := &pipeline.Run{Request: pipeline.Request{ID: "r-0000gone", Repo: shop}}
-	s.press(mona, s.button(gone, bot.ButtonCancel, ""), "").refused(t, "The run behind this button is gone. (`unknown_run`)")
+	s.press(mona, s.button(gone, bot.ButtonCancel, ""), "").refused(t, "The run behind this button is gone. Which there are says `/status`. (`unknown_run`)")
 }
 
 func TestButtonsLastNinetyDays(t *testing.T) {

@@ -55,7 +55,7 @@ func (b *Bot) confirmed(ctx context.Context, key string, m Pressed, btn Button) 
 	q := btn.Confirm
 	who, err := b.Identities.GitHub(ctx, m.Actor)
 	if err == nil && who.ID != q.By {
-		err = pipeline.Refuse("not_yours", "This question was asked somebody else, so nothing was done.")
+		err = pipeline.Refuse("not_yours", "This question was asked somebody else, so nothing was done. Say the command yourself to be asked.")
 	}
 	if err == nil {
 		err = b.useUp(ctx, key, m.Button, q)

@@ -100,7 +100,7 @@ func (f *Forms) fill(ctx context.Context, l *pipeline.Lease) error {
 }
 
 // ErrFormChanged: a form was changed meanwhile.
-var ErrFormChanged = pipeline.Refuse("form_changed", "The form shows something else by now.")
+var ErrFormChanged = pipeline.Refuse("form_changed", "The form shows something else by now. Open it again.")
 
 // show fills in the form unless a later choice was made in it. That the form
 // was filled in for an earlier one meanwhile does not count.
@@ -148,7 +148,7 @@ func (f *Forms) choices(ctx context.Context, form Form) (Choices, error) {
 	}
 	standing, err := f.GitHub.Standing(ctx, repo, who, pipeline.Roster{})
 	if err == nil && standing.Permission < pipeline.Read {
-		err = pipeline.Refuse("not_allowed", "%s cannot be read by %s.", repo, who.Login)
+		err = pipeline.Refuse("not_allowed", "%s cannot be read by %s. Ask an admin of the repository for access.", repo, who.Login)
 	}
 	if err != nil {
 		return c, err

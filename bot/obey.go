@@ -235,6 +235,9 @@ func (b *Bot) do(ctx context.Context, c *commands.Call) (commands.Reply, error) 
 			}
 		}
 	}
+	if err := commands.Missing(ctx, b.Store, c); err != nil {
+		return commands.Reply{}, err
+	}
 	if err := b.inTime(ctx, c); err != nil {
 		return commands.Reply{}, err
 	}
@@ -261,7 +264,7 @@ func (b *Bot) inTime(ctx context.Context, c *commands.Call) error {
 // takes write access elsewhere.
 func (b *Bot) mayByList(ctx context.Context, c *commands.Call, who pipeline.Standing) error {
 	h := c.Line.Command.Help()
-	refused := pipeline.Refuse("not_allowed", "%s needs %s access to %s; you have %s.", commands.Code(h.Name), h.Needs, c.Repo, who.Permission)
+	refused := pipeline.Refuse("not_allowed", "%s needs %s access to %s; you have %s. Ask somebody who has it to say it, or an admin of the repository for the access.", commands.Code(h.Name), h.Needs, c.Repo, who.Permission)
 	env, ok := b.concerned(ctx, c)
 	if !ok || len(env.Deployers) == 0 || h.Needs > pipeline.Write {
 		return refused
@@ -271,7 +274,7 @@ func (b *Bot) mayByList(ctx context.Context, c *commands.Call, who pipeline.Stan
 		return refused
 	}
 	if taken := who.NameTaken(env.Deployers); taken != "" && !who.In(env.Deployers) {
-		return pipeline.Refuse("name_reused", "You may not do this: %s", taken)
+		return pipeline.Refuse("name_reused", "Ask somebody who may do this, for you may not: %s", taken)
 	}
 	if !who.In(env.Deployers) {
 		return refused

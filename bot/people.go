@@ -81,11 +81,11 @@ func (p *People) Slack(ctx context.Context, github pipeline.Actor) ([]pipeline.A
 // Linked returns the person as they linked themselves and since when, or a refusal.
 func (p *People) Linked(ctx context.Context, who pipeline.Actor) (pipeline.Actor, time.Time, error) {
 	if p.File.has(who) {
-		return who, time.Time{}, pipeline.Refuse("linked_by_file", "Your Slack account is linked by the operator's identities file, so only the operator can change that.")
+		return who, time.Time{}, pipeline.Refuse("linked_by_file", "Your Slack account is linked by the operator's identities file, so only the operator can change that. Ask the operator.")
 	}
 	at, err := p.link(ctx, who)
 	if errors.Is(err, pipeline.ErrNotFound) {
-		return who, time.Time{}, pipeline.Refuse(notLinked, "Your Slack account is not linked to a GitHub account, so there is nothing to remove.")
+		return who, time.Time{}, pipeline.Refuse(notLinked, "Your Slack account is not linked to a GitHub account, so there is nothing to remove. To link it, say `/link`.")
 	}
 	who.ID, who.Login = at.ID, at.Login
 	return who, at.At, err
@@ -149,7 +149,7 @@ func (p *People) mayLink(ctx context.Context, who pipeline.Actor) error {
 		return err
 	}
 	if p.File.has(who) {
-		return pipeline.Refuse("linked_by_file", "Your Slack account is in the operator's identities file, so only the operator can change whom it is linked to.")
+		return pipeline.Refuse("linked_by_file", "Your Slack account is in the operator's identities file, so only the operator can change whom it is linked to. Ask the operator.")
 	}
 	if p.File.names(who.SlackTeam, who.ID) {
 		return pipeline.Refuse("linked_by_file", "GitHub user %s is somebody else's in the operator's identities file. Ask the operator to change that.", commands.Code(who.Login))

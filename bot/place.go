@@ -144,7 +144,7 @@ func (b *Bot) serviceFor(ctx context.Context, c *commands.Call, l commands.Line,
 		return here[0].Repo, nil
 	}
 	if env := envOf(l); env != "" && !slices.ContainsFunc(here, func(s Service) bool { return fits(l, s) }) {
-		return pipeline.Repo{}, pipeline.Refuse("unknown_service", "There is no service %s. The services here are: %s.", commands.Code(env), strings.Join(serviceNames(here), ", "))
+		return pipeline.Repo{}, pipeline.Refuse("unknown_service", "There is no service %s. Name one of these: %s.", commands.Code(env), strings.Join(serviceNames(here), ", "))
 	}
 	verb, rest, _ := strings.Cut(l.Text, " ")
 	return pipeline.Repo{}, pipeline.Refuse("which_service", "Say which service is meant, for example %s. The services here are: %s.",
@@ -181,7 +181,7 @@ func named(all []Service, name string) (pipeline.Repo, error) {
 	case 1:
 		return hits[0].Repo, nil
 	case 0:
-		return pipeline.Repo{}, pipeline.Refuse("unknown_service", "There is no service %s. The services are: %s.", commands.Code(name), strings.Join(serviceNames(all), ", "))
+		return pipeline.Repo{}, pipeline.Refuse("unknown_service", "There is no service %s. Name one of these: %s.", commands.Code(name), strings.Join(serviceNames(all), ", "))
 	}
 	var repos []string
 	for _, s := range hits {

@@ -41,8 +41,8 @@ func TestWhichServiceIsMeant(t *testing.T) {
 		{"a name nearly right", "random", "", "/status crt", "unknown_service", "There is no service `crt`. Did you mean `/status cart`?"},
 		{"a name nearly right, with more behind it", "random", "", "/deploy sohp prod", "unknown_service", "There is no service `sohp`. Did you mean `/deploy shop prod`?"},
 		{"a name nearly right in the channel of another", "cart", "", "/deploy shp prod", "unknown_service", "There is no service `shp`. Did you mean `/deploy shop prod`?"},
-		{"a name nothing is like", "random", "", "/deploy basket prod", "unknown_service", "There is no service `basket`. The services here are: cart, shop."},
-		{"a flag nothing is like", "random", "", "/deploy prod --service basket", "unknown_service", "There is no service `basket`. The services are: cart, shop."},
+		{"a name nothing is like", "random", "", "/deploy basket prod", "unknown_service", "There is no service `basket`. Name one of these: cart, shop."},
+		{"a flag nothing is like", "random", "", "/deploy prod --service basket", "unknown_service", "There is no service `basket`. Name one of these: cart, shop."},
 		{"nothing says which", "random", "", "/deploy prod", "which_service", "Say which service is meant, for example `/deploy cart prod`. The services here are: cart, shop."},
 		{"a run nobody knows says nothing", "random", "", "/cancel r-0000none", "which_service", "Say which service is meant, for example `/cancel cart r-0000none`. The services here are: cart, shop."},
 		{"two lines for two services", "random", "", "@shipmate status cart\n/status shop", "several_repositories", "These commands are for different repositories. Send them one by one."},
@@ -166,7 +166,7 @@ func TestAThreadIsAboutItsRun(t *testing.T) {
 func TestOnAPullRequestTheRepositoryIsKnown(t *testing.T) {
 	s := newScene(t)
 	s.known(shop, cart)
-	s.say(mona, "/deploy cart prod").refused(t, "There is no environment `cart`. The environments of shop are: staging, prod. (`unknown_environment`)")
+	s.say(mona, "/deploy cart prod").refused(t, "There is no environment `cart`. Name one of shop: staging, prod. (`unknown_environment`)")
 }
 
 // A command that names two services must not be done to one of them.

@@ -62,7 +62,7 @@ func (Reject) Help() Help {
 func (j Reject) Do(ctx context.Context, c *Call) (Reply, error) {
 	if prose(c.Line.Flag("reason")) == "" {
 		line := Paste("/reject", strings.Fields(c.Line.Arg("run"))...)
-		return Reply{}, pipeline.Refuse("reason_needed", "A rejection needs a reason, for whoever asked: %s.", Code(line+` --reason "..."`))
+		return Reply{}, pipeline.Refuse("reason_needed", "A rejection needs a reason, for whoever asked. Say %s.", Code(line+` --reason "..."`))
 	}
 	r, err := bench(j).judge(ctx, c, pipeline.Approval{})
 	if err != nil {
@@ -96,7 +96,7 @@ func (b bench) judge(ctx context.Context, c *Call, a pipeline.Approval) (*pipeli
 		if !who.In(policy.By) && who.NameTaken(policy.By) != "" {
 			code = "name_reused"
 		}
-		return nil, pipeline.Refuse(code, "You may not approve this: %s.", why)
+		return nil, pipeline.Refuse(code, "You may not approve this: %s. Ask somebody who may; `/why` says who.", why)
 	}
 	if a.Yes {
 		b.Runs.Prepare(r.Request)
@@ -123,7 +123,7 @@ func (b bench) asked(ctx context.Context, c *Call) (r *pipeline.Run, gate string
 			return "", planning(r)
 		}
 		if !slices.Contains(open, gate) {
-			return "", pipeline.Refuse("already_decided", "Run %s is not waiting for this approval: it %s.", r.ID, stands(r.State))
+			return "", pipeline.Refuse("already_decided", "Run %s is not waiting for this approval: it %s. More says `/status %s`.", r.ID, stands(r.State), r.ID)
 		}
 		return string(r.ID) + " " + gate, nil
 	})
@@ -162,7 +162,7 @@ func question(ctx context.Context, store Store, c *Call) (*pipeline.Run, error) 
 		if soon != nil {
 			return nil, soon
 		}
-		return nil, pipeline.Refuse("nothing_open", "Nothing waits for approval here.")
+		return nil, pipeline.Refuse("nothing_open", "Nothing waits for approval here. What is open elsewhere lists `/status`; name that run: `/approve <run>`.")
 	case 1:
 		return asking[0], nil
 	}
@@ -171,5 +171,5 @@ func question(ctx context.Context, store Store, c *Call) (*pipeline.Run, error) 
 
 // planning: a yes to what is not known yet would say nothing.
 func planning(r *pipeline.Run) error {
-	return pipeline.Refuse("planning", "What run %s would do is still being planned. You are asked when that is done.", r.ID)
+	return pipeline.Refuse("planning", "What run %s would do is still being planned. Wait: you are asked when that is done.", r.ID)
 }

@@ -72,7 +72,7 @@ func (x Cancel) may(ctx context.Context, c *Call, r *pipeline.Run) error {
 	case who.Permission >= pipeline.Maintain, r.Actor.IsBot() && pipeline.MayDeploy(r.Environment, who):
 		return nil
 	case r.Actor.IsBot():
-		return pipeline.Refuse("not_allowed", "Nobody asked for run %s, and to cancel it you must be one who could have, or a maintainer; you have %s.", r.ID, who.Permission)
+		return pipeline.Refuse("not_allowed", "Nobody asked for run %s, and to cancel it you must be one who could have, or a maintainer; you have %s. Ask one of them.", r.ID, who.Permission)
 	}
 	return pipeline.Refuse("not_yours", "Run %s is %s's, and to cancel somebody else's run you need maintain; you have %s. Ask %s.", r.ID, r.Actor.Login, who.Permission, r.Actor.Login)
 }
@@ -100,7 +100,7 @@ func (x Cancel) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
 	case err != nil:
 		return nil, err
 	case len(open) == 0:
-		return nil, pipeline.Refuse("nothing_open", "Nothing is running here that could be cancelled.")
+		return nil, pipeline.Refuse("nothing_open", "Nothing is running here that could be cancelled. What runs elsewhere lists `/status`; name it: `/cancel <run>`.")
 	case len(open) > 1:
 		return nil, pipeline.Refuse("several_open", "Several runs are open: %s. Say which: `/cancel <run>`.", list(open))
 	}

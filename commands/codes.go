@@ -29,6 +29,7 @@ func Reasons() []Reason {
 		{"split_command", "A part of the command seems to stand on another line."},
 		{"too_long", "The command has more than 4,000 characters."},
 		{"too_many_commands", "More than five commands in one message."},
+		{"unquoted_text", "It is not certain where a text without quotes ends."},
 		{"unknown_command", "No such command."},
 		{"unknown_environment", "No such environment in `.shipmate.yaml`."},
 		{"unknown_flag", "The command has no such flag."},

@@ -39,6 +39,8 @@ type Arg struct {
 	Name     string // "env", "run", "step", "ref"
 	Word     string // may be said before it: "to"
 	Optional bool
+	// Suggested: left out, it is an environment that the repository suggests, see Missing.
+	Suggested bool
 }
 
 // Flag is "--name value", or "--name" alone if Value is "".

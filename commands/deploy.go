@@ -19,7 +19,7 @@ type Deploy struct {
 func (Deploy) Help() Help {
 	return Help{
 		Name:     "/deploy",
-		Args:     []Arg{{Name: "env"}, {Name: "ref", Optional: true}},
+		Args:     []Arg{{Name: "env", Suggested: true}, {Name: "ref", Optional: true}},
 		Flags:    deployFlags(),
 		Summary:  "Deploys the pull request's head, or a branch, tag or commit; with --dry-run only says what it would do.",
 		Needs:    pipeline.Write,
@@ -100,12 +100,12 @@ func environment(c *Call, name string) (*pipeline.Environment, error) {
 	}
 	names := c.Config.EnvironmentNames()
 	if len(names) == 0 {
-		return nil, pipeline.Refuse("unknown_environment", "There is no environment %s: the `.shipmate.yaml` of %s names none.", Code(name), c.Repo)
+		return nil, pipeline.Refuse("unknown_environment", "There is no environment %s: the `.shipmate.yaml` of %s names none. Add it there, under `environments:`.", Code(name), c.Repo)
 	}
 	if near, ok := pipeline.Nearest(name, names); ok {
 		return nil, pipeline.Refuse("unknown_environment", "There is no environment %s. Did you mean %s?", Code(name), Code(strings.Replace(c.Line.Text, name, near, 1)))
 	}
-	return nil, pipeline.Refuse("unknown_environment", "There is no environment %s. The environments of %s are: %s.", Code(name), c.Config.Service, strings.Join(names, ", "))
+	return nil, pipeline.Refuse("unknown_environment", "There is no environment %s. Name one of %s: %s.", Code(name), c.Config.Service, strings.Join(names, ", "))
 }
 
 func parseParams(p *pipeline.Pipeline, given []string) (map[string]any, error) {

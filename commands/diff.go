@@ -17,7 +17,7 @@ type Diff struct {
 func (Diff) Help() Help {
 	return Help{
 		Name:     "/diff",
-		Args:     []Arg{{Name: "env"}, {Name: "ref", Optional: true}},
+		Args:     []Arg{{Name: "env", Suggested: true}, {Name: "ref", Optional: true}},
 		Flags:    []Flag{{Name: "service", Value: "name"}},
 		Summary:  "Lists the commits that a deploy would bring to an environment, those it would take away, and what was changed there by hand.",
 		Needs:    pipeline.Read,

@@ -49,7 +49,7 @@ func (s Set) unknownTopic(name string) error {
 	if near, ok := pipeline.Nearest(name, s.Names()); ok {
 		return pipeline.Refuse("unknown_command", "There is no command %s. Did you mean `/help %s`?", Code(name), near)
 	}
-	return pipeline.Refuse("unknown_command", "There is no command %s. The commands are: %s.", Code(name), strings.Join(s.Names(), ", "))
+	return pipeline.Refuse("unknown_command", "There is no command %s. Name one of these: %s.", Code(name), strings.Join(s.Names(), ", "))
 }
 
 // page is one command's help, with the names of this repository; cfg may be nil.

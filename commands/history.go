@@ -14,7 +14,7 @@ type History struct{ Store Store }
 func (History) Help() Help {
 	return Help{
 		Name:     "/history",
-		Args:     []Arg{{Name: "env"}},
+		Args:     []Arg{{Name: "env", Suggested: true}},
 		Flags:    []Flag{{Name: "service", Value: "name"}},
 		Summary:  "Lists the last deployments of an environment, the newest first, and marks rollbacks.",
 		Needs:    pipeline.Read,

@@ -93,7 +93,7 @@ func TestWhatStandsBelowACommand(t *testing.T) {
 		// Arguments.
 		{"/deploy\nprod", split},
 		{"/deploy\nshop-eu", split},
-		{"/deploy\nbeta", "! missing_argument"},
+		{"/deploy\nbeta", "deploy"},
 		{"/deploy prod\nv1.4.0", split},
 		{"/deploy prod\n\nv1.4.0", split},
 		{"/deploy prod\n\n    v1.4.0", split},

@@ -81,7 +81,7 @@ func (g Logs) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
 		return nil, err
 	}
 	if len(runs) == 0 {
-		return nil, pipeline.Refuse("unknown_run", "Nothing has run here yet, so there is no log.")
+		return nil, pipeline.Refuse("unknown_run", "Nothing has run here yet, so there is no log. Name a run, `/logs <run>`; which there are says `/status`.")
 	}
 	return mostWanted(runs), nil
 }
@@ -162,7 +162,7 @@ func stepOf(r *pipeline.Run, name, again string) (*pipeline.StepRun, error) {
 	if near, ok := pipeline.Nearest(name, names); ok {
 		return nil, pipeline.Refuse("unknown_step", "Run %s has no step %s. Did you mean %s?", r.ID, Code(name), Code(fmt.Sprintf(again, r.ID, near)))
 	}
-	return nil, pipeline.Refuse("unknown_step", "Run %s has no step %s. It has: %s.", r.ID, Code(name), strings.Join(names, ", "))
+	return nil, pipeline.Refuse("unknown_step", "Run %s has no step %s. Name one of its steps: %s.", r.ID, Code(name), strings.Join(names, ", "))
 }
 
 // Fence puts lines into a code block that none of them can close.

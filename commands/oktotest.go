@@ -37,9 +37,9 @@ func (k OKToTest) Do(ctx context.Context, c *Call) (Reply, error) {
 	case err != nil:
 		return Reply{}, err
 	case !pr.Fork:
-		return Reply{}, pipeline.Refuse("not_a_fork", "This pull request does not come from a fork, so nothing keeps its checks from running.")
+		return Reply{}, pipeline.Refuse("not_a_fork", "This pull request does not come from a fork, so nothing keeps its checks from running. To run them again: `/retry`.")
 	case pr.Author == c.Actor.ID:
-		return Reply{}, pipeline.Refuse("own_work", "Somebody else has to read it: who wrote it does not allow it.")
+		return Reply{}, pipeline.Refuse("own_work", "Who wrote it does not allow it. Ask somebody else with write access to read it and say this.")
 	case pr.Head != sha:
 		return Reply{}, pipeline.Refuse("head_moved", "`%s` is not the head of this pull request; that is `%s` now. Read that one, then say: `/ok-to-test %s`.", short(sha), short(pr.Head), pr.Head)
 	}

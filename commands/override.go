@@ -35,7 +35,7 @@ const shortestReason = 10
 func (o Override) Do(ctx context.Context, c *Call) (Reply, error) {
 	reason := prose(c.Line.Flag("reason"))
 	if utf8.RuneCountInString(reason) < shortestReason {
-		return Reply{}, pipeline.Refuse("reason_needed", "An override needs a reason of at least %d characters, for whoever asks about it later: %s.", shortestReason,
+		return Reply{}, pipeline.Refuse("reason_needed", "An override needs a reason of at least %d characters, for whoever asks about it later. Say %s.", shortestReason,
 			Code(Paste("/override", c.Line.Arg("run"), c.Line.Arg("gate"))+` --reason "..."`))
 	}
 	r, err := known(ctx, o.Store, c, c.Line.Arg("run"))
@@ -73,7 +73,7 @@ func overridable(c *Call, r *pipeline.Run) (string, error) {
 	if near, ok := pipeline.Nearest(name, all); ok {
 		return "", pipeline.Refuse("unknown_gate", "There is no gate %s that can be overridden. Did you mean %s?", Code(name), Code(Paste("/override", string(r.ID), near)+` --reason "..."`))
 	}
-	return "", pipeline.Refuse("unknown_gate", "There is no gate %s that can be overridden. Those that can: %s.", Code(name), strings.Join(all, ", "))
+	return "", pipeline.Refuse("unknown_gate", "There is no gate %s that can be overridden. Name one that can: %s.", Code(name), strings.Join(all, ", "))
 }
 
 // needed refuses what would help nobody. An override of this very command that
@@ -84,7 +84,7 @@ func (o Override) needed(ctx context.Context, c *Call, r *pipeline.Run, gate str
 	case mine:
 		return nil
 	case r.State.Terminal() || r.Admitted || r.Environment == nil:
-		return pipeline.Refuse("already_decided", "Run %s does not wait for a gate: it %s.", r.ID, stands(r.State))
+		return pipeline.Refuse("already_decided", "Run %s does not wait for a gate: it %s. More says `/status %s`.", r.ID, stands(r.State), r.ID)
 	}
 	gates, err := gatesOf(ctx, o.GitHub, o.Store, r, c)
 	if err != nil {

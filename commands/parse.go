@@ -85,7 +85,7 @@ func (l *Line) fill(h Help, words []word) error {
 		}
 	}
 	for _, a := range h.Args {
-		if _, given := l.Args[a.Name]; !given && (!a.Optional || l.word) {
+		if _, given := l.Args[a.Name]; !given && (!a.Optional && !a.Suggested || l.word) {
 			return pipeline.Refuse("missing_argument", "`%s` needs `<%s>`. The whole of it: `%s`.", h.Name, a.Name, h.Usage())
 		}
 	}
@@ -120,12 +120,22 @@ func (l *Line) addFlag(h Help, w word, rest []word) ([]word, error) {
 	case len(l.Flags[name]) > 0 && !f.Repeat:
 		return nil, pipeline.Refuse("duplicate_flag", "`--%s` is given twice. Say it once.", name)
 	case f.Value == "" && inline:
-		return nil, pipeline.Refuse("bad_flag", "`--%s` takes no value.", name)
+		return nil, pipeline.Refuse("bad_flag", "`--%s` takes no value. Write it alone: `--%s`.", name, name)
 	case f.Value == "":
 		l.Flags[name] = []string{""}
 		return rest, nil
 	case !inline && len(rest) == 0, !inline && !rest[0].quoted && strings.HasPrefix(rest[0].text, "--"):
 		return nil, pipeline.Refuse("bad_flag", "`--%s` needs a value: `--%s %s`.", name, name, f.Value)
+	case f.Prose && (inline && !w.partly || !inline && !rest[0].quoted):
+		if !inline {
+			value, rest = rest[0].text, rest[1:]
+		}
+		var more []string
+		more, rest = untilFlag(rest)
+		if err := l.certain(h, f, value, more); err != nil {
+			return nil, err
+		}
+		value = strings.Join(append([]string{value}, more...), " ")
 	case !inline:
 		value, rest = rest[0].text, rest[1:]
 	}
@@ -136,6 +146,40 @@ func (l *Line) addFlag(h Help, w word, rest []word) ([]word, error) {
 	}
 	l.Flags[name] = append(l.Flags[name], value)
 	return rest, nil
+}
+
+// untilFlag are the words that go on with a text without quotes.
+func untilFlag(rest []word) (texts []string, after []word) {
+	for i, w := range rest {
+		if !w.quoted && isFlag(w.text) {
+			return texts, rest[i:]
+		}
+		texts = append(texts, w.text)
+	}
+	return texts, nil
+}
+
+// isFlag: a dash that stands alone is a part of a sentence.
+func isFlag(text string) bool {
+	name := strings.TrimPrefix(text, "—")
+	if name == text {
+		name = strings.TrimPrefix(text, "--")
+	}
+	return name != text && strings.Trim(name, "-—") != ""
+}
+
+// certain refuses a text without quotes that ends with what is most likely an
+// argument that was put last, such as a run or a commit.
+func (l *Line) certain(h Help, f Flag, first string, more []string) error {
+	if len(more) == 0 || len(l.Args) == len(h.Args) {
+		return nil
+	}
+	last := more[len(more)-1]
+	if !surely.MatchString(last) {
+		return nil
+	}
+	all := strings.Join(append([]string{first}, more...), " ")
+	return pipeline.Refuse("unquoted_text", "It is not certain whether %s belongs to the text after `--%s`. Put the text in quotes: %s.", Code(Clip(last)), f.Name, Code(Clip("--"+f.Name+" "+quote(all))))
 }
 
 func unknownFlag(h Help, text string) error {
@@ -168,7 +212,8 @@ func notASCII(text string, r rune) error {
 // word is one word of a line; a quoted one is never a flag.
 type word struct {
 	text   string
-	quoted bool
+	quoted bool // it begins with a quote
+	partly bool // there is a quote in it
 }
 
 // split cuts a line at blanks. Double quotes hold blanks; inside them a
@@ -176,13 +221,13 @@ type word struct {
 func split(text string) ([]word, error) {
 	var words []word
 	var b strings.Builder
-	in, quoted, escaped := false, false, false
+	in, quoted, partly, escaped := false, false, false, false
 	flush := func() {
 		if in {
-			words = append(words, word{b.String(), quoted})
+			words = append(words, word{b.String(), quoted, partly})
 		}
 		b.Reset()
-		in, quoted = false, false
+		in, quoted, partly = false, false, false
 	}
 	open := false
 	for _, r := range text {
@@ -195,7 +240,7 @@ func split(text string) ([]word, error) {
 		case !open && r != ' ' && r != '\t' && isBlank(r):
 			return nil, notASCII(strings.TrimSpace(text), r) // people see a blank there
 		case r == '"', r == '“', r == '”':
-			quoted = quoted || !in
+			quoted, partly = quoted || !in, true
 			open, in = !open, true
 		case !open && (r == ' ' || r == '\t'):
 			flush()
@@ -205,7 +250,7 @@ func split(text string) ([]word, error) {
 		}
 	}
 	if open {
-		return nil, pipeline.Refuse("open_quote", "A quote is opened and never closed in %s.", Code(Clip(strings.TrimSpace(text))))
+		return nil, pipeline.Refuse("open_quote", "A quote is opened and never closed in %s. Close it, or leave it out.", Code(Clip(strings.TrimSpace(text))))
 	}
 	flush()
 	return words, nil

@@ -155,7 +155,7 @@ func TestComments(t *testing.T) {
 		{"/deploys staging", "! unknown_command"},
 
 		// Arguments.
-		{"/deploy", "! missing_argument"},
+		{"/deploy", "deploy"},
 		{"/deploy prod v1.2.3", "deploy env=prod ref=v1.2.3"},
 		{"/deploy prod feature/x", "deploy env=prod ref=feature/x"},
 		{"/deploy prod a b", "! extra_argument"},
@@ -183,7 +183,7 @@ func TestComments(t *testing.T) {
 		{"/resolve r-1 build succeeded --reason \"seen\"", "resolve run=r-1 step=build succeeded|failed=succeeded --reason=seen"},
 		{"/resolve r-1 build", "! missing_argument"},
 		{"/resolve", "! missing_argument"},
-		{"/lock", "! missing_argument"},
+		{"/lock", "lock"},
 		{"/help", "help"},
 		{"/help deploy", "help command=deploy"},
 		{"/help deploy prod", "! extra_argument"},
@@ -202,6 +202,22 @@ func TestComments(t *testing.T) {
 		{"/deploy prod --reason \"--wait\"", "deploy env=prod --reason=--wait"},
 		{"/deploy prod --reason --wait", "! bad_flag"},
 		{"/deploy prod --reason", "! bad_flag"},
+		{"/deploy prod --reason big sale", "deploy env=prod --reason=big sale"},
+		{"/deploy prod --reason=big sale today", "deploy env=prod --reason=big sale today"},
+		{"/deploy prod --reason big sale --wait", "deploy env=prod --reason=big sale --wait="},
+		{"/deploy prod --reason big sale —wait", "deploy env=prod --reason=big sale --wait="},
+		{"/deploy prod --reason big -- or huge — sale --at 22:00", "deploy env=prod --at=22:00 --reason=big -- or huge — sale"},
+		{"/deploy prod --reason größer als \"je\" zuvor", "deploy env=prod --reason=größer als je zuvor"},
+		{"/deploy prod --reason big sale --nope", "! unknown_flag"},
+		{"/deploy --reason \"big sale\" prod v1.4.0", "deploy env=prod ref=v1.4.0 --reason=big sale"},
+		{"/deploy --reason=\"big sale\" prod", "deploy env=prod --reason=big sale"},
+		{"/deploy prod --reason hotfix v1.4.0", "! unquoted_text"}, // not the head by mistake
+		{"/deploy prod v1.3.0 --reason hotfix for v1.4.0", "deploy env=prod ref=v1.3.0 --reason=hotfix for v1.4.0"},
+		{"/rollback prod --reason bad to r-123", "! unquoted_text"},
+		{"/rollback prod --reason back to normal", "rollback env=prod --reason=back to normal"},
+		{"/rollback prod --reason carts are empty", "rollback env=prod --reason=carts are empty"},
+		{"/lock prod --reason database upgrade to 17.2", "lock env=prod --reason=database upgrade to 17.2"},
+		{"/lock prod --reason database upgrade --for 1d", "lock env=prod --reason=database upgrade --for=1d"},
 		{"/deploy prod --reason a --reason b", "! duplicate_flag"},
 		{"/deploy prod --reason größer", "deploy env=prod --reason=größer"},
 		{"/deploy prod --param a=1", "deploy env=prod --param=a=1"},
@@ -284,7 +300,8 @@ func TestComments(t *testing.T) {
 func TestRefusalsSayWhatToType(t *testing.T) {
 	for _, test := range []struct{ line, want string }{
 		{"/depoly staging --wait", "`/deploy staging --wait`"},
-		{"/deploy", "`/deploy <env> [<ref>]"},
+		{"/ok-to-test", "`/ok-to-test <"},
+		{"/deploy prod --reason hotfix v1.4.0", "`--reason \"hotfix v1.4.0\"`"},
 		{"/deploy a --wiat", "`--wait`"},
 		{"/dеploy prod", "U+0435"},
 		{"/deploy pro\u200bd", "U+200B"},
@@ -334,7 +351,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		for _, a := range l.Command.Help().Args {
-			if _, given := l.Args[a.Name]; !given && !a.Optional {
+			if _, given := l.Args[a.Name]; !given && !a.Optional && !a.Suggested {
 				t.Errorf("%q was taken without %s", text, a.Name)
 			}
 		}

@@ -17,7 +17,7 @@ type Promote struct {
 func (Promote) Help() Help {
 	return Help{
 		Name:     "/promote",
-		Args:     []Arg{{Name: "from"}, {Name: "env", Word: "to"}},
+		Args:     []Arg{{Name: "from", Suggested: true}, {Name: "env", Word: "to", Suggested: true}},
 		Flags:    deployFlags(),
 		Summary:  "Deploys exactly what runs in one environment to another one.",
 		Needs:    pipeline.Write,

@@ -83,13 +83,13 @@ func (t Retry) request(ctx context.Context, c *Call) (pipeline.Request, error) {
 	if req.Environment != nil {
 		env, ok := c.Config.Environment(req.Environment.Name)
 		if !ok {
-			return pipeline.Request{}, pipeline.Refuse("unknown_environment", "The environment %s is not in `.shipmate.yaml` any more.", req.Environment.Name)
+			return pipeline.Request{}, pipeline.Refuse("unknown_environment", "The environment %s is not in `.shipmate.yaml` any more, so the run cannot be repeated. Put it back there, or deploy to another one: `/deploy <env>`.", req.Environment.Name)
 		}
 		req.Environment = env
 	}
 	p, ok := c.Config.Pipeline(req.Pipeline.Name)
 	if !ok {
-		return pipeline.Request{}, pipeline.Refuse("no_pipeline", "The pipeline %s is not in `.shipmate.yaml` any more.", req.Pipeline.Name)
+		return pipeline.Request{}, pipeline.Refuse("no_pipeline", "The pipeline %s is not in `.shipmate.yaml` any more, so it cannot be run again. Put it back there, or start what there is now: `/deploy <env>`.", req.Pipeline.Name)
 	}
 	req.Pipeline, req.ConfigSHA = *p, c.Config.SHA
 	if old.Refused != "" { // it never had parameters, and here nobody gives any either
@@ -110,7 +110,7 @@ func (t Retry) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
 		return r, err
 	}
 	if c.PR == 0 {
-		return nil, pipeline.Refuse("missing_argument", "Say which run: `/retry <run>`. What there is says `/status`, or `/history <env>`.")
+		return nil, pipeline.Refuse("missing_argument", "Say which run: `/retry <run>`. Which there are says `/status`, or `/history <env>`.")
 	}
 	for _, noDryRuns := range []bool{true, false} { // a dry run only if nothing else has failed
 		runs, err := t.Store.Runs(ctx, pipeline.RunQuery{Repo: c.Repo.ID, PR: c.PR, NoDryRuns: noDryRuns})
@@ -123,5 +123,5 @@ func (t Retry) which(ctx context.Context, c *Call) (*pipeline.Run, error) {
 			}
 		}
 	}
-	return nil, pipeline.Refuse("nothing_failed", "Nothing has failed here that could be run again.")
+	return nil, pipeline.Refuse("nothing_failed", "Nothing has failed here that could be run again. To run a certain run again: `/retry <run>`. To deploy: `/deploy <env>`.")
 }

@@ -25,11 +25,11 @@ func (e *Engine) Approve(ctx context.Context, id RunID, a Approval) (*Run, error
 		case answered >= 0 && (tried && r.Approvals[answered].At.Equal(a.At) || a.Key != "" && r.Approvals[answered].Key == a.Key):
 			return nil
 		case r.PlanPending() != nil && r.PlanPending().Gate == a.Gate:
-			return Refuse("planning", "What run %s would do is still being planned. You are asked when that is done.", id)
+			return Refuse("planning", "What run %s would do is still being planned. Wait: you are asked when that is done.", id)
 		case !r.Asks(a.Gate):
-			return Refuse("already_decided", "Run %s is not waiting for approval any more: it is %s.", id, words(r.State))
+			return Refuse("already_decided", "Run %s is not waiting for approval any more: it is %s. What came of it says `/status %s`.", id, words(r.State), id)
 		case answered >= 0:
-			return Refuse("already_answered", "You have already answered for run %s.", id)
+			return Refuse("already_answered", "You have already answered for run %s. What it still waits for says `/why %s`.", id, id)
 		}
 		tried = true
 		a.SHA, a.Plan = r.SHA, r.planDigest(a.Gate)
@@ -53,11 +53,11 @@ func (e *Engine) Cancel(ctx context.Context, id RunID, c Cancellation) (*Run, er
 		case tried && r.Cancel != nil && r.Cancel.By.ID == c.By.ID && r.Cancel.At.Equal(c.At), c.Key != "" && r.Cancel != nil && r.Cancel.Key == c.Key:
 			return nil
 		case r.State.Terminal():
-			return Refuse("already_ended", "Run %s has already ended: it is %s.", id, words(r.State))
+			return Refuse("already_ended", "Run %s has already ended: it is %s. What came of it says `/status %s`.", id, words(r.State), id)
 		case r.undoing():
 			return Refuse("rolling_back", "Run %s is rolling back, and a rollback is not cut short. Wait for its end.", id)
 		case r.Cancel != nil:
-			return Refuse("already_cancelled", "Run %s is already being cancelled.", id)
+			return Refuse("already_cancelled", "Run %s is already being cancelled. How far that is says `/status %s`.", id, id)
 		default:
 			tried = true
 			r.Cancel = &c
@@ -77,7 +77,7 @@ func (e *Engine) Resolve(ctx context.Context, id RunID, step string, succeeded b
 		case tried && s != nil && s.Code == "resolved" && s.Ended.Equal(at):
 			return nil
 		case s == nil || s.State != Unknown:
-			return Refuse("not_unknown", "Step %s of run %s is not waiting to be resolved.", step, id)
+			return Refuse("not_unknown", "Step %s of run %s is not waiting to be resolved. How its steps stand says `/status %s`.", step, id, id)
 		}
 		tried = true
 		m.unblock(s)

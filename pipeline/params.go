@@ -56,9 +56,9 @@ func (p *Pipeline) unknownParam(name string) error {
 		return Refuse("unknown_param", "%s has no parameter %q. Did you mean %s?", p.Name, clip(name), near)
 	}
 	if len(names) == 0 {
-		return Refuse("unknown_param", "%s has no parameter %q; it takes none.", p.Name, clip(name))
+		return Refuse("unknown_param", "%s has no parameter %q; it takes none, so leave that out.", p.Name, clip(name))
 	}
-	return Refuse("unknown_param", "%s has no parameter %q; it takes %s.", p.Name, clip(name), strings.Join(names, ", "))
+	return Refuse("unknown_param", "%s has no parameter %q. Name one of these: %s.", p.Name, clip(name), strings.Join(names, ", "))
 }
 
 // parse reads a value of a pipeline's parameter. What is wrong with it comes as

@@ -24,7 +24,7 @@ func (c *Client) defaultHead(ctx context.Context, repo pipeline.Repo) (pipeline.
 		got, found, err = c.branch(ctx, repo, branch)
 	}
 	if err == nil && !found {
-		err = pipeline.Refuse("unknown_ref", "%s has no commits yet.", repo)
+		err = pipeline.Refuse("unknown_ref", "%s has no commits yet. Push one first.", repo)
 	}
 	got.OnDefault = true
 	return got, err

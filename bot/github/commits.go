@@ -56,7 +56,7 @@ type namedCommit struct {
 // its id. GitHub itself resolves more: pull/1/head, which may be a fork's. A
 // word that names two commits is refused; refs/heads/x and refs/tags/x name one.
 func (c *Client) commit(ctx context.Context, repo pipeline.Repo, ref string) (got pipeline.Commit, named bool, err error) {
-	unknown := pipeline.Refuse("unknown_ref", "There is no branch, tag or commit %s in %s.", codeSpan(ref), repo)
+	unknown := pipeline.Refuse("unknown_ref", "There is no branch, tag or commit %s in %s. Check how it is written, and that it is pushed; then say it again.", codeSpan(ref), repo)
 	if !plainRef(ref) {
 		return got, false, unknown
 	}

@@ -92,7 +92,7 @@ func New(cfg Config) http.Handler {
 				return
 			}
 			w.Header()["Allow"] = methods(routes)
-			h.refuse(w, r, http.StatusMethodNotAllowed, pipeline.Refuse("bad_method", "This address does not take %s.", methodName(r)))
+			h.refuse(w, r, http.StatusMethodNotAllowed, pipeline.Refuse("bad_method", "This address does not take %s. Say `/link` on Slack, and open the address it gives.", methodName(r)))
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
