@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -19,12 +18,14 @@ type Auditor interface {
 	Add(ctx context.Context, id string, e pipeline.AuditEntry) error
 }
 
-// KindAnnounce is a job that tells the operator's channel something.
-const KindAnnounce = "announce"
+// KindAnnounce is a job that tells a channel something.
+const KindAnnounce = pipeline.KindAnnounce
 
-// Announcement is what everybody who watches over deploys must see.
-type Announcement struct {
-	Text string `json:"text"`
+// Announcer tells channels what nobody there asked for. The same key is told once.
+type Announcer interface {
+	// Announce tells the channel of the announcement, "" being the operator's,
+	// which there need not be.
+	Announce(ctx context.Context, key string, a pipeline.Announcement) error
 }
 
 // auditCommand keeps a command that was carried out or refused.
@@ -95,21 +96,17 @@ func (b *Bot) loud(ctx context.Context, c *commands.Call, text string) error {
 	if text == "" || b.Announce == nil {
 		return nil
 	}
-	job, err := announcement(c, text)
-	if err != nil {
-		return err
-	}
-	return b.Queue.Enqueue(ctx, job)
+	return b.Queue.Enqueue(ctx, b.toOperator(c.Repo, c.Key, text))
 }
 
-func announcement(c *commands.Call, text string) (pipeline.Job, error) {
-	payload, err := json.Marshal(Announcement{Text: fmt.Sprintf("**%s**: %s", c.Repo, text)})
-	return pipeline.Job{ID: "announce:" + c.Key, Kind: KindAnnounce, Pool: pipeline.Control, Repo: c.Repo.ID, Payload: payload}, err
+// toOperator is the job that tells the operator's channel something about a repository.
+func (b *Bot) toOperator(repo pipeline.Repo, key, text string) pipeline.Job {
+	return pipeline.Announcement{Text: fmt.Sprintf("**%s**: %s", repo, text), At: b.Now()}.Job(repo.ID, key)
 }
 
-func (b *Bot) announce(ctx context.Context, _ string, m Announcement) error {
+func (b *Bot) announce(ctx context.Context, key string, a pipeline.Announcement) error {
 	if b.Announce == nil {
 		return nil
 	}
-	return b.Announce(ctx, m.Text)
+	return b.Announce.Announce(ctx, key, a)
 }

@@ -35,8 +35,8 @@ type Bot struct {
 	Surfaces   map[string]Surface // by Origin.Surface
 	// ConfigChecks is nil where there is no place for checks.
 	ConfigChecks ConfigChecks
-	Audit        Auditor                                      // nil: nothing is kept
-	Announce     func(ctx context.Context, text string) error // tells the operator's channel; nil: there is none
+	Audit        Auditor   // nil: nothing is kept
+	Announce     Announcer // nil: there are no channels
 	Now          func() time.Time
 	Log          *slog.Logger
 }
@@ -88,8 +88,9 @@ func (b *Bot) Handlers() map[string]pipeline.Handler {
 		KindAnnounce:    handle(b, b.announce),
 		KindConfigCheck: handle(b, b.configCheck),
 
-		commands.KindNotice:   handle(b, b.notice),
-		commands.KindLockEnds: handle(b, b.lockEnds),
+		commands.KindNotice:    handle(b, b.notice),
+		commands.KindLockEnds:  handle(b, b.lockEnds),
+		commands.KindLockEnded: handle(b, b.lockEnded),
 	}
 }
 
@@ -170,7 +171,7 @@ func (b *Bot) read(ctx context.Context, m Said) ([]commands.Line, error) {
 	case len(problems) > 0:
 		return nil, misread(problems, len(lines))
 	case len(lines) > maxLines:
-		return nil, pipeline.Refuse("too_many_commands", "That is %d commands, and %d at once is the most. Nothing was done.", len(lines), maxLines)
+		return nil, pipeline.Refuse("too_many_commands", "That is %d commands, and %d at once is the most, so nothing was done. Send them in several messages.", len(lines), maxLines)
 	case len(lines) == 0:
 		return nil, commands.ErrNotOurs
 	}

@@ -22,7 +22,7 @@ func (b *Bot) lockEnds(ctx context.Context, key string, m commands.LockEnds) err
 		return err
 	}
 	now := b.Now()
-	if l := state.Lock; !l.Holds(now) || l.By.ID != m.Lock.By.ID || !l.At.Equal(m.Lock.At) {
+	if l := state.Lock; !l.Holds(now) || !m.Lock.Is(l) {
 		return nil
 	}
 	at := m.Lock.Origin
@@ -30,6 +30,15 @@ func (b *Bot) lockEnds(ctx context.Context, key string, m commands.LockEnds) err
 	text := fmt.Sprintf("Your lock of %s ends in %s, at %s: %s. To keep it: %s", m.Name, m.Lock.Expires.Sub(now).Round(time.Minute), m.Lock.Expires.UTC().Format("2006-01-02 15:04 MST"),
 		commands.Code(m.Lock.Reason), commands.Code(commands.Paste("/lock", m.Name)+commands.PasteFlag("reason", m.Lock.Reason)))
 	return b.reply(ctx, m.Repo, at, m.Lock.By, key, Answer{Text: text})
+}
+
+// lockEnded tells the channels that a lock has ended by itself, if it was still there.
+func (b *Bot) lockEnded(ctx context.Context, key string, m commands.LockEnds) error {
+	state, err := b.Store.Environment(ctx, m.Repo.ID, m.Name)
+	if err != nil || !m.Lock.Is(state.Lock) {
+		return err
+	}
+	return b.Queue.Enqueue(ctx, m.Ended(key)...)
 }
 
 // clockError is how far GitHub's clock and ours may be apart.
@@ -69,6 +78,11 @@ func (b *Bot) releaseLock(ctx context.Context, key string, m PullRequest, cfg *p
 		at := pipeline.Origin{Surface: "github", PR: m.Number}
 		jobs := []pipeline.Job{commands.Notice{Repo: m.Repo, To: l.By, At: at,
 			Text: fmt.Sprintf("**%s** is unlocked, because it was locked from this pull request and that is closed: %s.", name, commands.Code(l.Reason))}.Job(key + ":" + name)}
+		news := pipeline.Announcement{At: b.Now(), Text: fmt.Sprintf("🔓 %s is unlocked, because pull request `#%d`, from which %s locked it, is closed. The reason was: %s.",
+			commands.LockTitle(cfg.Service, name), m.Number, l.By.Login, commands.Code(l.Reason))}
+		for _, a := range commands.LockNews(cfg, name, news) {
+			jobs = append(jobs, a.Job(m.Repo.ID, key+":"+name))
+		}
 		for _, env := range waiting {
 			s, err := b.Store.Environment(ctx, m.Repo.ID, env)
 			if err != nil {

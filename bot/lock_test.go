@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,13 +146,13 @@ func (s *scene) retry(key string, said bot.Said) error {
 // A forced unlocking that is cut short is kept and told as what it was.
 func TestAForcedUnlockIsToldAsWhatItWas(t *testing.T) {
 	s := newScene(t)
-	told := ""
-	s.bot.Announce = func(_ context.Context, text string) error { told = text; return nil }
+	var heard channels
+	s.bot.Announce = &heard
 	s.say(mona, `/lock staging --reason "do not touch"`)
 	a := s.twice(comment(octavia, `/unlock staging --force --reason "mona is away"`), func() {})
 	s.due(bot.KindAnnounce)
-	if a.Outcome != bot.Done || !strings.Contains(told, "octavia took mona's lock off staging") {
-		t.Errorf("%s %q, told %q", a.Outcome, a.Text, told)
+	if a.Outcome != bot.Done || !slices.Contains(heard, ": **acme/shop**: 🔓 octavia took mona's lock off staging: `mona is away`") {
+		t.Errorf("%s %q, told %q", a.Outcome, a.Text, heard)
 	}
 }
 

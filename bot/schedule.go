@@ -116,11 +116,7 @@ func (b *Bot) lost(ctx context.Context, key string, t Tick, why error) error {
 	if b.Announce == nil {
 		return nil
 	}
-	payload, err := json.Marshal(Announcement{Text: fmt.Sprintf("**%s**: the schedule of %s has ended. %s", t.Repo, t.Pipeline, pipeline.Message(why))})
-	if err != nil {
-		return err
-	}
-	return b.Queue.Enqueue(ctx, pipeline.Job{ID: "announce:" + key, Kind: KindAnnounce, Pool: pipeline.Control, Repo: t.Repo.ID, Payload: payload})
+	return b.Queue.Enqueue(ctx, b.toOperator(t.Repo, key, fmt.Sprintf("the schedule of %s has ended. %s", t.Pipeline, pipeline.Message(why))))
 }
 
 // later: a clock that is behind Redis' must not find the same tick again.

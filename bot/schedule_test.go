@@ -1,7 +1,6 @@
 package bot_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -223,13 +222,13 @@ func TestAScheduleOfARepositoryThatMoved(t *testing.T) {
 	})
 	t.Run("transferred to where the App is not", func(t *testing.T) {
 		s := newScene(t)
-		var said []string
-		s.bot.Announce = func(_ context.Context, text string) error { said = append(said, text); return nil }
+		var said channels
+		s.bot.Announce = &said
 		delete(s.forge.files, shop.ID)
 		s.forge.gone = true
 		tick(s)
 		s.due(bot.KindAnnounce)
-		want := "**acme/shop**: the schedule of nightly has ended. The GitHub App is not installed on acme/shop."
+		want := ": **acme/shop**: the schedule of nightly has ended. The GitHub App is not installed on acme/shop."
 		if !slices.Equal(said, []string{want}) {
 			t.Errorf("%q", said)
 		}

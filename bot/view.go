@@ -19,6 +19,7 @@ type View struct {
 	Icon     string // one emoji for the state
 	Headline string // one sentence: how it stands
 	Note     string // what is to do or why it ended so; "" if there is nothing to say
+	Lock     string // whether it leaves, or left, its environment locked; "" if it does not
 	Steps    []StepView
 	Buttons  []ButtonKind
 	Gate     string     // what the approve and reject buttons are about
@@ -54,7 +55,7 @@ func (k ButtonKind) Label() string {
 
 // Show describes a run.
 func Show(r *pipeline.Run) View {
-	v := View{Title: Title(r), State: r.State, Icon: Icon(r.State), Headline: headline(r), Note: r.Message}
+	v := View{Title: Title(r), State: r.State, Icon: Icon(r.State), Headline: headline(r), Note: r.Message, Lock: lockNote(r)}
 	if r.DryRun {
 		v.Headline, v.Note = dryHeadline(r), strings.TrimSpace(strings.TrimSuffix(r.Message, pipeline.NothingChanged))
 	}
@@ -93,6 +94,18 @@ func Show(r *pipeline.Run) View {
 		v.Paste = append(v.Paste, "/retry "+string(r.ID))
 	}
 	return v
+}
+
+// lockNote says whether the end of the run locks its environment.
+func lockNote(r *pipeline.Run) string {
+	switch {
+	case r.Environment == nil:
+	case r.Locked:
+		return fmt.Sprintf("🔒 It left %s locked. To let new deploys in: `/unlock %s`.", r.Environment.Name, r.Environment.Name)
+	case r.Locks() && !r.State.Terminal():
+		return fmt.Sprintf("🔒 Afterwards %s stays locked, until somebody says `/unlock %s`.", r.Environment.Name, r.Environment.Name)
+	}
+	return ""
 }
 
 // Title names what the run does.

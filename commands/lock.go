@@ -20,7 +20,7 @@ type Lock struct {
 func (Lock) Help() Help {
 	return Help{
 		Name:     "/lock",
-		Args:     []Arg{{Name: "env"}},
+		Args:     []Arg{{Name: "env", Suggested: true}},
 		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}, {Name: "for", Value: "2h"}, {Name: "force"}, {Name: "service", Value: "name"}},
 		Summary:  "Keeps new deploys away from an environment, or with `all` from every one, for a day unless said otherwise. With --force a maintainer takes somebody's lock over.",
 		Needs:    pipeline.Write,
@@ -61,10 +61,10 @@ func (k Lock) Do(ctx context.Context, c *Call) (Reply, error) {
 		case now == lockID(lock):
 			return nil, nil // an earlier try made it
 		case now != lockID(met.Lock) && s.Lock.Holds(c.Now) && s.Lock.By.ID != c.Actor.ID:
-			return nil, pipeline.Refuse("locked", "%s was locked by %s meanwhile: %s.", t.title, s.Lock.By.Login, Code(s.Lock.Reason))
+			return nil, pipeline.Refuse("locked", "%s was locked by %s meanwhile: %s. Ask %s, or say the same again to see what you may do.", t.title, s.Lock.By.Login, Code(s.Lock.Reason), s.Lock.By.Login)
 		}
 		s.Lock = lock
-		jobs := []pipeline.Job{warning(c, t, lock)}
+		jobs := append(t.news(c, lockedNews(c, t, lock, met)), endings(c, t, lock)...)
 		if met.Taken {
 			jobs = append(jobs, tell(c, met.Lock, fmt.Sprintf("%s took over your lock of %s: %s. It was: %s.", c.Actor.Login, t.title, Code(reason), Code(met.Lock.Reason))))
 		}
@@ -73,7 +73,7 @@ func (k Lock) Do(ctx context.Context, c *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	text := fmt.Sprintf("**%s** is locked until %s. To unlock it: `/unlock %s`.", t.title, lock.Expires.UTC().Format("2006-01-02 15:04 MST"), t.name)
+	text := fmt.Sprintf("**%s** is locked until %s. To unlock it: `/unlock %s`.", t.title, until(lock), t.name)
 	if met.Taken {
 		text += fmt.Sprintf(" It was %s's, who is told.", met.Lock.By.Login)
 		return Reply{Text: text, Loud: fmt.Sprintf("🔒 %s took the lock of %s over from %s: %s", c.Actor.Login, t.title, met.Lock.By.Login, Code(reason))}, nil
@@ -123,7 +123,7 @@ func meet(ctx context.Context, store Store, records Records, c *Call, t locked, 
 func (k Lock) mayTakeOver(c *Call, t locked, old *pipeline.Lock) error {
 	switch {
 	case !c.Line.Has("force"):
-		return pipeline.Refuse("locked", "%s is already locked by %s: %s. A maintainer may take the lock over: %s.", t.title, old.By.Login, Code(old.Reason), Code(c.Line.Text+" --force"))
+		return pipeline.Refuse("locked", "%s is already locked by %s: %s. To take the lock over, a maintainer says %s.", t.title, old.By.Login, Code(old.Reason), Code(c.Line.Text+" --force"))
 	case t.who.Permission < pipeline.Maintain:
 		return pipeline.Refuse("not_yours", "The lock of %s is %s's, and to take it over you need maintain; you have %s. Ask %s.", t.title, old.By.Login, t.who.Permission, old.By.Login)
 	}
@@ -140,7 +140,7 @@ type Unlock struct {
 func (Unlock) Help() Help {
 	return Help{
 		Name:     "/unlock",
-		Args:     []Arg{{Name: "env"}},
+		Args:     []Arg{{Name: "env", Suggested: true}},
 		Flags:    []Flag{{Name: "force"}, {Name: "reason", Value: `"..."`, Prose: true}, {Name: "service", Value: "name"}},
 		Summary:  "Takes the lock off an environment, or off `all`. Your own, a rollback's, or with --force and a reason as a maintainer somebody else's.",
 		Needs:    pipeline.Write,
@@ -167,10 +167,11 @@ func (u Unlock) Do(ctx context.Context, c *Call) (Reply, error) {
 			return nil, nil // an earlier try took it off
 		}
 		s.Lock = nil
+		jobs := t.news(c, unlockedNews(c, t, m, reason))
 		if m.Taken {
-			return []pipeline.Job{tell(c, m.Lock, fmt.Sprintf("%s took your lock off %s: %s. It was: %s.", c.Actor.Login, t.title, Code(reason), Code(m.Lock.Reason)))}, nil
+			jobs = append(jobs, tell(c, m.Lock, fmt.Sprintf("%s took your lock off %s: %s. It was: %s.", c.Actor.Login, t.title, Code(reason), Code(m.Lock.Reason))))
 		}
-		return nil, nil
+		return jobs, nil
 	})
 	if err != nil {
 		return Reply{}, err
@@ -194,7 +195,7 @@ func mayUnlock(c *Call, t locked, l *pipeline.Lock, reason string) error {
 	line := fmt.Sprintf("/unlock %s --force --reason \"...\"", t.name)
 	switch {
 	case !l.Holds(c.Now):
-		return pipeline.Refuse("not_locked", "%s is not locked.", t.title)
+		return pipeline.Refuse("not_locked", "%s is not locked. What is locked lists `/status`.", t.title)
 	case l.Run != "" || l.By.ID == c.Actor.ID:
 		return nil
 	case t.who.Permission < pipeline.Maintain:
@@ -218,7 +219,7 @@ func target(ctx context.Context, gh GitHub, c *Call) (locked, error) {
 	if strings.EqualFold(c.Line.Arg("env"), pipeline.Everywhere) {
 		who, err := gh.Standing(ctx, c.Repo, c.Actor, pipeline.Roster{})
 		if err == nil && who.Permission < pipeline.Admin {
-			err = pipeline.Refuse("not_allowed", "All environments at once are locked and unlocked by people with admin access to %s; you have %s.", c.Repo, who.Permission)
+			err = pipeline.Refuse("not_allowed", "All environments at once are locked and unlocked by people with admin access to %s; you have %s. Ask one of them, or name one environment.", c.Repo, who.Permission)
 		}
 		return locked{pipeline.Everywhere, "everything of " + c.Config.Service, c.Config.EnvironmentNames(), who}, err
 	}
@@ -236,9 +237,9 @@ func target(ctx context.Context, gh GitHub, c *Call) (locked, error) {
 // notDeployer says who may do something to an environment.
 func notDeployer(env *pipeline.Environment, who pipeline.Standing) error {
 	if taken := who.NameTaken(env.Deployers); taken != "" {
-		return pipeline.Refuse("name_reused", "Only deployers of %s may do this: %s", env.Name, taken)
+		return pipeline.Refuse("name_reused", "Ask a deployer of %s, for only they may do this: %s", env.Name, taken)
 	}
-	return pipeline.Refuse("not_allowed", "Only deployers of %s may do this%s; you have %s.", env.Name, listed(env.Deployers), who.Permission)
+	return pipeline.Refuse("not_allowed", "Only deployers of %s may do this%s; you have %s. Ask one of them.", env.Name, listed(env.Deployers), who.Permission)
 }
 
 // listed is who they are, where the file names them.

@@ -11,8 +11,9 @@ import (
 
 // Jobs that commands leave for the bot.
 const (
-	KindNotice   = "notice"
-	KindLockEnds = "lock_ends"
+	KindNotice    = "notice"
+	KindLockEnds  = "lock_ends"
+	KindLockEnded = "lock_ended"
 )
 
 // Notice tells somebody, where they last spoke, what became of something of theirs.
@@ -28,11 +29,24 @@ func (n Notice) Job(key string) pipeline.Job {
 	return pipeline.Job{ID: "notice:" + key, Kind: KindNotice, Pool: pipeline.Control, Repo: n.Repo.ID, Payload: encode(n)}
 }
 
-// LockEnds is the time to tell the owner of a lock that it will end.
+// LockEnds is the time to tell the owner of a lock that it will end, or to tell
+// the channels that it has.
 type LockEnds struct {
-	Repo pipeline.Repo `json:"repo"`
-	Name string        `json:"name"` // the environment, or pipeline.Everywhere
-	Lock pipeline.Lock `json:"lock"`
+	Repo     pipeline.Repo `json:"repo"`
+	Name     string        `json:"name"` // the environment, or pipeline.Everywhere
+	Lock     pipeline.Lock `json:"lock"`
+	Service  string        `json:"service,omitempty"`
+	Channels []string      `json:"channels,omitempty"`
+}
+
+// Ended are the jobs that tell the channels that the lock has ended by itself.
+func (m LockEnds) Ended(key string) []pipeline.Job {
+	var jobs []pipeline.Job
+	text := fmt.Sprintf("🔓 %s is unlocked: the time of its lock is over. It was %s.", LockTitle(m.Service, m.Name), wasLocked(&m.Lock))
+	for _, channel := range m.Channels {
+		jobs = append(jobs, pipeline.Announcement{Channel: channel, Text: text, At: m.Lock.Expires}.Job(m.Repo.ID, key))
+	}
+	return jobs
 }
 
 // changeLock changes a lock and has those who wait look again. The jobs that
@@ -70,10 +84,18 @@ func tell(c *Call, l *pipeline.Lock, text string) pipeline.Job {
 	return Notice{Repo: c.Repo, To: l.By, At: at, Text: text}.Job(c.Key)
 }
 
-// warning is the job that tells the owner when four fifths of the time are over.
-func warning(c *Call, t locked, l *pipeline.Lock) pipeline.Job {
-	return pipeline.Job{ID: "lock-ends:" + c.Key, Kind: KindLockEnds, Pool: pipeline.Control, Repo: c.Repo.ID,
-		At: l.At.Add(l.Expires.Sub(l.At) * 4 / 5), Payload: encode(LockEnds{Repo: c.Repo, Name: t.name, Lock: *l})}
+// endings are the jobs that tell the owner when four fifths of the time are
+// over, and the channels when all of it is.
+func endings(c *Call, t locked, l *pipeline.Lock) []pipeline.Job {
+	ends := LockEnds{Repo: c.Repo, Name: t.name, Lock: *l}
+	jobs := []pipeline.Job{{ID: "lock-ends:" + c.Key, Kind: KindLockEnds, Pool: pipeline.Control, Repo: c.Repo.ID,
+		At: l.At.Add(l.Expires.Sub(l.At) * 4 / 5), Payload: encode(ends)}}
+	ends.Service, ends.Channels = c.Config.Service, channelsOf(c.Config, t.name)
+	if len(ends.Channels) > 0 {
+		jobs = append(jobs, pipeline.Job{ID: "lock-ended:" + c.Key, Kind: KindLockEnded, Pool: pipeline.Control, Repo: c.Repo.ID,
+			At: l.Expires, Payload: encode(ends)})
+	}
+	return jobs
 }
 
 // encode writes our own small structs, which can always be written.

@@ -22,9 +22,9 @@ type Rollback struct {
 func (Rollback) Help() Help {
 	return Help{
 		Name:     "/rollback",
-		Args:     []Arg{{Name: "env"}, {Name: "run|commit", Word: "to", Optional: true}},
+		Args:     []Arg{{Name: "env", Suggested: true}, {Name: "run|commit", Word: "to", Optional: true}},
 		Flags:    []Flag{{Name: "reason", Value: `"..."`, Prose: true}, againFlag(), {Name: "service", Value: "name"}},
-		Summary:  "Goes back to the previous good revision, or an earlier run's: by undoing the last deploy where that can be done, else by deploying it again.",
+		Summary:  "Goes back to the previous good revision, or an earlier run's: by undoing the last deploy where that can be done, else by deploying it again. Afterwards the environment stays locked, until somebody says `/unlock`.",
 		Needs:    pipeline.Write,
 		Steady:   true,
 		Examples: []string{"/rollback prod", `/rollback prod to r-1a2b3c4d --reason "carts are empty"`},
@@ -218,14 +218,14 @@ func (rb Rollback) settled(ctx context.Context, c *Call, env *pipeline.Environme
 func rollbackTarget(history []pipeline.Deployment, named, env string) (pipeline.Deployment, error) {
 	good := slices.DeleteFunc(slices.Clone(history), func(d pipeline.Deployment) bool { return d.State != pipeline.Succeeded })
 	if len(good) == 0 {
-		return pipeline.Deployment{}, pipeline.Refuse("no_target", "Nothing has been deployed to %s successfully yet, so there is nothing to go back to.", env)
+		return pipeline.Deployment{}, pipeline.Refuse("no_target", "Nothing has been deployed to %s successfully yet, so there is nothing to go back to. To deploy: `/deploy %s`.", env, env)
 	}
 	if named != "" {
 		i := slices.IndexFunc(good, func(d pipeline.Deployment) bool {
 			return strings.EqualFold(string(d.Run), named) || strings.EqualFold(d.SHA, named)
 		})
 		if i < 0 {
-			return pipeline.Deployment{}, pipeline.Refuse("no_target", "%s is no run or full commit id of a successful deployment of %s. The last ones: %s.", Code(named), env, recent(good))
+			return pipeline.Deployment{}, pipeline.Refuse("no_target", "%s is no run or full commit id of a successful deployment of %s. Name one of the last ones: %s.", Code(named), env, recent(good))
 		}
 		return good[i], nil
 	}
@@ -248,7 +248,7 @@ func rollbackTarget(history []pipeline.Deployment, named, env string) (pipeline.
 	}
 	i := slices.IndexFunc(rest, func(d pipeline.Deployment) bool { return d.SHA != now.SHA })
 	if i < 0 {
-		return pipeline.Deployment{}, pipeline.Refuse("no_target", "`%s` is the first good deployment of %s, so there is nothing to go back to.", now.SHA[:min(7, len(now.SHA))], env)
+		return pipeline.Deployment{}, pipeline.Refuse("no_target", "`%s` is the first good deployment of %s, so there is nothing to go back to. To deploy another revision: `/deploy %s <ref>`.", now.SHA[:min(7, len(now.SHA))], env, env)
 	}
 	return rest[i], nil
 }

@@ -177,6 +177,14 @@ func (l Line) again() string {
 	return line
 }
 
+// locksAfter says that a rollback leaves its environment locked.
+func locksAfter(r *pipeline.Run) string {
+	if !r.Locks() {
+		return ""
+	}
+	return fmt.Sprintf(" Afterwards %s stays locked, until somebody says `/unlock %s`.", r.Environment.Name, r.Environment.Name)
+}
+
 func started(r *pipeline.Run) string {
 	if r.Environment == nil {
 		return fmt.Sprintf("Running %s again on `%s` as run %s.", r.Pipeline.Name, r.ShortSHA(), r.ID)
@@ -190,11 +198,12 @@ func started(r *pipeline.Run) string {
 		sha, _ := r.Brings()
 		text = fmt.Sprintf("Undoing run %s on **%s** as run %s: %s. Then `%s` runs there again.", r.Reverts, env.Name, r.ID, strings.Join(r.Undoes(), ", "), short(sha))
 		if r.State == pipeline.RollingBack {
-			return text // its message says the same
+			return text + locksAfter(r) // its message says the same
 		}
 	case r.Trigger == pipeline.ByRollback:
 		text = fmt.Sprintf("Rolling **%s** back to `%s` as run %s.", env.Name, r.ShortSHA(), r.ID)
 	}
+	text += locksAfter(r)
 	if !r.State.Terminal() && r.State != pipeline.Running && r.Message != "" {
 		text += " " + r.Message
 	}

@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ type stage struct {
 	engine *pipeline.Engine
 	runner *scripted
 	live   pipeline.Live
+	told   []string // in channels
 }
 
 func newStage(t *testing.T) *stage {
@@ -55,7 +57,11 @@ func (s *stage) work() {
 
 func (s *stage) do(l *pipeline.Lease) {
 	s.t.Helper()
-	err := s.engine.Handlers()[l.Kind](context.Background(), l)
+	handle := s.engine.Handlers()[l.Kind]
+	if l.Kind == pipeline.KindAnnounce {
+		handle = s.hear
+	}
+	err := handle(context.Background(), l)
 	if err != nil && !pipeline.IsTemporary(err) {
 		s.t.Fatalf("job %s: %v", l.ID, err)
 	}
@@ -64,6 +70,14 @@ func (s *stage) do(l *pipeline.Lease) {
 			s.t.Fatal(err)
 		}
 	}
+}
+
+// hear is what tells channels something, in the place of Slack.
+func (s *stage) hear(_ context.Context, l *pipeline.Lease) error {
+	var a pipeline.Announcement
+	err := json.Unmarshal(l.Payload, &a)
+	s.told = append(s.told, a.Channel+": "+a.Text)
+	return err
 }
 
 func (s *stage) start(req pipeline.Request) *pipeline.Run {

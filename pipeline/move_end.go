@@ -44,6 +44,7 @@ func (m *move) leave(d Finish) {
 		m.envDone = true
 		m.change.Jobs = append(m.change.Jobs, WakeQueue(env)...)
 	}
+	r.Locked = d.Lock != ""
 	// A person's own lock says more than a rollback's, and not every deployer
 	// may take it off.
 	if l := env.Lock; d.Lock != "" && (l == nil || l.Run != "" || reached(l.Expires, m.now)) {
@@ -53,6 +54,7 @@ func (m *move) leave(d Finish) {
 		}
 		env.Lock = &Lock{By: by, Reason: d.Lock, Run: r.ID, At: m.now}
 		m.envDone = true
+		m.announceLock()
 	}
 	if r.DryRun || !r.Admitted && !d.Adopts {
 		return

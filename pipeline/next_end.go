@@ -281,6 +281,10 @@ func lockAfter(r *Run) string {
 	return lockReason(r)
 }
 
+// Locks reports whether the run leaves its environment locked when it ends: a
+// rollback that somebody asked for.
+func (r *Run) Locks() bool { return lockAfter(r) != "" }
+
 func lockReason(r *Run) string {
 	if r.Trigger == ByRollback {
 		return fmt.Sprintf("rolled back by %s with run %s", r.Actor.Login, r.ID)

@@ -159,6 +159,7 @@ type Progress struct {
 	Admitted     bool          `json:"admitted,omitempty"`      // the gates were passed; the environment, if any, is held
 	Fence        int64         `json:"fence,omitempty"`         // grows with every call of a runner
 	RedeployedBy RunID         `json:"redeployed_by,omitempty"` // the run that brings the previous revision back
+	Locked       bool          `json:"locked,omitempty"`        // its end left the environment locked
 	Started      time.Time     `json:"started,omitzero"`
 	Ended        time.Time     `json:"ended,omitzero"`
 	Deadline     time.Time     `json:"deadline,omitzero"`
@@ -299,6 +300,11 @@ type Lock struct {
 
 // Holds reports whether the lock is there and has not expired.
 func (l *Lock) Holds(now time.Time) bool { return l != nil && !reached(l.Expires, now) }
+
+// Is reports whether another one, as it was kept, is this very lock.
+func (l Lock) Is(other *Lock) bool {
+	return other != nil && l.By.ID == other.By.ID && l.Run == other.Run && l.At.Equal(other.At)
+}
 
 // Approved lists the valid yeses to a gate, one per person. Whether each person
 // may still approve is for Gates to say; here count those bound to this commit

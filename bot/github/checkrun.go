@@ -267,6 +267,9 @@ func (s *checkSink) output(r *pipeline.Run, v bot.View, tails []logTail, unshown
 	if v.Note != "" {
 		b.WriteString(inline(v.Note) + "\n\n")
 	}
+	if v.Lock != "" {
+		b.WriteString(inline(v.Lock) + "\n\n")
+	}
 	for _, text := range unshown {
 		b.WriteString(text + "\n\n")
 	}

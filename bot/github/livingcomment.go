@@ -202,6 +202,9 @@ func (s *commentSink) section(r *pipeline.Run, d detail, summaryRoom int, logs s
 	if v.Note != "" {
 		fmt.Fprintf(&b, "\n%s\n", inline(cutRunes(v.Note, 1000)))
 	}
+	if v.Lock != "" {
+		fmt.Fprintf(&b, "\n%s\n", inline(v.Lock))
+	}
 	if r.Reason != "" {
 		fmt.Fprintf(&b, "\nReason: %s\n", codeSpan(cutRunes(oneLine(r.Reason), 300)))
 	}

@@ -76,6 +76,9 @@ func (s *Sink) said(r *pipeline.Run, v bot.View) []slackgo.Block {
 	if v.Note != "" {
 		status += "\n" + v.Note
 	}
+	if v.Lock != "" {
+		status += "\n" + v.Lock
+	}
 	for _, w := range v.Warnings {
 		status += "\n⚠️ " + w
 	}

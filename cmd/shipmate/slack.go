@@ -21,7 +21,7 @@ type slackSide struct {
 	sinks                          []pipeline.Sink
 	handlers                       map[string]pipeline.Handler
 	surface                        bot.Surface
-	announce                       func(ctx context.Context, text string) error
+	announce                       bot.Announcer
 	threads                        bot.Threads
 	socket                         func(ctx context.Context)
 }
@@ -87,9 +87,7 @@ func openSlack(cfg Config, n slackNeeds) slackSide {
 		threads:      threads,
 		socket:       none.socket,
 	}
-	if channel := cfg.Audit.Channel; channel != "" {
-		side.announce = func(ctx context.Context, text string) error { return surface.Announce(ctx, channel, text) }
-	}
+	side.announce = &slack.Announcer{Client: n.client, Records: n.store, Budget: n.store, Operator: cfg.Audit.Channel, Log: n.log}
 	if cfg.Slack.AppToken.Reveal() != "" {
 		socket := &slack.Socket{Requests: requests, Log: n.log}
 		side.socket = socket.Run
