@@ -79,6 +79,8 @@ type Commit struct {
 type Comparison struct {
 	Ahead, Behind int      // commits that only the new, or only the old one has
 	Commits       []Commit // of Ahead, the newest first; the last few
+	Files         int      // that Ahead changes
+	MoreFiles     bool     // there may be more: GitHub lists so many at most
 }
 
 // PullRequest is what gates need to know of one.

@@ -32,7 +32,7 @@ func (c *Client) Compare(ctx context.Context, repo pipeline.Repo, base, head str
 			commits = append(commits, page.Commits...)
 		}
 	}
-	out := pipeline.Comparison{Ahead: cmp.GetAheadBy(), Behind: cmp.GetBehindBy()}
+	out := pipeline.Comparison{Ahead: cmp.GetAheadBy(), Behind: cmp.GetBehindBy(), Files: len(cmp.Files), MoreFiles: len(cmp.Files) >= maxComparedFiles}
 	for _, k := range slices.Backward(commits) {
 		if len(out.Commits) == comparedCommits {
 			break

@@ -66,10 +66,7 @@ func Sinks(c ReportConfig) []pipeline.Sink {
 
 // runURL is the page of a run, "" without a dashboard.
 func (c ReportConfig) runURL(r *pipeline.Run) string {
-	if c.BaseURL == "" {
-		return ""
-	}
-	return c.BaseURL + "/runs/" + string(r.ID)
+	return bot.Web{Pages: c.BaseURL}.Run(r)
 }
 
 // shownOn is the commit that a run is shown on: what it deploys.

@@ -22,8 +22,9 @@ const (
 	maxPlain   = 500 // what people typed
 )
 
-// message draws a run. Buttons are those of questions that are still open.
-func (s *Sink) message(ctx context.Context, r *pipeline.Run) (message, error) {
+// message draws a run. Buttons are those of questions that are still open; c is
+// what people are asked to approve, nil if that is not known.
+func (s *Sink) message(ctx context.Context, r *pipeline.Run, c *change) (message, error) {
 	v := bot.Show(r)
 	if s.Blocked != nil {
 		jobs, err := s.Blocked.BlockedJobs(ctx, r.Repo.ID)
@@ -35,9 +36,10 @@ func (s *Sink) message(ctx context.Context, r *pipeline.Run) (message, error) {
 	title := short(v.Icon+" "+oneLine(v.Title), maxHeader)
 	blocks := []slackgo.Block{
 		slackgo.NewHeaderBlock(plainText(title)),
-		slackgo.NewContextBlock("", plainText(short(facts(r), maxPlain))),
+		slackgo.NewContextBlock("", markdown(s.links(r))),
 	}
 	blocks = append(blocks, s.said(r, v)...)
+	blocks = append(blocks, s.changes(r, c)...)
 	blocks = append(blocks, plans(r, v)...)
 	buttons, err := s.buttons(ctx, r, v)
 	if err != nil {

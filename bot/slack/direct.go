@@ -47,7 +47,7 @@ type Mail struct {
 	Records bot.Records
 	Budget  Budget // nil: no limit
 	Shown   shownStore
-	Web     string // where repositories are on the web, "https://github.com"
+	Web     bot.Web
 	Log     *slog.Logger
 }
 
@@ -180,7 +180,7 @@ func (s *Mail) message(ctx context.Context, fs []bot.Failure) message {
 		}
 	}
 	if more := len(fs) - mostFailures; more > 0 {
-		blocks = append(blocks, slackgo.NewContextBlock("", plainText(fmt.Sprintf("and %d more, see /status", more))))
+		blocks = append(blocks, slackgo.NewContextBlock("", plainText(fmt.Sprintf("and %d more, see %s", more, spelled("/status")))))
 	}
 	return message{
 		text:     escape(short(oneLine(pipeline.Clean(title)), maxPlain)),
@@ -200,13 +200,7 @@ func (s *Mail) failure(ctx context.Context, f bot.Failure) []slackgo.Block {
 	if f.Message != "" {
 		text += " " + short(oneLine(f.Message), maxPlain)
 	}
-	if len(f.Tail) > 0 {
-		lines := make([]string, len(f.Tail))
-		for i, l := range f.Tail {
-			lines[i] = short(pipeline.Clean(l), maxTailLine)
-		}
-		text += "\n```\n" + strings.Join(lines, "\n") + "\n```"
-	}
+	text += fencedLines(f.Tail)
 	out := sections(cut(s.Client.markup.mrkdwn(text), most, "…"))
 	return append(out, slackgo.NewContextBlock("", plainText(short(facts(f.Run), maxPlain)), markdown(s.where(ctx, f.Run))))
 }
@@ -223,8 +217,8 @@ func (s *Mail) where(ctx context.Context, r *pipeline.Run) string {
 		}
 		s.Log.Info("no link to the thread", "run", r.ID, "err", err)
 	}
-	if r.PR != 0 && s.Web != "" {
-		return "<" + escape(fmt.Sprintf("%s/%s/pull/%d", s.Web, r.Repo, r.PR)) + ">"
+	if to := s.Web.Pull(r.Repo, r.PR); to != "" {
+		return "<" + escape(to) + ">"
 	}
 	return "`/logs " + string(r.ID) + "`"
 }

@@ -129,7 +129,7 @@ func TestWhoAskedElsewhereIsLedToTheThread(t *testing.T) {
 }
 
 func (w *world) mail() *slack.Mail {
-	return &slack.Mail{Client: w.newClient(), Records: w.threads.Records, Shown: nothingShown{}, Web: "https://github.example", Log: w.log}
+	return &slack.Mail{Client: w.newClient(), Records: w.threads.Records, Shown: nothingShown{}, Web: bot.Web{GitHub: "https://github.example"}, Log: w.log}
 }
 
 // nothingShown is a store in which no run has a thread.
@@ -203,7 +203,7 @@ func TestManyFailuresFitIntoOneMessage(t *testing.T) {
 	if err := w.mail().Failed(w.ctx, mona, fs); err != nil {
 		t.Fatal(err)
 	}
-	if all := w.slack.Snapshot().Direct("mona"); len(all) != 1 || !strings.Contains(all[0].Rendered, "and 52 more, see /status") {
+	if all := w.slack.Snapshot().Direct("mona"); len(all) != 1 || !strings.Contains(all[0].Rendered, "and 52 more, see /shipmate status") {
 		t.Errorf("told %d messages", len(all))
 	}
 }

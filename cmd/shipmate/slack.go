@@ -69,11 +69,13 @@ func openSlack(cfg Config, n slackNeeds) slackSide {
 		Secrets: []string{cfg.Slack.SigningSecret.Reveal(), cfg.Slack.PreviousSecret.Reveal()},
 		Queue:   n.store, Services: directory{n.services, n.store}, Threads: threads, Log: n.log,
 	})
-	thread := &slack.Sink{Client: n.client, Buttons: n.buttons, Threads: threads, Budget: n.store, Log: n.log, Approvers: bot.Approvers{GitHub: n.github, Linked: n.identities}, Blocked: n.store}
+	web := bot.Web{GitHub: cmp.Or(cfg.GitHub.CloneURL, "https://github.com")}
+	thread := &slack.Sink{Client: n.client, Buttons: n.buttons, Threads: threads, Budget: n.store, Log: n.log, Approvers: bot.Approvers{GitHub: n.github, Linked: n.identities}, Blocked: n.store,
+		Changes: slack.Changes{Store: n.store, GitHub: n.github}, Logs: n.logs, Web: web}
 	homes := &bot.Homes{Store: n.store, Records: n.store, Queue: n.store, GitHub: n.github, Services: n.services, Identities: n.identities,
 		Pages: &slack.Pages{Client: n.client, Buttons: n.buttons, Budget: n.store}, Now: time.Now, Log: n.log}
 	failures := &bot.Failures{Store: n.store, Records: n.store, Queue: n.store, GitHub: n.github, Linked: n.identities, Logs: n.logs,
-		Mail:  &slack.Mail{Client: n.client, Records: n.store, Budget: n.store, Shown: n.store, Web: trimSlash(cmp.Or(cfg.GitHub.CloneURL, "https://github.com")), Log: n.log},
+		Mail:  &slack.Mail{Client: n.client, Records: n.store, Budget: n.store, Shown: n.store, Web: web, Log: n.log},
 		After: cfg.Slack.digest(), Now: time.Now, Log: n.log}
 	forms := &bot.Forms{GitHub: n.github, Services: n.services, Identities: n.identities, Commands: commands.All(commands.Desk{}), Records: n.store, Screen: slack.Screen{Client: n.client}, Log: n.log}
 	surface := &slack.Surface{Client: n.client, Budget: n.store, Log: n.log}
