@@ -35,6 +35,7 @@ var notAnswers = []string{
 	"This is not a command of shipmate.", // left alone
 	"the base branch %s is gone.",        // a part of a gate's sentence, which goes on "Try again in a minute."
 	"the commit has no history in common with %s.",
+	"%s was already asked for by %s, as run %s, so no other run was started.", // of what nobody asked for, for the log
 }
 
 // Every refusal says what to do next.
