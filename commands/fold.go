@@ -91,13 +91,13 @@ func readAs(r rune) string {
 }
 
 // emptySigns are drawn as room though Unicode calls them letters or symbols:
-// Braille without a dot, a musical note without a head, hieroglyphs that leave
-// a place free, and fillers of the Khitan script.
-const emptySigns = "\u2800\U0001D159\U00013441\U00013442\U00016FE4"
+// Braille without a dot, a musical note without a head, and hieroglyphs that
+// leave a place free.
+const emptySigns = "\u2800\U0001D159\U00013441\U00013442"
 
 // isBlank: what is shown as nothing but room, tabs and ends of lines included.
 func isBlank(r rune) bool {
-	return unicode.IsSpace(r) || unicode.Is(unicode.Z, r) || strings.ContainsRune(emptySigns, r)
+	return unicode.IsSpace(r) || strings.ContainsRune(emptySigns, r)
 }
 
 // closeUp leaves out blanks that are not ASCII's.
