@@ -74,6 +74,7 @@ func (s *stage) comments(show func(key, text string)) {
 				show(fmt.Sprint(c.ID), said("bot without a marker", s.plain(c.Body)))
 			case m[1] == "pr":
 				living = strings.TrimPrefix(c.Body, m[0])
+			case waitedAMinute.MatchString(c.Body):
 			default:
 				show(fmt.Sprint(c.ID), said("bot", s.plain(strings.TrimPrefix(c.Body, m[0]))))
 			}
@@ -92,6 +93,11 @@ func (s *stage) comments(show func(key, text string)) {
 		}
 	}
 }
+
+// waitedAMinute is what is told to whoever has waited for a minute. A story that
+// uses up what GitHub allows in a minute waits for the next, and another run of
+// it just does not.
+var waitedAMinute = regexp.MustCompile(`starts now; it waited 1m `)
 
 // othersFirst puts what is told to somebody else before the answer to who spoke:
 // which of them is there first is a matter of luck.
@@ -236,8 +242,8 @@ func (s *stage) channel(c slack.ChannelState, show func(key, text string)) {
 }
 
 // inOrder puts the answer to a request first, then what only one person sees,
-// then what is told of a run: which of them is there first is a matter of luck.
-// What was there before comes first in any case.
+// then what is told of a run, then what is told of a lock: which of them is there
+// first is a matter of luck. What was there before comes first in any case.
 func (s *stage) inOrder(messages []slack.Message) {
 	rank := func(m slack.Message) int {
 		switch {
@@ -245,6 +251,8 @@ func (s *stage) inOrder(messages []slack.Message) {
 			return 0
 		case strings.HasPrefix(m.Rendered, "On it: "):
 			return 1
+		case strings.HasPrefix(m.Rendered, "🔒 "), strings.HasPrefix(m.Rendered, "🔓 "):
+			return 4
 		case m.Metadata == nil:
 			return 2
 		}

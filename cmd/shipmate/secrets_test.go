@@ -28,7 +28,7 @@ func TestRulesForSecretsOfChecksSayExactlyWhatTheyMean(t *testing.T) {
 		if err := os.WriteFile(file, []byte("secrets: {checks: "+rules+"}\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := loadConfig(file, func(string) (string, bool) { return "", false })
+		c, err := loadConfig(file, environ{})
 		switch {
 		case want == "" && err != nil, want != "" && (err == nil || !strings.Contains(err.Error(), want)):
 			t.Errorf("%s: %v", rules, err)
