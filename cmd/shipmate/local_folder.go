@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -83,8 +84,8 @@ func (f *runFolder) remove() error {
 func keepWatch(args []string) int {
 	// Notify, not Ignore: nothing of ours is to inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
-	if len(args) != 1 {
-		return exitUsage
+	if len(args) != 1 || !strings.HasPrefix(filepath.Base(args[0]), folderPrefix) {
+		return exitUsage // it removes no folder that is not a run's
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	if err := emptyFolder(args[0]); err != nil {
@@ -99,7 +100,7 @@ func emptyFolder(path string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := shell.End(ctx, path)
-	return errors.Join(err, os.RemoveAll(path))
+	return errors.Join(err, os.RemoveAll(path)) //nolint:gosec // keepWatch looks at the name
 }
 
 // removeLeftFolders ends and removes what local runs left that were killed
