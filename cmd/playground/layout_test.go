@@ -74,13 +74,13 @@ func sends(b *tab, _ *Playground) {
 		{"comment", chromedp.ModifierCtrl}, {"comment", chromedp.ModifierMeta},
 		{"slash", chromedp.ModifierCtrl}, {"slash", chromedp.ModifierMeta},
 	} {
-		text := fmt.Sprintf("/status with %s and %d", c.box, c.key)
+		text := fmt.Sprintf("/history with %s and %d", c.box, c.key)
 		b.click("#" + c.box)
 		b.do(chromedp.SendKeys(chromedp.CSS("#"+c.box), text), chromedp.KeyEvent("\r", chromedp.KeyModifiers(c.key)))
 		b.wait(`document.querySelector('#' + %s).value === ''`, c.box)
 	}
 	b.wait(`[...document.querySelectorAll('.comment .markdown')]
-		.filter(e => e.textContent.startsWith('/status with comment and')).length === 2`)
+		.filter(e => e.textContent.startsWith('/history with comment and')).length === 2`)
 	b.do(chromedp.SendKeys(chromedp.CSS("#comment"), "one"),
 		chromedp.KeyEvent("\r", chromedp.KeyModifiers(chromedp.ModifierShift)),
 		chromedp.SendKeys(chromedp.CSS("#comment"), "two"))
