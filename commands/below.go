@@ -150,8 +150,14 @@ func isArgument(h Help, line string) bool {
 	if surely.MatchString(first) && strings.ContainsAny(first, "0123456789=") || said && len(words) == 2 {
 		return true
 	}
-	if len(words) > 1 || !maybe.MatchString(first) || strings.Contains(first, "://") {
+	return len(words) == 1 && (isName(first) || hasFlag(h, first))
+}
+
+// isName reports whether a word is most likely the name of a branch, a version
+// or an environment.
+func isName(word string) bool {
+	if !maybe.MatchString(word) || strings.Contains(word, "://") {
 		return false
 	}
-	return strings.ContainsAny(first, "0123456789./_=:-@") || slices.Contains(usual, strings.ToLower(first)) || hasFlag(h, first)
+	return strings.ContainsAny(word, "0123456789./_=:-@") || slices.Contains(usual, strings.ToLower(word))
 }

@@ -21,6 +21,9 @@ func Missing(ctx context.Context, store Store, c *Call) error {
 		if len(names) == 0 {
 			return pipeline.Refuse("missing_argument", "`%s` needs an environment, and the `.shipmate.yaml` of %s names none. Add one there, under `environments:`.", name, c.Repo)
 		}
+		if c.Line.open.several() {
+			return c.Line.noEnvironment(a.Name, c.Config)
+		}
 		line, err := likeliest(ctx, store, c)
 		if err != nil {
 			return err

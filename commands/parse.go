@@ -15,7 +15,8 @@ type Line struct {
 	Flags   map[string][]string // by Flag.Name; a switch has one empty value
 	Text    string              // as it was typed
 
-	word bool // the last word was an Arg.Word, so its argument must follow
+	word bool     // the last word was an Arg.Word, so its argument must follow
+	open unquoted // zero: no text goes on without quotes
 }
 
 // Arg returns an argument, "" if it was left out.
@@ -84,6 +85,9 @@ func (l *Line) fill(h Help, words []word) error {
 			return err
 		}
 	}
+	if err := l.certain(h); err != nil {
+		return err
+	}
 	for _, a := range h.Args {
 		if _, given := l.Args[a.Name]; !given && (!a.Optional && !a.Suggested || l.word) {
 			return pipeline.Refuse("missing_argument", "`%s` needs `<%s>`. The whole of it: `%s`.", h.Name, a.Name, h.Usage())
@@ -132,10 +136,8 @@ func (l *Line) addFlag(h Help, w word, rest []word) ([]word, error) {
 		}
 		var more []string
 		more, rest = untilFlag(rest)
-		if err := l.certain(h, f, value, more); err != nil {
-			return nil, err
-		}
-		value = strings.Join(append([]string{value}, more...), " ")
+		l.open = unquoted{name, append([]string{value}, more...)}
+		value = strings.Join(l.open.words, " ")
 	case !inline:
 		value, rest = rest[0].text, rest[1:]
 	}
@@ -148,17 +150,6 @@ func (l *Line) addFlag(h Help, w word, rest []word) ([]word, error) {
 	return rest, nil
 }
 
-// untilFlag are the words that go on with a text without quotes.
-func untilFlag(rest []word) (texts []string, after []word) {
-	for i, w := range rest {
-		if !w.quoted && isFlag(w.text) {
-			return texts, rest[i:]
-		}
-		texts = append(texts, w.text)
-	}
-	return texts, nil
-}
-
 // isFlag: a dash that stands alone is a part of a sentence.
 func isFlag(text string) bool {
 	name := strings.TrimPrefix(text, "—")
@@ -166,20 +157,6 @@ func isFlag(text string) bool {
 		name = strings.TrimPrefix(text, "--")
 	}
 	return name != text && strings.Trim(name, "-—") != ""
-}
-
-// certain refuses a text without quotes that ends with what is most likely an
-// argument that was put last, such as a run or a commit.
-func (l *Line) certain(h Help, f Flag, first string, more []string) error {
-	if len(more) == 0 || len(l.Args) == len(h.Args) {
-		return nil
-	}
-	last := more[len(more)-1]
-	if !surely.MatchString(last) {
-		return nil
-	}
-	all := strings.Join(append([]string{first}, more...), " ")
-	return pipeline.Refuse("unquoted_text", "It is not certain whether %s belongs to the text after `--%s`. Put the text in quotes: %s.", Code(Clip(last)), f.Name, Code(Clip("--"+f.Name+" "+quote(all))))
 }
 
 func unknownFlag(h Help, text string) error {

@@ -212,6 +212,18 @@ func TestComments(t *testing.T) {
 		{"/deploy --reason \"big sale\" prod v1.4.0", "deploy env=prod ref=v1.4.0 --reason=big sale"},
 		{"/deploy --reason=\"big sale\" prod", "deploy env=prod --reason=big sale"},
 		{"/deploy prod --reason hotfix v1.4.0", "! unquoted_text"}, // not the head by mistake
+		{"/deploy staging --reason hotfix release-2", "! unquoted_text"},
+		{"/deploy staging --reason hotfix release-2 --wait", "! unquoted_text"},
+		{"/deploy staging --reason hotfix \"release-2\"", "! unquoted_text"},
+		{"/deploy staging --reason=urgent hotfix/payments", "! unquoted_text"},
+		{"/deploy staging --reason back to main", "! unquoted_text"},
+		{"/deploy staging release-2 --reason hotfix for release-2", "deploy env=staging ref=release-2 --reason=hotfix for release-2"},
+		{"/deploy staging --reason it is not our fault, it's theirs", "deploy env=staging --reason=it is not our fault, it's theirs"},
+		{"/deploy staging --reason we cannot wait", "deploy env=staging --reason=we cannot wait"},
+		{"/rollback prod --reason broken since release-2", "rollback env=prod --reason=broken since release-2"}, // goes to a run or a commit
+		{"/reject --reason not in prod", "reject --reason=not in prod"},
+		{"/resolve r-1 --reason seen it build succeeded", "! unquoted_text"},
+		{"/override r-1 --reason go on freeze", "! unquoted_text"},
 		{"/deploy prod v1.3.0 --reason hotfix for v1.4.0", "deploy env=prod ref=v1.3.0 --reason=hotfix for v1.4.0"},
 		{"/rollback prod --reason bad to r-123", "! unquoted_text"},
 		{"/rollback prod --reason back to normal", "rollback env=prod --reason=back to normal"},
@@ -301,7 +313,7 @@ func TestRefusalsSayWhatToType(t *testing.T) {
 	for _, test := range []struct{ line, want string }{
 		{"/depoly staging --wait", "`/deploy staging --wait`"},
 		{"/ok-to-test", "`/ok-to-test <"},
-		{"/deploy prod --reason hotfix v1.4.0", "`--reason \"hotfix v1.4.0\"`"},
+		{"/deploy prod --reason hotfix v1.4.0", "`/deploy prod --reason \"hotfix v1.4.0\"`"},
 		{"/deploy a --wiat", "`--wait`"},
 		{"/dеploy prod", "U+0435"},
 		{"/deploy pro\u200bd", "U+200B"},
