@@ -17,6 +17,8 @@ func (t Retry) newer(ctx context.Context, c *Call, req *pipeline.Request) (pipel
 		return pipeline.Commit{}, nil
 	case req.PR != 0:
 		return t.newerPull(ctx, c, req)
+	case !req.Deploys() && req.Ref != "" && req.Trigger != pipeline.ByMergeGroup: // a merge queue waits for this very commit
+		return pipeline.Commit{}, t.toHead(ctx, c, req)
 	case req.Deploys() && req.Ref != "" && deployedByWord(c, req):
 		now, err := t.GitHub.Commit(ctx, c.Repo, req.Ref)
 		switch {
@@ -28,6 +30,20 @@ func (t Retry) newer(ctx context.Context, c *Call, req *pipeline.Request) (pipel
 		return now, nil
 	}
 	return pipeline.Commit{}, nil
+}
+
+// toHead moves a run of a branch to the head of it. Where the branch is gone, or
+// it was a tag, the commit stays.
+func (t Retry) toHead(ctx context.Context, c *Call, req *pipeline.Request) error {
+	now, err := t.GitHub.Commit(ctx, c.Repo, "refs/heads/"+req.Ref)
+	switch {
+	case pipeline.Code(err) == "unknown_ref":
+		return nil
+	case err != nil:
+		return err
+	}
+	req.SHA, req.Title = now.SHA, now.Title
+	return nil
 }
 
 func (t Retry) newerPull(ctx context.Context, c *Call, req *pipeline.Request) (pipeline.Commit, error) {

@@ -9,7 +9,7 @@ import (
 )
 
 // Retry runs the pipeline of an ended run once more: a deploy of the same commit,
-// checks of the pull request's head.
+// checks of the head of the pull request or the branch.
 type Retry struct {
 	Runs    Runs
 	GitHub  GitHub
@@ -22,7 +22,7 @@ func (Retry) Help() Help {
 		Name:     "/retry",
 		Args:     []Arg{{Name: "run", Optional: true}},
 		Flags:    []Flag{{Name: "wait"}, againFlag()},
-		Summary:  "Runs a failed or cancelled run again: checks on the head of the pull request, a deploy on its commit. If there is a newer one, that is offered.",
+		Summary:  "Runs a failed or cancelled run again: checks on the head of the pull request or the branch, a deploy on its commit. If there is a newer one, that is offered.",
 		Needs:    pipeline.Write,
 		Examples: []string{"/retry", "/retry r-1a2b3c4d"},
 	}
