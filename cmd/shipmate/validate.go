@@ -125,6 +125,15 @@ func branches(ctx context.Context, dir string) []string {
 	if shallow, err := git(ctx, dir, nil, "rev-parse", "--is-shallow-repository"); err != nil || shallow != "false" {
 		return nil
 	}
+	remotes, err := git(ctx, dir, nil, "remote")
+	if err != nil {
+		return nil
+	}
+	for remote := range strings.FieldsSeq(remotes) {
+		if !fetchesAll(ctx, dir, remote) {
+			return nil
+		}
+	}
 	refs, err := git(ctx, dir, nil, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
 	if err != nil {
 		return nil
@@ -138,6 +147,19 @@ func branches(ctx context.Context, dir string) []string {
 		names = append(names, name)
 	}
 	return names
+}
+
+// fetchesAll reports whether the clone fetches all branches of a remote, and has done so.
+func fetchesAll(ctx context.Context, dir, remote string) bool {
+	specs, err := git(ctx, dir, nil, "config", "--get-all", "remote."+remote+".fetch")
+	if err != nil || strings.Contains(specs, "^") { // which leaves out
+		return false
+	}
+	there, err := git(ctx, dir, nil, "for-each-ref", "--count=1", "refs/remotes/"+remote)
+	return err == nil && there != "" && slices.ContainsFunc(strings.Fields(specs), func(spec string) bool {
+		from, _, _ := strings.Cut(strings.TrimPrefix(spec, "+"), ":")
+		return from == "refs/heads/*" || from == "refs/*"
+	})
 }
 
 func plural(n int, thing string) string {
