@@ -23,6 +23,9 @@ func Warnings(file string, src []byte, uses []Uses, around Surroundings) (*Confi
 		return nil, nil, err
 	}
 	w := &warner{d: d, config: c, uses: slices.Concat(BuiltIn(), uses), around: around}
+	for _, name := range sortedKeys(c.Checks.Secrets) {
+		w.secret(root.at("checks", "secrets", name), name, c.Checks.Secrets[name])
+	}
 	environments, pipelines := root.at("environments"), root.at("pipelines")
 	for i, e := range c.Environments {
 		w.environment(e, environments.item(i))
@@ -62,34 +65,6 @@ func (w *warner) secret(n *node, name, ref string) {
 	w.d.report(n, "%s", text)
 }
 
-// approvers warns of a question that nobody can answer: who asks for a deploy
-// does not approve it. That fewer people are named than are needed is an error.
-func (w *warner) approvers(n *node, p ApprovalPolicy, e *Environment) {
-	if p.Requester || len(e.Deployers) == 0 || len(p.By) == 0 || !onlyPersons(p.By) || !onlyPersons(e.Deployers) {
-		return
-	}
-	var stuck []string
-	for _, who := range e.Deployers {
-		others := slices.DeleteFunc(slices.Clone(p.By), func(by string) bool { return strings.EqualFold(by, who) })
-		if len(others) < p.Count {
-			stuck = append(stuck, strings.TrimPrefix(who, "user:"))
-		}
-	}
-	switch {
-	case len(stuck) == 0:
-	case len(stuck) == len(e.Deployers):
-		w.d.report(n, "Nobody can approve a deploy to %s: only %s may deploy, who asks does not approve, and without them \"by\" names too few for a count of %d. "+
-			"Name more people or a team in \"by\", or write requester: true.", e.Name, strings.Join(stuck, ", "), p.Count)
-	default:
-		w.d.report(n, "What %s asks for in %s nobody can approve: who asks does not approve, and without them \"by\" names too few for a count of %d. "+
-			"Name more people or a team in \"by\", or write requester: true.", strings.Join(stuck, ", "), e.Name, p.Count)
-	}
-}
-
-func onlyPersons(list []string) bool {
-	return !slices.ContainsFunc(list, func(who string) bool { return !strings.HasPrefix(who, "user:") })
-}
-
 func (w *warner) pipeline(p *Pipeline, n *node) {
 	if pr := p.On.PullRequest; pr != nil {
 		w.globs(n.at("on", "pull_request", "paths"), pr.Paths, w.around.Files, "file of this repository")
@@ -102,6 +77,7 @@ func (w *warner) pipeline(p *Pipeline, n *node) {
 	for _, at := range n.at("steps").items {
 		w.step(at)
 	}
+	w.questions(p, n.at("steps"))
 	if p.OnFailure == Rollback {
 		w.rollback(p, n)
 	}
@@ -170,10 +146,16 @@ func (w *warner) instead(p *Pipeline, name string) string {
 	return again + "what it has done by then stays"
 }
 
-// is: a step that a matrix made has the name of its step and more.
+// is reports whether the step is written there, also as one of a matrix.
 func (w *warner) is(n *node, s Step) bool {
-	name := n.at("name").text
-	return name == s.Name || n.get("matrix") != nil && strings.HasPrefix(s.Name, name)
+	name, matrix := n.at("name").text, n.get("matrix")
+	if matrix == nil || s.Matrix == nil {
+		return matrix == nil && s.Matrix == nil && name == s.Name
+	}
+	for _, axis := range matrix.keys {
+		name += "-" + namePart(s.Matrix[axis.text])
+	}
+	return name == s.Name
 }
 
 func (w *warner) undoable(s Step) bool {

@@ -100,3 +100,68 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("of what is not known something is said (%v):\n%s", err, quiet.Error())
 	}
 }
+
+const doubtful = `checks: {secrets: {CHECK: "vault:kv/ci#token", OWN: "env:OWN"}}
+environments:
+  prod: {deployers: ["user:mona", "user:octavia"]}
+  open: {}
+pipelines:
+  deploy:
+    on: {command: deploy}
+    on_failure: rollback
+    steps:
+      - {name: alone, uses: approval, with: {by: ["user:Mona"]}}
+      - {name: both, uses: approval, with: {count: 2, by: ["user:mona", "user:octavia"]}}
+      - {name: others, uses: approval, with: {by: ["user:hubot"]}}
+      - {name: team, uses: approval, with: {by: ["team:leads"]}}
+      - {name: maybe, uses: approval, if: 'env == "open"', with: {count: 2, by: ["user:mona", "user:octavia"]}}
+      - {name: anybody, uses: approval}
+      - {name: build, run: make, undo: ":", matrix: {go: ["1.25", "1.26"]}}
+      - {name: build-docs, run: make}
+      - {name: build-docs-x, run: make, matrix: {os: [linux, mac]}}
+      - {name: build-2, run: make, undo: ":"}
+  pushed:
+    on: {push: {branches: [main], environment: prod}}
+    steps: [{name: ask, uses: approval, with: {by: ["user:mona"]}}]
+`
+
+func TestWarningsOfChecksQuestionsAndMatrices(t *testing.T) {
+	warnings := func(src string) []string {
+		_, got, err := pipeline.Warnings("f", []byte(src), nil, pipeline.Surroundings{Stores: []string{"env"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		for _, p := range got {
+			all = append(all, p.String())
+		}
+		return all
+	}
+	wants := func(src string, want ...string) {
+		t.Helper()
+		got := warnings(src)
+		for i, w := range want {
+			if i >= len(got) || !strings.HasPrefix(got[i], w) {
+				t.Fatalf("warning %d is not %q; all:\n%s", i, w, strings.Join(got, "\n"))
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("more than was expected:\n%s", strings.Join(got, "\n"))
+		}
+	}
+	rollbacks := []string{
+		`f:17:16: on_failure: rollback cannot undo build-docs.`,
+		`f:18:16: on_failure: rollback cannot undo build-docs-x.`,
+	}
+	secret := `f:1:27: shipmate has no secret store "vault", so no step will get CHECK.`
+	wants(doubtful, append([]string{secret,
+		`f:10:45: Nobody can approve the step alone if the deploy is asked for by mona in prod:`,
+		`f:11:44: Nobody can approve the step both if the deploy is asked for by mona in prod or octavia in prod:`,
+	}, rollbacks...)...)
+	// Under a condition, only where it is so in every environment.
+	wants(strings.Replace(doubtful, "  open: {}\n", "\n", 1), append([]string{secret,
+		`f:10:45: Nobody can approve the step alone if the deploy is asked for by mona in prod:`,
+		`f:11:44: Nobody can approve the step both if the deploy is asked for by mona in prod or octavia in prod:`,
+		`f:14:66: Nobody can approve the step maybe if the deploy is asked for by mona in prod or octavia in prod:`,
+	}, rollbacks...)...)
+}
