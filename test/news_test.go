@@ -164,10 +164,7 @@ func (s *stage) checks(show func(key, text string)) {
 		slices.SortFunc(statuses, func(a, b github.CommitStatus) int { return strings.Compare(a.Context, b.Context) })
 		for _, st := range statuses {
 			line := s.plain(fmt.Sprintf("status %s%s: %s - %s", st.Context, on, st.State, text(st.Description)))
-			if r := []rune(line); strings.HasSuffix(line, "…") {
-				line = string(r[:min(100, len(r))]) + "…" // where it is cut depends on the length of times
-			}
-			show("status "+sha+st.Context, line)
+			show("status "+sha+st.Context, shortened(line, 100))
 		}
 		runs := s.w.GitHub.CheckRuns(s.repo, sha)
 		slices.SortFunc(runs, func(a, b github.CheckRun) int { return strings.Compare(a.Name, b.Name) })
@@ -176,13 +173,13 @@ func (s *stage) checks(show func(key, text string)) {
 			if run.Conclusion != nil {
 				state = *run.Conclusion
 			}
-			line := fmt.Sprintf("check %s%s: %s - %s", run.Name, on, state, text(run.Output.Title))
+			line := shortened(s.plain(fmt.Sprintf("check %s%s: %s - %s", run.Name, on, state, text(run.Output.Title))), 200)
 			for _, b := range run.Actions {
 				if run.Status == "completed" {
 					line += " [" + b.Label + "]"
 				}
 			}
-			show("check "+sha+run.Name, s.plain(line))
+			show("check "+sha+run.Name, line)
 			s.remarks(run, show)
 		}
 	}
@@ -198,6 +195,15 @@ func (s *stage) checks(show func(key, text string)) {
 		}
 		show(key, s.plain(fmt.Sprintf("deployment of %s to %s: %s", d.SHA[:7], d.Environment, state)))
 	}
+}
+
+// shortened is a line that the bot has cut, cut a little more: where it does that
+// depends on the length of times.
+func shortened(line string, most int) string {
+	if r := []rune(line); strings.HasSuffix(line, "…") {
+		return string(r[:min(most, len(r))]) + "…"
+	}
+	return line
 }
 
 // remarks are what a check says of the file, and of lines.

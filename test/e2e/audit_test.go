@@ -35,7 +35,7 @@ pipelines:
 	s.settle()
 	s.sayAs("eve", "/deploy staging")
 	s.settle()
-	run := regexp.MustCompile(`run (r-\w{8})`).FindStringSubmatch(s.command("/status", "shop staging"))[1]
+	run := regexp.MustCompile(`run (r-\w{8})`).FindStringSubmatch(s.command("/shipmate", "status shop staging"))[1]
 	s.sayAs("octavia", "/override "+run+` freeze --reason "the <site> is *down*"`)
 	s.settle()
 	s.say("/deploy prod")

@@ -96,7 +96,7 @@ func TestSixtyDeploysBreakNoLimit(t *testing.T) {
 	s := open(t, world.Config{})
 	s.shop(strings.Replace(plain, "staging: {}", "staging: {}\n  two: {}\n  three: {}\n  four: {}\n  five: {}\n  six: {}", 1))
 	for i := range 60 {
-		s.say(fmt.Sprintf("/deploy %s", []string{"staging", "two", "three", "four", "five", "six"}[i%6]))
+		s.say(fmt.Sprintf("/deploy %s --again", []string{"staging", "two", "three", "four", "five", "six"}[i%6]))
 	}
 	s.wait("all are done", func() bool {
 		n, err := s.w.Metric("shipmate_run_seconds_count")

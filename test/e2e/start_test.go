@@ -126,7 +126,7 @@ func TestRequestsWithAnotherSecretAreSaid(t *testing.T) {
 	s := open(t, world.Config{Env: []string{goodSecret, "SHIPMATE_SLACK_SIGNING_SECRET=" + strings.Repeat("z", 32)}})
 	s.makeShop(plain)
 	for range 3 {
-		_, _ = s.w.Slack.SlashCommand(s.ctx, slack.Command{User: "mona", Channel: world.Channel, Name: "/status"}) // it is refused
+		_, _ = s.w.Slack.SlashCommand(s.ctx, slack.Command{User: "mona", Channel: world.Channel, Name: "/history"}) // it is refused
 	}
 	if err := s.w.GitHub.WaitDelivered(s.ctx); err != nil {
 		t.Fatal(err)
