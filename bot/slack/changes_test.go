@@ -161,7 +161,8 @@ func TestAFailureShowsItsLastLines(t *testing.T) {
 	r, s := run(), w.newSink()
 	running(r)
 	r.Steps[0].State, r.Steps[0].Message = pipeline.Failed, "exit code 2"
-	s.Logs = tail{"compiling <!channel>", "``` *bold* <@U1>", strings.Repeat("x", 5000), "undefined: cart\x1b[31m"}
+	s.Logs = tail{"compiling <!channel>", "``` *bold* <@U1>", strings.Repeat("x", 5000), strings.Repeat("<init>", 90), strings.Repeat("&", 190),
+		strings.Repeat("<", 190), strings.Repeat(">", 190), strings.Repeat("<>", 95), "undefined: cart\x1b[31m"}
 	var shown json.RawMessage
 	for range 2 {
 		w.mustShow(s, r, &shown)

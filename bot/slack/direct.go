@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	slackgo "github.com/slack-go/slack"
 
@@ -200,8 +201,9 @@ func (s *Mail) failure(ctx context.Context, f bot.Failure) []slackgo.Block {
 	if f.Message != "" {
 		text += " " + short(oneLine(f.Message), maxPlain)
 	}
-	text += fencedLines(f.Tail)
-	out := sections(cut(s.Client.markup.mrkdwn(text), most, "…"))
+	text = s.Client.markup.mrkdwn(text)
+	text += s.Client.markup.mrkdwn(fencedLines(f.Tail, most-utf8.RuneCountInString(text)))
+	out := sections(cut(text, most, "…"))
 	return append(out, slackgo.NewContextBlock("", plainText(short(facts(f.Run), maxPlain)), markdown(s.where(ctx, f.Run))))
 }
 

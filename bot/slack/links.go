@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/shipmate/shipmate/pipeline"
 )
@@ -40,9 +42,9 @@ func anchor(to, text string) string {
 	return "<" + escape(to) + "|" + text + ">"
 }
 
-// lastLines are the last lines of a step's log in a block of code. A log that
-// cannot be read is left out.
-func (s *Sink) lastLines(ctx context.Context, r *pipeline.Run, step *pipeline.StepRun) string {
+// lastLines are the last lines of a step's log in a block of code, as many as fit
+// below a text of a note. A log that cannot be read is left out.
+func (s *Sink) lastLines(ctx context.Context, r *pipeline.Run, step *pipeline.StepRun, below string) string {
 	if step == nil || s.Logs == nil {
 		return ""
 	}
@@ -50,17 +52,26 @@ func (s *Sink) lastLines(ctx context.Context, r *pipeline.Run, step *pipeline.St
 	if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
 		s.Log.Warn("log of a failed step", "run", r.ID, "step", step.Name, "err", err)
 	}
-	return fencedLines(lines)
+	return fencedLines(lines, maxSection-utf8.RuneCountInString(below))
 }
 
-// fencedLines are lines that anybody wrote, in a block of code that none of them closes.
-func fencedLines(lines []string) string {
-	if len(lines) == 0 {
+// fencedLines are lines that anybody wrote, in a block of code that none of them
+// closes: the newest, as many as take no more than so many characters on Slack,
+// where some signs count for several.
+func fencedLines(lines []string, most int) string {
+	const around = "\n```\n\n```"
+	most -= len(around)
+	var out []string
+	for _, l := range slices.Backward(lines) {
+		l = strings.ReplaceAll(short(pipeline.Clean(l), maxTailLine), "```", "'''")
+		if most -= utf8.RuneCountInString(escape(l)) + 1; most < 0 {
+			break
+		}
+		out = append(out, l)
+	}
+	if len(out) == 0 {
 		return ""
 	}
-	out := make([]string, len(lines))
-	for i, l := range lines {
-		out[i] = strings.ReplaceAll(short(pipeline.Clean(l), maxTailLine), "```", "'''")
-	}
+	slices.Reverse(out)
 	return "\n```\n" + strings.Join(out, "\n") + "\n```"
 }

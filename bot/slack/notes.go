@@ -86,7 +86,8 @@ func (s *Sink) tell(ctx context.Context, sh *shown, r *pipeline.Run) error {
 }
 
 func (s *Sink) note(ctx context.Context, sh *shown, r *pipeline.Run, n note) error {
-	text := s.Client.markup.mrkdwn(n.text + s.lastLines(ctx, r, n.log))
+	text := s.Client.markup.mrkdwn(n.text)
+	text += s.Client.markup.mrkdwn(s.lastLines(ctx, r, n.log, text))
 	if n.gate != "" {
 		names, err := s.mentions(ctx, r, n.gate)
 		if err != nil {
