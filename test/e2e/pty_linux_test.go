@@ -20,6 +20,7 @@ type screen struct {
 	keys   *os.File // what is typed, and where the output comes from
 	cmd    *exec.Cmd
 	ended  chan error
+	read   chan struct{} // closed when all that was written has been read
 	mu     sync.Mutex
 	text   strings.Builder
 	change chan struct{}
@@ -50,14 +51,16 @@ func onTerminal(t *testing.T, cmd *exec.Cmd) *screen {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &screen{t: t, keys: keys, cmd: cmd, ended: make(chan error, 1), change: make(chan struct{}, 1)}
-	go s.read()
+	s := &screen{t: t, keys: keys, cmd: cmd, ended: make(chan error, 1), read: make(chan struct{}), change: make(chan struct{}, 1)}
+	go s.follow()
 	go func() { s.ended <- cmd.Wait() }()
 	t.Cleanup(func() { _ = keys.Close() })
 	return s
 }
 
-func (s *screen) read() {
+// follow reads until nobody has the terminal open any more.
+func (s *screen) follow() {
+	defer close(s.read)
 	buf := make([]byte, 4096)
 	for {
 		n, err := s.keys.Read(buf)
@@ -102,13 +105,19 @@ func (s *screen) types(text string) {
 	}
 }
 
-// end waits for the program and returns its exit code.
+// end waits for the program and for all that it wrote, and returns its exit code.
 func (s *screen) end() int {
 	s.t.Helper()
+	late := time.After(time.Minute)
 	select {
 	case <-s.ended:
-	case <-time.After(time.Minute):
+	case <-late:
 		s.t.Fatalf("it does not end:\n%s", s.shown())
+	}
+	select {
+	case <-s.read:
+	case <-late:
+		s.t.Fatalf("it has ended, and something it began still holds the terminal:\n%s", s.shown())
 	}
 	return s.cmd.ProcessState.ExitCode()
 }
