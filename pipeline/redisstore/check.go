@@ -15,20 +15,20 @@ import (
 // anything is entrusted to it.
 func checkServers(ctx context.Context, c redis.UniversalClient, d Durability) error {
 	if cluster, ok := c.(*redis.ClusterClient); ok {
-		return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 			return checkServer(ctx, node, d)
 		})
+		if err != nil && pipeline.Code(err) == "" { // it does not say which nodes it has
+			return noAnswer(err)
+		}
+		return err
 	}
 	return checkServer(ctx, c, d)
 }
 
 func checkServer(ctx context.Context, c redis.Cmdable, d Durability) error {
 	if err := c.Ping(ctx).Err(); err != nil {
-		return pipeline.Temporary(&pipeline.Error{
-			Code:    "redis_unreachable",
-			Message: "Redis does not answer. Check the Redis URL, that the server runs, and its user and password.",
-			Err:     err,
-		})
+		return noAnswer(err)
 	}
 	info, err := serverInfo(ctx, c)
 	if d == Relaxed {
@@ -56,6 +56,20 @@ func checkServer(ctx context.Context, c redis.Cmdable, d Durability) error {
 		return nil
 	}
 	return refuseFsync(ctx, c)
+}
+
+// noAnswer tells a login that Redis refuses, which no waiting mends, from a
+// server that is not there.
+func noAnswer(err error) error {
+	// The last two are how Redis answers a password where none is set, and how old ones answer a wrong one.
+	if redis.IsAuthError(err) || redis.IsPermissionError(err) || redis.HasErrorPrefix(err, "AUTH ") || redis.HasErrorPrefix(err, "invalid password") {
+		return &pipeline.Error{Code: "redis_login", Message: "Redis refuses the user or the password of the Redis URL. Correct them there, or the user's rights on the server.", Err: err}
+	}
+	return pipeline.Temporary(&pipeline.Error{
+		Code:    "redis_unreachable",
+		Message: "Redis does not answer. Check the Redis URL, that the server runs, and its user and password.",
+		Err:     err,
+	})
 }
 
 func refuseRole(info map[string]string) error {

@@ -99,7 +99,10 @@ func TestServersThatAreRefused(t *testing.T) {
 		c.Do(t.Context(), "ACL", "SETUSER", "bot", "on", ">geheim", "~sm:*", "&sm:*", "+@all", "-@admin", "+info")
 		c.Do(t.Context(), "ACL", "SETUSER", "default", "off")
 	})
-	wantRefusal(t, normal, "redis_unreachable", "password")
+	wantRefusal(t, normal, "redis_login", "password")
+	wrong := normal
+	wrong.URL = "redis://bot:falsch@" + server.Addr
+	wantRefusal(t, wrong, "redis_login", "password")
 	shy := normal
 	shy.URL = "redis://shy:geheim@" + server.Addr
 	wantRefusal(t, shy, "redis_info", "+info")
