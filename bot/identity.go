@@ -50,16 +50,16 @@ func LoadIdentities(path string, active func(ctx context.Context, team, user str
 	}
 	src, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("SHIPMATE_IDENTITIES_FILE: %w", pipeline.FileError(err))
 	}
 	var list []Identity
 	src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n")) // the decoder takes each for a line end of its own
 	err = yaml.UnmarshalWithOptions(src, &list, yaml.Strict())
 	if wrong := (*yaml.TypeError)(nil); errors.As(err, &wrong) {
-		return nil, fmt.Errorf("%s:%d:%d: %q does not belong here: github_id is a number, the rest is text in a list of entries", path, wrong.Token.Position.Line, wrong.Token.Position.Column, wrong.Token.Value)
+		return nil, fmt.Errorf("%s:%d:%d: %s does not belong here: github_id is a number, the rest is text in a list of entries", path, wrong.Token.Position.Line, wrong.Token.Position.Column, pipeline.QuoteSetting(wrong.Token.Value))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, pipeline.YAMLError(path, err)
 	}
 	for i, id := range list {
 		key := slackPerson{id.SlackTeam, id.SlackUser}

@@ -104,10 +104,10 @@ func TestWithoutAFileNobodyIsLinked(t *testing.T) {
 func TestAnIdentityFileWithAMistake(t *testing.T) {
 	const good = "- {slack_team: T0, slack_user: U0MONA, github_id: 11, github_login: mona}\n"
 	for _, row := range []struct{ name, text, says string }{
-		{"an unknown key", good + "- {slack_team: T0, slack_user: U0EVE, github_id: 13, login: eve}\n", ` [2:54] unknown field "login"`},
+		{"an unknown key", good + "- {slack_team: T0, slack_user: U0EVE, github_id: 13, login: eve}\n", `2:54: unknown field "login"`},
 		{"a name where an id belongs", good + "\n- {slack_team: T0, slack_user: U0EVE, github_id: eve, github_login: eve}\n", `3:50: "eve" does not belong here: github_id is a number`},
-		{"no list", "slack_team: T0\n", " [1:11] mapping was used"},
-		{"no YAML", good + "- {slack_team: T0\n", " [2:"},
+		{"no list", "slack_team: T0\n", "1:11: mapping was used"},
+		{"no YAML", good + "- {slack_team: T0\n", "2:"},
 		{"no id", good + "- {slack_team: T0, slack_user: U0EVE, github_login: eve}\n", " entry 2: slack_team, slack_user, github_id and github_login are all needed"},
 		{"an id that cannot be", "- {slack_team: T0, slack_user: U0EVE, github_id: -1, github_login: eve}\n", " entry 1: slack_team, slack_user, github_id and github_login are all needed"},
 		{"no team", "- {slack_user: U0EVE, github_id: 13, github_login: eve}\n", " entry 1: slack_team, slack_user, github_id and github_login are all needed"},

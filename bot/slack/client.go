@@ -11,6 +11,8 @@ import (
 	"time"
 
 	slackgo "github.com/slack-go/slack"
+
+	"github.com/shipmate/shipmate/pipeline"
 )
 
 // ClientConfig says whose workspace it is. BotToken is needed, the rest has defaults.
@@ -56,7 +58,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	}
 	at, err := url.Parse(cfg.APIURL)
 	if err != nil || at.Host == "" || !strings.HasSuffix(at.Path, "/") {
-		return nil, fmt.Errorf("the Slack API address %q is not an absolute URL that ends in a slash", cfg.APIURL)
+		return nil, fmt.Errorf("the Slack API address %s is not an absolute URL that ends in a slash", pipeline.QuoteSetting(cfg.APIURL))
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -99,7 +99,7 @@ func withAudit(ctx context.Context, config string, do func(Config, iter.Seq2[[]b
 	}
 	store, err := redisstore.Open(ctx, redisstore.Config{URL: url, Durability: redisstore.Relaxed, Insecure: cfg.Insecure, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return err
+		return ofRedis(err)
 	}
 	err = do(cfg, store.Audit(ctx, 1))
 	return errors.Join(err, store.Close())

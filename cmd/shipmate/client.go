@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -42,11 +41,11 @@ func (o *remote) client(getenv func(string) string) (*client, error) {
 	}
 	token := strings.TrimSpace(getenv("SHIPMATE_API_TOKEN"))
 	if file := getenv("SHIPMATE_API_TOKEN_FILE"); token == "" && file != "" {
-		content, err := os.ReadFile(file)
+		content, err := readSecret("SHIPMATE_API_TOKEN_FILE", file)
 		if err != nil {
-			return nil, fmt.Errorf("SHIPMATE_API_TOKEN_FILE: %w", err)
+			return nil, err
 		}
-		token = strings.TrimSpace(string(content))
+		token = content.Reveal()
 	}
 	if token == "" {
 		return nil, errors.New("SHIPMATE_API_TOKEN is not set, nor is SHIPMATE_API_TOKEN_FILE; the token is the one the bot was started with")

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -123,16 +122,16 @@ func loadConfig(path string, env environ) (Config, error) {
 	if path != "" {
 		src, err := os.ReadFile(path)
 		if err != nil {
-			return c, err
+			return c, fmt.Errorf("--config: %s: %w", pipeline.QuoteSetting(path), pipeline.FileError(err))
 		}
 		var said any                                              // a file that says nothing would set every default to nothing
 		src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n")) // the decoder takes each for a line end of its own
 		if err := yaml.Unmarshal(src, &said); err != nil {
-			return c, fmt.Errorf("%s: %w", path, err)
+			return c, pipeline.YAMLError(path, err)
 		}
 		if said != nil {
 			if err := yaml.UnmarshalWithOptions(src, &c, yaml.Strict()); err != nil {
-				return c, fmt.Errorf("%s: %w", path, err)
+				return c, pipeline.YAMLError(path, err)
 			}
 		}
 	}
@@ -156,18 +155,19 @@ func defaultDataDir() string {
 const minSecret = 32 // bytes of a webhook secret
 
 func (c *Config) check() error {
+	if err := c.misplaced(); err != nil {
+		return err
+	}
 	return errors.Join(c.checkGitHub(), c.checkSlack(), c.checkAPI(), c.checkRest(), c.checkStore(), c.checkLink(), c.checkKubernetes())
 }
 
 func (c *Config) checkAPI() error {
 	if c.API.Token.Reveal() == "" && c.API.TokenFile != "" {
-		token, err := os.ReadFile(c.API.TokenFile)
+		token, err := readSecret("SHIPMATE_API_TOKEN_FILE", c.API.TokenFile)
 		if err != nil {
-			return fmt.Errorf("SHIPMATE_API_TOKEN_FILE: %w", err)
+			return err
 		}
-		if c.API.Token = pipeline.NewSecret(strings.TrimSpace(string(token))); !c.API.On() {
-			return fmt.Errorf("SHIPMATE_API_TOKEN_FILE: %s is empty", c.API.TokenFile)
-		}
+		c.API.Token = token
 	}
 	_, err := c.API.actor()
 	return errors.Join(longEnough("SHIPMATE_API_TOKEN", c.API.Token, false), err)
@@ -182,7 +182,7 @@ func (a API) actor() (pipeline.Actor, error) {
 	}
 	m := actorForm.FindStringSubmatch(strings.TrimSpace(a.Actor))
 	if m == nil {
-		return pipeline.Actor{}, fmt.Errorf("SHIPMATE_API_ACTOR: %q is not a GitHub user as id:login, such as 583231:octocat; the id is in https://api.github.com/users/<login>", a.Actor)
+		return pipeline.Actor{}, fmt.Errorf("SHIPMATE_API_ACTOR: %s is not a GitHub user as id:login, such as 583231:octocat; the id is in https://api.github.com/users/<login>", pipeline.QuoteSetting(a.Actor))
 	}
 	id, err := strconv.ParseInt(m[1], 10, 64)
 	return pipeline.Actor{ID: id, Login: m[2]}, err
@@ -203,8 +203,8 @@ func (c *Config) checkRest() error {
 		errs = append(errs, isURL("SHIPMATE_BASE_URL", c.BaseURL))
 	}
 	if c.Identities != "" {
-		if _, err := os.Stat(c.Identities); errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("SHIPMATE_IDENTITIES_FILE: there is no file %s", c.Identities))
+		if _, err := os.Stat(c.Identities); err != nil {
+			errs = append(errs, fmt.Errorf("SHIPMATE_IDENTITIES_FILE: %s: %w", pipeline.QuoteSetting(c.Identities), pipeline.FileError(err)))
 		}
 	}
 	return errors.Join(errs...)
@@ -225,15 +225,15 @@ func oneOf(name, value string, allowed ...string) error {
 		return nil
 	}
 	if near, ok := pipeline.Nearest(value, allowed); ok {
-		return fmt.Errorf("%s: %q is not one of %s; did you mean %q?", name, value, strings.Join(allowed, ", "), near)
+		return fmt.Errorf("%s: %s is not one of %s; did you mean %q?", name, pipeline.QuoteSetting(value), strings.Join(allowed, ", "), near)
 	}
-	return fmt.Errorf("%s: %q is not one of %s", name, value, strings.Join(allowed, ", "))
+	return fmt.Errorf("%s: %s is not one of %s", name, pipeline.QuoteSetting(value), strings.Join(allowed, ", "))
 }
 
 func isURL(name, value string) error {
 	u, err := url.Parse(value)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("%s: %q is not a URL like https://host/path", name, value)
+		return fmt.Errorf("%s: %s is not a URL like https://host/path", name, pipeline.QuoteSetting(value))
 	}
 	return nil
 }

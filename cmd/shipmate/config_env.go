@@ -78,7 +78,7 @@ func (c *Config) environment(env environ) error {
 	if v := strings.TrimSpace(env[appIDVariable]); v != "" {
 		id, err := strconv.ParseInt(v, 10, 64)
 		if err != nil || id < 0 {
-			errs = append(errs, fmt.Errorf("%s: %q is not a number. It is \"App ID\" on the App's settings page, above the client ID", appIDVariable, v))
+			errs = append(errs, fmt.Errorf("%s: %s is not a number. It is \"App ID\" on the App's settings page, above the client ID", appIDVariable, pipeline.QuoteSetting(v)))
 		}
 		c.GitHub.AppID = id
 	}

@@ -34,8 +34,8 @@ func (c *Config) checkGitHub() error {
 	errs = append(errs, longEnough("SHIPMATE_GITHUB_WEBHOOK_SECRET_PREVIOUS", c.GitHub.PreviousSecret, false),
 		oneOf("github.report", c.GitHub.Report, "both", "checks", "statuses"), isURL("SHIPMATE_GITHUB_API_URL", c.GitHub.APIURL))
 	if !slugForm.MatchString(c.GitHub.Slug) {
-		errs = append(errs, fmt.Errorf("SHIPMATE_GITHUB_SLUG: %q is not the name of an App in its URL, such as shipmate in "+
-			"https://github.com/apps/shipmate", c.GitHub.Slug))
+		errs = append(errs, fmt.Errorf("SHIPMATE_GITHUB_SLUG: %s is not the name of an App in its URL, such as shipmate in "+
+			"https://github.com/apps/shipmate", pipeline.QuoteSetting(c.GitHub.Slug)))
 	}
 	return errors.Join(errs...)
 }
@@ -64,16 +64,13 @@ func (g *GitHub) readKey() error {
 	const setting, file = "SHIPMATE_GITHUB_PRIVATE_KEY", "SHIPMATE_GITHUB_PRIVATE_KEY_FILE"
 	from, text := setting, g.PrivateKey.Reveal()
 	if text == "" && g.PrivateKeyFile != "" {
-		b, err := os.ReadFile(g.PrivateKeyFile)
+		key, err := readSecret(file, g.PrivateKeyFile)
 		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			return err
 		}
-		from, text = file, string(b)
+		from, text = file, key.Reveal()
 	}
 	text = strings.TrimSpace(text)
-	if text == "" && from == file {
-		return fmt.Errorf("%s: %s is empty; generate a key under \"Private keys\" on the App's settings page", file, g.PrivateKeyFile)
-	}
 	if text == "" {
 		return fmt.Errorf("%s is missing: SHIPMATE_GITHUB_APP_ID is set, so the App's private key is needed too, or %s. Generate one "+
 			"under \"Private keys\" on the App's settings page", setting, file)
@@ -128,19 +125,10 @@ func keyProblem(text []byte) string {
 func (c *Config) checkSlack() error {
 	s := c.Slack
 	if !s.On() {
-		for name, set := range map[string]bool{"SHIPMATE_SLACK_APP_TOKEN": s.AppToken.Reveal() != "", "SHIPMATE_SLACK_SIGNING_SECRET": s.SigningSecret.Reveal() != ""} {
-			if set {
-				return fmt.Errorf("SHIPMATE_SLACK_BOT_TOKEN is missing: %s is set, so the bot token (xoxb-...) is needed too. It is under "+
-					"\"OAuth & Permissions\" of the Slack app", name)
-			}
-		}
-		return nil
+		return s.halfSet()
 	}
-	switch d, err := pipeline.ParseDuration(s.Digest); {
-	case err != nil:
-		return fmt.Errorf("SHIPMATE_SLACK_DIGEST: %w", err)
-	case d > time.Hour:
-		return fmt.Errorf("SHIPMATE_SLACK_DIGEST: %q is longer than an hour; write for example 10m", s.Digest)
+	if err := s.checkDigest(); err != nil {
+		return err
 	}
 	errs := []error{tokenKind("SHIPMATE_SLACK_BOT_TOKEN", s.BotToken, "xoxb-"), isURL("SHIPMATE_SLACK_API_URL", s.APIURL)}
 	if s.AppToken.Reveal() != "" {
@@ -154,6 +142,31 @@ func (c *Config) checkSlack() error {
 		errs = append(errs, longEnough("SHIPMATE_SLACK_SIGNING_SECRET", s.SigningSecret, false))
 	}
 	return errors.Join(append(errs, longEnough("SHIPMATE_SLACK_SIGNING_SECRET_PREVIOUS", s.PreviousSecret, false))...)
+}
+
+// halfSet refuses settings of an app without its bot token.
+func (s Slack) halfSet() error {
+	name := "SHIPMATE_SLACK_APP_TOKEN"
+	switch {
+	case s.AppToken.Reveal() != "":
+	case s.SigningSecret.Reveal() != "":
+		name = "SHIPMATE_SLACK_SIGNING_SECRET"
+	default:
+		return nil
+	}
+	return fmt.Errorf("SHIPMATE_SLACK_BOT_TOKEN is missing: %s is set, so the bot token (xoxb-...) is needed too. It is under "+
+		"\"OAuth & Permissions\" of the Slack app", name)
+}
+
+func (s Slack) checkDigest() error {
+	d, err := pipeline.ParseDuration(s.Digest)
+	if bad := (*pipeline.BadDuration)(nil); errors.As(err, &bad) {
+		return fmt.Errorf("SHIPMATE_SLACK_DIGEST: %s", bad.Sentence(pipeline.QuoteSetting(s.Digest)))
+	}
+	if d > time.Hour {
+		return fmt.Errorf("SHIPMATE_SLACK_DIGEST: %s is longer than an hour; write for example 10m", pipeline.QuoteSetting(s.Digest))
+	}
+	return err
 }
 
 // kinds of Slack's tokens, by how they begin (docs.slack.dev, "Tokens").

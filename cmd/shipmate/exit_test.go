@@ -3,10 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
+
+	"github.com/shipmate/shipmate/pipeline/redisstore/redistest"
 )
 
 var exitRow = regexp.MustCompile(`(?m)^\| ([0-9]+) \| (.*) \|$`)
@@ -41,6 +45,20 @@ func TestExitCodeOfAnError(t *testing.T) {
 	} {
 		if got := exitCode(test.err); got != test.want {
 			t.Errorf("%v: %d, want %d", test.err, got, test.want)
+		}
+	}
+}
+
+// A wrong password of Redis is a wrong setting; that nothing answers is not.
+func TestAWrongPasswordOfRedisIsAWrongSetting(t *testing.T) {
+	server := redistest.Start(t)
+	for url, code := range map[string]int{"redis://nobody:hunter2@" + server.Addr: exitUsage, "redis://127.0.0.1:1?max_retries=-1": exitFailed} {
+		cfg, err := loadConfig("", environ{"SHIPMATE_REDIS_URL": url, "SHIPMATE_DATA_DIR": t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := serve(t.Context(), cfg, slog.New(slog.DiscardHandler)); exitCode(err) != code || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: exit code %d, want %d: %v", url, exitCode(err), code, err)
 		}
 	}
 }

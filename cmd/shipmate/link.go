@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -63,21 +62,18 @@ func (c *Config) checkLink() error {
 	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("SHIPMATE_BASE_URL: %q has to begin with https://, because people sign in there to link their accounts; or take out SHIPMATE_GITHUB_CLIENT_ID and SHIPMATE_SLACK_CLIENT_ID", c.BaseURL)
+	return fmt.Errorf("SHIPMATE_BASE_URL: %s has to begin with https://, because people sign in there to link their accounts; or take out SHIPMATE_GITHUB_CLIENT_ID and SHIPMATE_SLACK_CLIENT_ID", pipeline.QuoteSetting(c.BaseURL))
 }
 
 func (o *OAuth) read(setting string) error {
 	if o.ClientSecretFile == "" || o.ClientSecret.Reveal() != "" {
 		return nil
 	}
-	secret, err := os.ReadFile(o.ClientSecretFile)
+	secret, err := readSecret(setting, o.ClientSecretFile)
 	if err != nil {
-		return fmt.Errorf("%s: %w", setting, err)
+		return err
 	}
-	o.ClientSecret = pipeline.NewSecret(strings.TrimSpace(string(secret)))
-	if o.ClientSecret.Reveal() == "" {
-		return fmt.Errorf("%s: %s is empty", setting, o.ClientSecretFile)
-	}
+	o.ClientSecret = secret
 	return nil
 }
 

@@ -28,7 +28,7 @@ import (
 // serve wires the whole bot, top to bottom, and runs it until ctx ends.
 func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return &usageError{fmt.Errorf("SHIPMATE_DATA_DIR: %w", err)}
+		return &usageError{where("SHIPMATE_DATA_DIR", cfg.DataDir, err)}
 	}
 	for _, name := range cfg.strange {
 		log.Warn("shipmate reads no variable of this name; take it out unless something else reads it", "variable", name)
@@ -54,11 +54,8 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		cfg.RedisURL = redis.URL()
 	}
 	store, err := redisstore.Open(ctx, redisstore.Config{URL: cfg.RedisURL, Durability: redisstore.Durability(cfg.Durability), Insecure: cfg.Insecure, Logger: log})
-	if pipeline.Code(err) != "" && !pipeline.IsTemporary(err) {
-		return &usageError{fmt.Errorf("SHIPMATE_REDIS_URL: %w", err)}
-	}
 	if err != nil {
-		return err
+		return ofRedis(err)
 	}
 	defer store.Close()
 	metrics := bot.NewMetrics(store.Stats)
@@ -189,11 +186,11 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	// Everything that runs, until ctx ends or one of them fails.
 	public, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
-		return &usageError{fmt.Errorf("SHIPMATE_ADDR: %w", err)}
+		return &usageError{where("SHIPMATE_ADDR", cfg.Addr, err)}
 	}
 	private, err := net.Listen("tcp", cfg.MetricsAddr)
 	if err != nil {
-		return &usageError{fmt.Errorf("SHIPMATE_METRICS_ADDR: %w", err)}
+		return &usageError{where("SHIPMATE_METRICS_ADDR", cfg.MetricsAddr, err)}
 	}
 	log.Info("shipmate is ready", "version", version, "addr", public.Addr().String(), "metrics", private.Addr().String(), "github", cfg.GitHub.On(), "slack", cfg.Slack.On(), "api", cfg.API.On(), "redis", redisstore.Redacted(cfg.RedisURL))
 	var all group
@@ -215,6 +212,14 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	err = all.wait()
 	log.Info("shipmate has stopped")
+	return err
+}
+
+// ofRedis is a wrong setting, unless Redis may answer later.
+func ofRedis(err error) error {
+	if pipeline.Code(err) != "" && !pipeline.IsTemporary(err) {
+		return &usageError{fmt.Errorf("SHIPMATE_REDIS_URL: %w", err)}
+	}
 	return err
 }
 

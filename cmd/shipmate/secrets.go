@@ -41,7 +41,7 @@ func (s Secrets) check() error {
 	}
 	for i, r := range s.Checks {
 		if !pipeline.OneRepo(r.Repo) {
-			wrong(i, "repo is %q; write the one repository that is meant, as owner/name or by its id in quotes. A pattern would give secrets to repositories that are not there yet", r.Repo)
+			wrong(i, "repo is %s; write the one repository that is meant, as owner/name or by its id in quotes. A pattern would give secrets to repositories that are not there yet", pipeline.QuoteSetting(r.Repo))
 		}
 		if len(r.Refs) == 0 {
 			wrong(i, "refs is missing; write which references its checks may use, such as \"env:SHOP_NEXUS_TOKEN\"")
@@ -53,7 +53,7 @@ func (s Secrets) check() error {
 		}
 		for _, app := range r.Apps {
 			if !appForm.MatchString(app) {
-				wrong(i, "apps has %q; write the id of the app's account, with its name for readers: \"49699333:dependabot\". The id is in https://api.github.com/users/dependabot%%5Bbot%%5D", app)
+				wrong(i, "apps has %s; write the id of the app's account, with its name for readers: \"49699333:dependabot\". The id is in https://api.github.com/users/dependabot%%5Bbot%%5D", pipeline.QuoteSetting(app))
 			}
 		}
 	}

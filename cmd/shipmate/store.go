@@ -13,6 +13,8 @@ import (
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/gcerrors"
+
+	"github.com/shipmate/shipmate/pipeline"
 )
 
 // storeOptions are what may follow a bucket's URL. None of them is a secret:
@@ -37,7 +39,7 @@ func (c *Config) checkStore() error {
 	}
 	for name := range u.Query() {
 		if !slices.Contains(storeOptions, name) {
-			return fmt.Errorf("SHIPMATE_STORE_URL: %q cannot follow the bucket; what can: %q. Credentials come from the variables of the AWS SDK alone", name, storeOptions)
+			return fmt.Errorf("SHIPMATE_STORE_URL: %s cannot follow the bucket; what can: %q. Credentials come from the variables of the AWS SDK alone", pipeline.QuoteSetting(name), storeOptions)
 		}
 	}
 	return bucketsLeftOut()

@@ -156,7 +156,7 @@ func loadTLS(opt *redis.Options, files map[string]string) error {
 	if ca := files["ca"]; ca != "" {
 		pem, err := os.ReadFile(ca)
 		if err != nil {
-			return &pipeline.Error{Code: "redis_tls", Message: "The file named by ca in the Redis URL cannot be read.", Err: err}
+			return &pipeline.Error{Code: "redis_tls", Message: "The file named by ca in the Redis URL cannot be read.", Err: pipeline.FileError(err)}
 		}
 		opt.TLSConfig.RootCAs = x509.NewCertPool()
 		if !opt.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
@@ -166,7 +166,7 @@ func loadTLS(opt *redis.Options, files map[string]string) error {
 	if files["cert"] != "" {
 		pair, err := tls.LoadX509KeyPair(files["cert"], files["key"])
 		if err != nil {
-			return &pipeline.Error{Code: "redis_tls", Message: "The files named by cert and key in the Redis URL are no PEM certificate with its key.", Err: err}
+			return &pipeline.Error{Code: "redis_tls", Message: "The files named by cert and key in the Redis URL are no PEM certificate with its key.", Err: pipeline.FileError(err)}
 		}
 		opt.TLSConfig.Certificates = []tls.Certificate{pair}
 	}

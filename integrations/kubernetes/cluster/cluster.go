@@ -107,7 +107,7 @@ func (a Access) check(setting string) error {
 	case a.Server != "" && a.TokenFile == "":
 		return fmt.Errorf("%s.token_file: missing; a server needs a file with a service account's token", setting)
 	case a.Server != "" && !strings.HasPrefix(a.Server, "https://"):
-		return fmt.Errorf("%s.server: %q must begin with https://", setting, a.Server)
+		return fmt.Errorf("%s.server: %s must begin with https://", setting, pipeline.QuoteSetting(a.Server))
 	case a.Context != "" && a.Kubeconfig == "":
 		return fmt.Errorf("%s.context: belongs to a kubeconfig, and there is none", setting)
 	case a.QPS < 0:
@@ -118,7 +118,7 @@ func (a Access) check(setting string) error {
 			continue
 		}
 		if _, err := os.Stat(file); err != nil {
-			return fmt.Errorf("%s.%s: %w", setting, key, err)
+			return fmt.Errorf("%s.%s: %w", setting, key, pipeline.FileError(err))
 		}
 	}
 	return nil
