@@ -191,7 +191,7 @@ func (b *Bot) push(ctx context.Context, key string, m Push) error {
 			continue
 		}
 		req := pipeline.Request{Repo: m.Repo, Service: cfg.Service, Pipeline: *p, ConfigSHA: cfg.SHA, SHA: m.After, Ref: m.Branch, Title: m.Title,
-			Trigger: pipeline.ByPush, Actor: pipeline.Bot(), CausedBy: m.Actor, Reason: "push by " + m.Actor.Login}
+			Before: existing(m.Before), Trigger: pipeline.ByPush, Actor: pipeline.Bot(), CausedBy: m.Actor, Reason: "push by " + m.Actor.Login}
 		if on.Environment != "" {
 			req.Environment, _ = cfg.Environment(on.Environment)
 			if old, err := b.overtakenPush(ctx, m); old || err != nil {
@@ -243,6 +243,14 @@ func (b *Bot) startUnasked(ctx context.Context, key string, req pipeline.Request
 		req.Nothing = fmt.Sprintf("No changed file matches the `paths:` of %s, so there is nothing to do.", req.Pipeline.Name)
 	}
 	return b.startOnce(ctx, key, req)
+}
+
+// existing is a commit of a push, "" for the zeros that stand for none.
+func existing(sha string) string {
+	if strings.Trim(sha, "0") == "" {
+		return ""
+	}
+	return sha
 }
 
 // refusedUnasked says to people who did not ask why a pipeline cannot be started.

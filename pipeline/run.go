@@ -102,8 +102,9 @@ type Request struct {
 	SHA         string       `json:"sha"`                   // full commit id, never a branch
 	Ref         string       `json:"ref,omitempty"`         // what people call it, for display only
 	PR          int          `json:"pr,omitempty"`
-	Base        string       `json:"base,omitempty"`  // branch the pull request was to go into when this was asked
-	Title       string       `json:"title,omitempty"` // subject of the commit or pull request, for display only
+	Base        string       `json:"base,omitempty"`   // branch the pull request was to go into when this was asked
+	Before      string       `json:"before,omitempty"` // where the branch was before a push brought the commit; "" for a new branch
+	Title       string       `json:"title,omitempty"`  // subject of the commit or pull request, for display only
 	Trigger     Trigger      `json:"trigger"`
 	Actor       Actor        `json:"actor"`
 	CausedBy    Actor        `json:"caused_by,omitzero"` // of a run nobody asked for: who pushed, or whose pull request it is

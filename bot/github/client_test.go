@@ -424,6 +424,14 @@ func TestChanged(t *testing.T) {
 	r.PR = s.pr
 	sim.Must(s.sim.As("mona").Push(sim.Push{Repo: "octo/shop", Branch: "topic", Files: map[string]string{"b": "x"}}))
 	check("before the head moved", "src/a.go")
+	r.PR, r.Before = 0, r.SHA
+	sim.Must(s.sim.As("mona").Push(sim.Push{Repo: "octo/shop", Branch: "topic", Files: map[string]string{"c": "x"}}))
+	r.SHA = sim.Must(s.sim.As("mona").Push(sim.Push{Repo: "octo/shop", Branch: "topic", Files: map[string]string{"d": "x"}}))
+	check("those of all commits of a push", "b", "c", "d")
+	r.Before = ""
+	check("those of the last, where it is not known where the branch was", "d")
+	r.Before = strings.Repeat("1", 40)
+	check("those of the last, where the branch was is gone", "d")
 	r.SHA = strings.Repeat("0", 40)
 	for _, pr := range []int{0, s.pr} {
 		r.PR = pr

@@ -206,7 +206,7 @@ const maxFiles = 3000
 const maxComparedFiles = 300
 
 // Changed lists the files that the run's commit changes against its base: the
-// pull request's, or else those of the commit itself. That GitHub does not know
+// pull request's, or where the branch was before the push, or else its parent. That GitHub does not know
 // the commit, or does not let us read it, is an error marked pipeline.Lagging.
 func (c *Client) Changed(ctx context.Context, r *pipeline.Run) ([]string, error) {
 	files, err := c.changed(ctx, r)
@@ -219,7 +219,7 @@ func (c *Client) Changed(ctx context.Context, r *pipeline.Run) ([]string, error)
 
 func (c *Client) changed(ctx context.Context, r *pipeline.Run) ([]string, error) {
 	if r.PR == 0 {
-		return c.changedBy(ctx, r.Repo, r.SHA)
+		return c.changedBy(ctx, r.Repo, r.SHA, r.Before)
 	}
 	pr, err := c.pull(ctx, r.Repo, r.PR)
 	if err != nil {
@@ -238,17 +238,29 @@ func (c *Client) changed(ctx context.Context, r *pipeline.Run) ([]string, error)
 	return fileNames(files, maxFiles)
 }
 
-func (c *Client) changedBy(ctx context.Context, repo pipeline.Repo, sha string) ([]string, error) {
+// changedBy lists the files of the commit, and of those that a push brought with
+// it; before is where the branch was, "" if that is not known.
+func (c *Client) changedBy(ctx context.Context, repo pipeline.Repo, sha, before string) ([]string, error) {
 	gh := c.as(repo, forReading)
+	parent := ""
 	files, err := pages(func(o github.ListOptions) ([]*github.CommitFile, *github.Response, error) {
 		got, resp, err := gh.Repositories.GetCommit(ctx, repo.Owner, repo.Name, sha, &o)
 		if err != nil {
 			return nil, resp, err
 		}
+		if len(got.Parents) > 0 {
+			parent = got.Parents[0].GetSHA()
+		}
 		return got.Files, resp, nil
 	})
 	if err != nil {
 		return nil, fail(fmt.Sprintf("list files of %.7s of %s", sha, repo), err)
+	}
+	if before != "" && before != parent {
+		all, err := c.changedSince(ctx, repo, before, sha)
+		if !errors.Is(err, errMissing) { // a force-push may leave nothing to compare with
+			return all, err
+		}
 	}
 	return fileNames(files, maxFiles)
 }

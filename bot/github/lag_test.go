@@ -233,7 +233,7 @@ func TestWhatWasToldOfIsNotThereYet(t *testing.T) {
 		"the commit":       func() error { _, err := s.client.Commit(s.ctx(), s.repo, sha); return err },
 		"the pull request": func() error { _, err := s.client.PullRequest(s.ctx(), s.repo, pr); return err },
 		"a comparison":     func() error { _, err := s.client.Compare(s.ctx(), s.repo, main, sha); return err },
-		"what is changed":  func() error { _, err := s.client.changedBy(s.ctx(), s.repo, sha); return err },
+		"what is changed":  func() error { _, err := s.client.changedBy(s.ctx(), s.repo, sha, ""); return err },
 		"its files":        func() error { _, err := s.client.ConfigFile(s.ctx(), s.repo, sha); return err },
 		"who wrote it":     func() error { _, err := s.client.Contributors(s.ctx(), s.repo, main, sha, 0, ""); return err },
 		"the very files":   func() error { _, err := s.client.SameFiles(s.ctx(), s.repo, sha, main); return err },
