@@ -80,7 +80,7 @@ func stray(h Help, lines []string) error {
 			paragraph = false
 			continue
 		}
-		if flagOf(h, line) != "" || paragraph && namesFlag(h, line) || (paragraph || first) && isArgument(h, line) {
+		if flagOf(h, line) != "" || onlyFlags(h, line) || paragraph && namesFlag(h, line) || (paragraph || first) && isArgument(h, line) {
 			return pipeline.Refuse("split_command", "%s stands on another line than %s, so nothing was done. If it belongs to the command, write both on one line; if not, say it in another comment.",
 				Code(Clip(strings.TrimSpace(line))), Code(h.Name))
 		}
@@ -141,7 +141,7 @@ var (
 // isArgument reports whether a line is most likely arguments of a command: two
 // words at most, of which the first is surely one, or a single word that may be.
 func isArgument(h Help, line string) bool {
-	words := strings.Fields(strings.Trim(fold(item(line)).text, " \"'"))
+	words := strings.Fields(fold(bare(line)).text)
 	if len(words) == 0 || len(words) > 2 {
 		return false
 	}

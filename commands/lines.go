@@ -189,10 +189,9 @@ func closes(body, fence string) bool {
 	return len(body)-len(rest) >= len(fence) && strings.TrimSpace(rest) == ""
 }
 
-// dashed reports whether a line begins with a dash, as flags do.
+// dashed reports whether a line begins with a dash, as flags do, whatever stands around it.
 func dashed(line string) bool {
-	f := strings.TrimLeft(fold(item(line)).text, " ")
-	return strings.HasPrefix(f, "-")
+	return strings.HasPrefix(strings.TrimLeft(fold(item(line)).text, " "), "-") || strings.HasPrefix(fold(bare(line)).text, "-")
 }
 
 // command is a line that is one by its form. Whatever only looks like one is
