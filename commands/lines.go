@@ -37,6 +37,7 @@ type reader struct {
 	found [][]string // commands, each with the lines below it
 
 	fence   string // that code stands in
+	inside  int    // columns that the item is indented by in which the fence opened; 0: none
 	comment bool   // an HTML comment is open
 	near    bool   // nothing but empty lines stands between here and a command
 	above   string // the line right above, if it may hold flags
@@ -56,17 +57,16 @@ func (r *reader) read(line string) {
 		r.comment = !ends
 		r.text(r.shown(shown))
 	case r.fence != "":
-		if indent <= 3 && closes(body, r.fence) {
-			r.fence = ""
-			return
-		}
-		r.code(line)
+		r.fenced(line)
 	case plain && (indent > 3 || strings.HasPrefix(body, "\t")) && strings.Trim(body, " \t") != "":
 		r.line(strings.TrimLeft(body, " \t"))
 	case indent > 3 || strings.HasPrefix(body, "\t"):
 		r.code(line)
 	case fenceOf(body) != "":
-		r.fence = fenceOf(body)
+		r.fence, r.inside = fenceOf(body), 0
+	case itemFence(body) > 0:
+		r.inside = indent + itemFence(body)
+		r.fence, r.list = fenceOf(body[itemFence(body):]), true
 	case strings.HasPrefix(body, "<!--"): // all of it is HTML
 		r.text(r.shown(body))
 	case strings.HasPrefix(body, ">"):
@@ -74,6 +74,34 @@ func (r *reader) read(line string) {
 	default:
 		r.line(body)
 	}
+}
+
+// fenced is a line of a code block, the one that closes it, or the first behind
+// the item of a list in which it stands.
+func (r *reader) fenced(line string) {
+	body := strings.TrimLeft(line, " \t")
+	at := columns(line[:len(line)-len(body)])
+	switch {
+	case body != "" && at < r.inside:
+		r.fence = ""
+		r.read(line)
+	case at-r.inside <= 3 && closes(body, r.fence):
+		r.fence = ""
+	default:
+		r.code(line)
+	}
+}
+
+// columns is the width of blanks, in which a tab goes on to the next fourth column.
+func columns(blanks string) int {
+	const tab = 4
+	at := 0
+	for _, c := range blanks {
+		if at++; c == '\t' {
+			at += (tab - at%tab) % tab
+		}
+	}
+	return at
 }
 
 // line is one that may be a command.
@@ -168,6 +196,7 @@ func (r *reader) command(body string) string {
 
 var (
 	fenceStart = regexp.MustCompile("^(`{3,}|~{3,})")
+	itemMark   = regexp.MustCompile(`^(?:[-*+]|\d{1,9}[.)])(?: {1,4}|\t)`)
 	slashWord  = regexp.MustCompile(`^/[^\s/]`)
 	slashAlike = regexp.MustCompile(`^ */[A-Za-z]`)
 )
@@ -182,6 +211,19 @@ func fenceOf(body string) string {
 		return "" // struck out
 	}
 	return mark
+}
+
+// itemFence is where a fence begins that stands behind the mark of a list, or
+// behind several; 0 if there is none.
+func itemFence(body string) int {
+	at := 0
+	for mark := itemMark.FindString(body); mark != ""; mark = itemMark.FindString(body[at:]) {
+		at += len(mark)
+	}
+	if fenceOf(body[at:]) == "" {
+		return 0
+	}
+	return at
 }
 
 func closes(body, fence string) bool {

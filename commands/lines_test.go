@@ -172,6 +172,28 @@ func TestWhatStandsBelowACommand(t *testing.T) {
 	}.check(t)
 }
 
+// A block of code may open behind the mark of a list. It ends with its fence, or
+// with the item.
+func TestCodeInAList(t *testing.T) {
+	const staging = "deploy env=staging"
+	comments{
+		{"1. ```\n   /deploy prod\n   ```\n\n/deploy staging", staging},
+		{"- ```\n  make test\n  ```\n/deploy staging", staging},
+		{"- ```sh\n  make\n\n  /deploy prod\n  ```\n- ~~~\n  /deploy prod\n  ~~~\n\n/deploy staging", staging},
+		{"* 1. ```\n     /deploy prod\n     ```\n\n/deploy staging", staging},
+		{"10. ```\n    /deploy prod\n    ```\n\n/deploy staging", staging},
+		{"- ```\n\tmake\n\t```\n/deploy staging", staging},
+		{"- ```\n  make\n/deploy staging", staging},
+		{"- ```\n  make\n\n/deploy staging", staging},
+		{"  - ```\n    make\n    ```\n/deploy staging", staging},
+		{"- ```\n  /deploy prod", ""},
+		{"- ```\n\n  /deploy prod\n\n  ```", ""},
+		{"- ``` ` ```\n\n/deploy staging", staging},
+		{"-     ```\n\n/deploy staging", staging},
+		{"text\n```\n- ```\n/deploy prod\n```\n/deploy staging", staging},
+	}.check(t)
+}
+
 func TestMarksAroundACommand(t *testing.T) {
 	const prod = "deploy env=prod"
 	comments{
