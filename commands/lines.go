@@ -39,6 +39,7 @@ type reader struct {
 	fence   string // that code stands in
 	inside  int    // columns that the item is indented by in which the fence opened; 0: none
 	comment bool   // an HTML comment is open
+	block   bool   // it began a line, so it goes on behind the paragraph
 	near    bool   // nothing but empty lines stands between here and a command
 	above   string // the line right above, if it may hold flags
 	called  bool   // the line right above is nothing but our mention
@@ -51,10 +52,14 @@ func (r *reader) read(line string) {
 	indent := len(line) - len(body)
 	plain := r.plain
 	r.plain = false
+	if r.comment && !r.block && (indent <= 3 && interrupts(body) || strings.Trim(body, "\t") == "") {
+		r.comment = false
+	}
 	switch {
 	case r.comment:
 		_, shown, ends := strings.Cut(line, "-->")
 		r.comment = !ends
+		r.block = r.block && r.comment
 		r.text(r.shown(shown))
 	case r.fence != "":
 		r.fenced(line)
@@ -68,6 +73,7 @@ func (r *reader) read(line string) {
 		r.inside = indent + itemFence(body)
 		r.fence, r.list = fenceOf(body[itemFence(body):]), true
 	case strings.HasPrefix(body, "<!--"): // all of it is HTML
+		r.block = opensBlock(body)
 		r.text(r.shown(body))
 	case strings.HasPrefix(body, ">"):
 		r.near, r.above, r.called = false, "", false
@@ -106,6 +112,7 @@ func columns(blanks string) int {
 
 // line is one that may be a command.
 func (r *reader) line(body string) {
+	r.block = opensBlock(body)
 	body = unmarkLines(strings.TrimRight(r.shown(body), " \t"), r.lines[r.next:])
 	r.list = body != "" && (r.list || bullet.MatchString(body))
 	r.plain = body != "" && !r.list && !r.comment && !strings.HasPrefix(body, "#")
@@ -116,21 +123,6 @@ func (r *reader) line(body string) {
 	r.called = isMention(body, r.bot)
 	r.text(body)
 	r.separated(body)
-}
-
-// shown is a line without its HTML comments.
-func (r *reader) shown(line string) string {
-	for {
-		open := strings.Index(line, "<!--")
-		if open < 0 {
-			return line
-		}
-		end := strings.Index(line[open+2:], "-->")
-		if r.comment = end < 0; r.comment {
-			return line[:open]
-		}
-		line = line[:open] + line[open+2+end+3:]
-	}
 }
 
 func (r *reader) begin(command string) {

@@ -194,6 +194,30 @@ func TestCodeInAList(t *testing.T) {
 	}.check(t)
 }
 
+// An HTML comment inside a paragraph ends with it; one at the beginning of a
+// line goes on. What is code opens none.
+func TestWhatOpensAComment(t *testing.T) {
+	const staging = "deploy env=staging"
+	comments{
+		{"I took the stray `<!--` out of the template.\n\n/deploy staging", staging},
+		{"I took the stray `<!--` out of the template.\n/deploy staging", staging},
+		{"I took the stray ``a ` <!--`` out.\n/deploy staging", staging},
+		{"`<!--` is stray.\n/deploy staging", staging},
+		{"I took the stray \\<!-- out.\n/deploy staging", staging},
+		{"I took the stray <!-- out of the template.\n\n/deploy staging", staging},
+		{"stray <!--\n```\na\n\n/deploy prod\n```\n/deploy staging", staging},
+		{"stray <!--\n> a\n\n/deploy staging", staging},
+		{"stray <!--\n<!-- a\n\n/deploy prod\n-->\n/deploy staging", staging},
+		{"text <!-- a\n/deploy prod\nb --> c\n/deploy staging", staging},
+		{"a ` b <!-- c\n/deploy prod\n-->\n/deploy staging", staging},
+		{"<!-- ` --> text <!-- ` -->\n/deploy staging", staging},
+		{"<!-- a\n\n/deploy staging", ""},
+		{"text\n<!-- a\n\n/deploy staging", ""},
+		{"- <!-- a\n\n/deploy staging", ""},
+		{"<!-- a\n\n```\n-->\n/deploy staging", staging},
+	}.check(t)
+}
+
 func TestMarksAroundACommand(t *testing.T) {
 	const prod = "deploy env=prod"
 	comments{
