@@ -24,14 +24,15 @@ type Command interface {
 
 // Help describes a command to people and to the parser.
 type Help struct {
-	Name     string // with its slash
-	Args     []Arg
-	Flags    []Flag
-	Summary  string
-	Needs    pipeline.Permission // who may say it at all; the environment's policy may ask for more
-	Question bool                // it changes nothing: it is answered however late it comes
-	Steady   bool                // while the repository's file has errors, what it said before them is good enough
-	Examples []string
+	Name      string // with its slash
+	Args      []Arg
+	Flags     []Flag
+	Summary   string
+	Needs     pipeline.Permission // who may say it at all; the environment's policy may ask for more
+	Question  bool                // it changes nothing: it is answered however late it comes
+	Steady    bool                // while the repository's file has errors, what it said before them is good enough
+	SlackOnly bool                // it works on Slack alone, so a mistyped word is never taken for it
+	Examples  []string
 }
 
 // Arg is a word by its position.

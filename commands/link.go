@@ -29,11 +29,12 @@ type Links interface {
 
 func (Link) Help() Help {
 	return Help{
-		Name:     "/link",
-		Flags:    []Flag{{Name: "remove"}},
-		Summary:  "Said on Slack, links your Slack account to your GitHub account, so that shipmate knows what you may do; with --remove ends that.",
-		Needs:    pipeline.NoAccess,
-		Examples: []string{"/link", "/link --remove"},
+		Name:      "/link",
+		Flags:     []Flag{{Name: "remove"}},
+		Summary:   "Said on Slack, links your Slack account to your GitHub account, so that shipmate knows what you may do; with --remove ends that.",
+		Needs:     pipeline.NoAccess,
+		SlackOnly: true,
+		Examples:  []string{"/link", "/link --remove"},
 	}
 }
 

@@ -39,6 +39,8 @@ var others = strings.Fields(strings.Join([]string{
 	// PR-Agent and other reviewers: docs of qodo-merge, CodeRabbit, Gemini
 	`add_docs analyze ask compliance describe fix gemini generate_labels help_docs implement improve reflect review scan_repo_discussions
 	 similar_issue summary update_changelog`,
+	// Tools and words of builds that are one letter off one of ours
+	`blocks clock clocks employ flock heap hello helm lint lints list lodge log login logout look rollout state states stats`,
 	// Words of lock, stale and triage bots
 	`archive block blocked close duplicate locked needs-info pin snooze stale unarchive unblock unpin unsnooze`,
 }, " "))

@@ -83,8 +83,10 @@ func (s Set) near(typed, line string, f folded) (string, bool) {
 	if strings.ContainsAny(typed, "/.") || isOthers(typed) {
 		return "", false // a path, or for another bot
 	}
-	for _, name := range s.Names() {
-		if oneOff(typed, name) || looksLike(typed, name) {
+	for _, c := range s {
+		h := c.Help()
+		name := strings.TrimPrefix(h.Name, "/")
+		if oneOff(typed, name) && !h.SlackOnly || looksLike(typed, name) {
 			return name, true
 		}
 	}
