@@ -3,6 +3,7 @@ package github
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -516,5 +517,25 @@ func TestWhoPushedIsKnown(t *testing.T) {
 	remove()
 	if _, err := s.client.Contributors(s.ctx(), s.repo, s.sha, sha, s.pr, ""); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestATokenAfterATransfer is as young as any other new one.
+func TestATokenAfterATransfer(t *testing.T) {
+	s := newLagScene(t)
+	s.sim.SetLag(0)
+	s.client = s.newClient()
+	sim.Must(s.sim.AddOrg(sim.NewOrg{Login: "umbrella"}))
+	if err := s.sim.RenameRepo("octo/shop", "umbrella/shop"); err != nil {
+		t.Fatal(err)
+	}
+	sim.Must(s.sim.Install("umbrella/shop"))
+	for _, what := range []string{"made now", "made before"} {
+		got, err := s.client.token(s.ctx(), s.repo, forStatuses)
+		if err != nil || got.installation == s.repo.Installation {
+			t.Fatalf("%s: %+v, %v", what, got, err)
+		}
+		refused := &http.Response{StatusCode: http.StatusForbidden, Body: io.NopCloser(strings.NewReader(`{"message":"Resource not accessible by integration"}`))}
+		s.early(what, s.client.fresh(got, refused))
 	}
 }

@@ -121,8 +121,8 @@ func (c *Client) tokenElsewhere(ctx context.Context, repo pipeline.Repo, class c
 	t := c.slot(tokenKey{installation: id, repo: repo.ID, class: class})
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.value, t.expires = pipeline.NewSecret(made.GetToken()), made.GetExpiresAt().Time
-	return &token{value: t.value, installation: id}, nil
+	t.value, t.made, t.expires = pipeline.NewSecret(made.GetToken()), c.cfg.Now(), made.GetExpiresAt().Time
+	return &token{value: t.value, made: t.made, renewed: t.renewed, installation: id}, nil
 }
 
 func nameIfUnknown(repo pipeline.Repo) string {
