@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,19 +51,18 @@ func (c *Client) meanings(ctx context.Context, repo pipeline.Repo, p parsed) (ma
 	c.mu.Lock()
 	known := c.meant[k]
 	c.mu.Unlock()
-	if known != nil {
-		return known, nil
-	}
-	known, err := c.recorded(ctx, repo, p.digest)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if known == nil {
-		var whole bool
-		if known, whole, err = c.lookUpAll(ctx, repo, entries); err != nil || !whole {
-			return known, err
+		if known, err = c.firstMeanings(ctx, repo, p.digest, entries); err != nil {
+			return nil, err
 		}
-		if known, err = c.record(ctx, repo, p.digest, known); err != nil {
+	}
+	open := slices.DeleteFunc(slices.Clone(entries), func(entry string) bool {
+		_, ok := known[entry]
+		return ok
+	})
+	if len(open) > 0 {
+		if known, err = c.laterMeanings(ctx, repo, p.digest, known, open); err != nil {
 			return nil, err
 		}
 	}
@@ -74,14 +75,48 @@ func (c *Client) meanings(ctx context.Context, repo pipeline.Repo, p parsed) (ma
 	return known, nil
 }
 
+// firstMeanings are those written down when the file was first read, and now if
+// it was not. Names that could not be read then are left out.
+func (c *Client) firstMeanings(ctx context.Context, repo pipeline.Repo, digest string, entries []string) (map[string]int64, error) {
+	known, err := c.recorded(ctx, repo, namesKey(digest))
+	if err != nil || known != nil {
+		return known, err
+	}
+	if known, err = c.lookUpAll(ctx, repo, entries); err != nil {
+		return nil, err
+	}
+	return c.record(ctx, repo, namesKey(digest), known)
+}
+
+// laterMeanings adds what can be read by now of the names left open. Each is
+// written down by itself, so that its own first reading counts.
+func (c *Client) laterMeanings(ctx context.Context, repo pipeline.Repo, digest string, known map[string]int64, open []string) (map[string]int64, error) {
+	known = maps.Clone(known) // others may be reading it
+	for _, entry := range open {
+		key := namesKey(digest) + ":" + entry
+		found, err := c.recorded(ctx, repo, key)
+		if err == nil && found == nil {
+			found, err = c.lookUpAll(ctx, repo, []string{entry})
+			if err == nil && len(found) > 0 {
+				found, err = c.record(ctx, repo, key, found)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(known, found)
+	}
+	return known, nil
+}
+
 func namesKey(digest string) string { return "names:" + digest }
 
 // recorded is what was written down, nil if nothing was.
-func (c *Client) recorded(ctx context.Context, repo pipeline.Repo, digest string) (map[string]int64, error) {
+func (c *Client) recorded(ctx context.Context, repo pipeline.Repo, key string) (map[string]int64, error) {
 	if c.cfg.Names == nil {
 		return nil, nil
 	}
-	value, err := c.cfg.Names.Get(ctx, repo.ID, namesKey(digest))
+	value, err := c.cfg.Names.Get(ctx, repo.ID, key)
 	if errors.Is(err, pipeline.ErrNotFound) {
 		return nil, nil
 	}
@@ -96,7 +131,7 @@ func (c *Client) recorded(ctx context.Context, repo pipeline.Repo, digest string
 }
 
 // record writes down what names mean, unless somebody has: the first reading counts.
-func (c *Client) record(ctx context.Context, repo pipeline.Repo, digest string, found map[string]int64) (map[string]int64, error) {
+func (c *Client) record(ctx context.Context, repo pipeline.Repo, key string, found map[string]int64) (map[string]int64, error) {
 	const forever = 0
 	if c.cfg.Names == nil {
 		return found, nil
@@ -105,30 +140,30 @@ func (c *Client) record(ctx context.Context, repo pipeline.Repo, digest string, 
 	if err != nil {
 		return nil, err
 	}
-	isNew, err := c.cfg.Names.PutNew(ctx, repo.ID, namesKey(digest), value, forever)
+	isNew, err := c.cfg.Names.PutNew(ctx, repo.ID, key, value, forever)
 	if err != nil {
 		return nil, pipeline.Temporary(err)
 	}
 	if isNew {
 		return found, nil
 	}
-	return c.recorded(ctx, repo, digest)
+	return c.recorded(ctx, repo, key)
 }
 
-func (c *Client) lookUpAll(ctx context.Context, repo pipeline.Repo, entries []string) (found map[string]int64, whole bool, err error) {
-	found, whole = map[string]int64{}, true
+// lookUpAll asks what names mean now. What may not be read is left out.
+func (c *Client) lookUpAll(ctx context.Context, repo pipeline.Repo, entries []string) (map[string]int64, error) {
+	found := map[string]int64{}
 	for _, entry := range entries {
 		id, err := c.lookUp(ctx, repo, entry)
 		switch {
 		case pipeline.Code(err) == "no_access": // the App may not read teams: whoever is asked about gets to know
-			whole = false
 		case err != nil:
-			return nil, false, err
+			return nil, err
 		default:
 			found[entry] = id
 		}
 	}
-	return found, whole, nil
+	return found, nil
 }
 
 // lookUp is the id of who has the name now, zero if nobody has.

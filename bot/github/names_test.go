@@ -185,7 +185,7 @@ func TestTheFirstReadingCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.client.record(s.ctx(), s.repo, p.digest, map[string]int64{"user:eve": 7})
+	got, err := s.client.record(s.ctx(), s.repo, namesKey(p.digest), map[string]int64{"user:eve": 7})
 	if err != nil || got["user:eve"] == 7 {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -205,5 +205,53 @@ func TestTeamsThatMayNotBeRead(t *testing.T) {
 	prod, _ := cfg.Environment("prod")
 	if _, err := s.client.Standing(s.ctx(), s.repo, s.mona, cfg.Roster(prod.Deployers)); pipeline.Code(err) != "no_access" {
 		t.Errorf("%v", err)
+	}
+}
+
+// A team that may not be read leaves its own rule open, and no other.
+func TestALoginIsKeptWhileATeamMayNotBeRead(t *testing.T) {
+	records := &kept{}
+	s := newScene(t)
+	s.client = s.restarted(records)
+	if err := s.sim.Grant("octo", map[string]string{"members": ""}); err != nil {
+		t.Fatal(err)
+	}
+	sim.Must(s.sim.As("mona").Push(sim.Push{Repo: "octo/shop", Branch: "main", Files: map[string]string{ConfigFile: namesConfig}, Message: "Name people"}))
+	cfg, err := s.client.Config(s.ctx(), s.repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := s.client.user(s.ctx(), s.repo, "users/eve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eve := pipeline.Actor{ID: u.GetID(), Login: "eve"}
+	if err := s.sim.RenameUser("eve", "evelyn"); err != nil {
+		t.Fatal(err)
+	}
+	stranger, rule := s.signUp("eve"), []string{"user:eve"}
+	for _, client := range []*Client{s.client, s.restarted(records)} {
+		s.client = client
+		if got := s.standing(eve, cfg.Roster(rule)); !got.In(rule) {
+			t.Errorf("who is meant: %+v", got)
+		}
+		if got := s.standing(stranger, cfg.Roster(rule)); got.In(rule) {
+			t.Errorf("who took the login over: %+v", got)
+		}
+	}
+	if err := s.sim.Grant("octo", map[string]string{"members": "read"}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.client.parsedAt(s.ctx(), s.repo, cfg.SHA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, client := range []*Client{s.client, s.restarted(&kept{})} {
+		if known, err := client.meanings(s.ctx(), s.repo, p); err != nil || known["team:backend"] == 0 || known["team:leads"] == 0 {
+			t.Errorf("once teams may be read: %v, %v", known, err)
+		}
+	}
+	if later, err := s.client.recorded(s.ctx(), s.repo, namesKey(p.digest)+":team:backend"); err != nil || later["team:backend"] == 0 {
+		t.Errorf("written down later: %v, %v", later, err)
 	}
 }
