@@ -132,6 +132,9 @@ func (c *Client) sendCheck(ctx context.Context, at commit, id int64, body checkR
 		ID int64 `json:"id"`
 	}
 	_, err = gh.Do(ctx, req, &made)
+	if err == nil {
+		c.wrote(ctx, at.repo, aboutCheckRun(fmt.Sprint(made.ID)))
+	}
 	return made.ID, fail(fmt.Sprintf("check run of %.7s in %s", at.sha, at.repo), err)
 }
 

@@ -60,6 +60,9 @@ func (c *Client) write(ctx context.Context, p post) (int64, error) {
 		return id, c.edit(ctx, p, id)
 	}
 	made, _, err := c.as(p.repo, forTalking).Issues.CreateComment(ctx, p.repo.Owner, p.repo.Name, p.pr, &github.IssueComment{Body: &p.body})
+	if err == nil {
+		c.wrote(ctx, p.repo, aboutComment(made.GetID()))
+	}
 	return made.GetID(), inPull(fail(fmt.Sprintf("comment on %s#%d", p.repo, p.pr), err), p.repo, p.pr)
 }
 

@@ -115,6 +115,9 @@ func (s *deploymentSink) create(ctx context.Context, r *pipeline.Run) (int64, er
 		ProductionEnvironment: github.Bool(false),
 		TransientEnvironment:  github.Bool(false),
 	})
+	if err == nil {
+		s.Client.wrote(ctx, r.Repo, aboutDeployment(fmt.Sprint(made.GetID())))
+	}
 	return made.GetID(), fail(doing, err)
 }
 

@@ -115,6 +115,8 @@ var (
 	linePath     = regexp.MustCompile(`/pulls/comments/(\d+)`)
 	reviewPath   = regexp.MustCompile(`/pulls/\d+/reviews/(\d+)`)
 	branchPath   = regexp.MustCompile(`/branches/(.+)$`)
+	deployPath   = regexp.MustCompile(`/deployments/([0-9]+)(?:/|$)`)
+	checkRunPath = regexp.MustCompile(`/check-runs/([0-9]+)(?:/|$)`)
 	contentsPath = regexp.MustCompile(`/contents/.`)
 )
 
@@ -143,6 +145,12 @@ func named(u *url.URL) (about []string) {
 				about = append(about, aboutRemark(pipeline.Origin{Comment: id, CommentKind: kind}))
 			}
 		}
+	}
+	if m := deployPath.FindStringSubmatch(u.Path); m != nil {
+		about = append(about, aboutDeployment(m[1]))
+	}
+	if m := checkRunPath.FindStringSubmatch(u.Path); m != nil {
+		about = append(about, aboutCheckRun(m[1]))
 	}
 	if m := branchPath.FindStringSubmatch(u.Path); m != nil {
 		about = append(about, aboutBranch(m[1]))

@@ -65,10 +65,12 @@ func aboutRemark(at pipeline.Origin) string {
 	return "told:" + at.CommentKind + ":" + strconv.FormatInt(at.Comment, 10)
 }
 
-func aboutComment(id int64) string    { return "told:comment:" + strconv.FormatInt(id, 10) }
-func aboutReviews(number int) string  { return "told:reviews:" + strconv.Itoa(number) }
-func aboutChecks(sha string) string   { return "told:checks:" + sha }
-func aboutStatuses(sha string) string { return "told:statuses:" + sha }
+func aboutComment(id int64) string     { return "told:comment:" + strconv.FormatInt(id, 10) }
+func aboutDeployment(id string) string { return "told:deployment:" + id }
+func aboutCheckRun(id string) string   { return "told:check-run:" + id }
+func aboutReviews(number int) string   { return "told:reviews:" + strconv.Itoa(number) }
+func aboutChecks(sha string) string    { return "told:checks:" + sha }
+func aboutStatuses(sha string) string  { return "told:statuses:" + sha }
 
 // exists: what is deleted has no state.
 func (f fact) exists() bool { return f.Is.SHA != "" }
@@ -119,6 +121,14 @@ func (t *told) tell(ctx context.Context, repo int64, about string, f fact) error
 		return err
 	}
 	return pipeline.Temporary(t.records.Add(ctx, repo, about, string(member), keepTold))
+}
+
+// wrote keeps that something of ours stands there, because GitHub took a write
+// to it just now. If that cannot be kept, the write is done all the same.
+func (c *Client) wrote(ctx context.Context, repo pipeline.Repo, about string) {
+	if err := c.told.tell(ctx, repo.ID, about, fact{Is: state{SHA: "written"}, By: "its answer to our own write"}); err != nil {
+		c.cfg.Log.Warn("cannot keep what was written to GitHub", "repo", repo.String(), "what", about, "err", err)
+	}
 }
 
 // facts lists what is known, in the order in which it happened.
