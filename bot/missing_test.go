@@ -13,7 +13,7 @@ func TestACommandWithoutItsEnvironment(t *testing.T) {
 	s := newScene(t)
 	for _, row := range []struct{ line, want string }{
 		{"/deploy", "`/deploy` needs an environment. Those of shop are staging, prod. You most likely mean `/deploy staging`. (`missing_argument`)"},
-		{`/deploy --reason big sale --at 22:00`, "`/deploy` needs an environment. Those of shop are staging, prod. You most likely mean `/deploy staging --at 22:00 --reason \"big sale\"`. (`missing_argument`)"},
+		{`/deploy --reason big sale --at 22:00`, "`/deploy` needs an environment. Those of shop are staging, prod. Put the text after `--reason` in quotes: `/deploy <env> --at 22:00 --reason \"big sale\"`. (`unquoted_text`)"},
 		{"/rollback", "`/rollback` needs an environment. Those of shop are staging, prod. You most likely mean `/rollback staging`. (`missing_argument`)"},
 		{"/history", "`/history` needs an environment. Those of shop are staging, prod. You most likely mean `/history staging`. (`missing_argument`)"},
 		{"/promote", "`/promote` needs an environment. Those of shop are staging, prod. You most likely mean `/promote staging to prod`. (`missing_argument`)"},
