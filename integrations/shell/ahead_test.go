@@ -48,8 +48,12 @@ func (b *bench) waiting() []os.DirEntry {
 // gone waits until nothing is left of what was made ahead.
 func (b *bench) gone() {
 	b.Helper()
-	for late := time.Now().Add(20 * time.Second); len(b.waiting()) > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(late) {
+	look, late := time.NewTicker(time.Millisecond), time.After(20*time.Second)
+	defer look.Stop()
+	for len(b.waiting()) > 0 {
+		select {
+		case <-look.C:
+		case <-late:
 			b.Fatalf("left over: %v", b.waiting())
 		}
 	}
